@@ -1,0 +1,86 @@
+//! The carts that the benchmarks work on: five lines each, two of them offered for a limited time,
+//! and the requests that make, read and change them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::task::JoinSet;
+
+use super::Result;
+use super::connection::Connection;
+
+/// Lines in every cart.
+pub const LINES: u64 = 5;
+
+/// `GET /items/{customer}`.
+pub fn read_request(customer: u64) -> Vec<u8> {
+    format!("GET /items/{} HTTP/1.1\r\nHost: bench\r\n\r\n", customer_id(customer)).into_bytes()
+}
+
+/// `POST /item/{customer}/{item}`: adds one piece to a line, or makes the line.
+pub fn add_request(customer: u64, line: u64) -> Vec<u8> {
+    let body = offer(line);
+    format!(
+        "POST /item/{}/{} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        customer_id(customer),
+        item_id(customer, line),
+        body.len(),
+    )
+    .into_bytes()
+}
+
+/// Makes the carts of the customers `0..customers` through `connections` connections.
+///
+/// # Errors
+/// When a request fails: a cart that lacks a line would make every later figure wrong.
+pub async fn fill(address: SocketAddr, customers: u64, connections: usize) -> Result<()> {
+    let next = Arc::new(AtomicU64::new(0));
+    let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+    for _ in 0..connections {
+        let next = Arc::clone(&next);
+        tasks.spawn(async move {
+            let mut connection = Connection::open(address).await?;
+            loop {
+                let customer = next.fetch_add(1, Ordering::Relaxed);
+                if customer >= customers {
+                    return Ok(());
+                }
+                make_cart(&mut connection, customer).await?;
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+async fn make_cart(connection: &mut Connection, customer: u64) -> Result<()> {
+    for line in 0..LINES {
+        let answer = connection.exchange(&add_request(customer, line)).await?;
+        if !answer.is_success() {
+            return Err(format!("a line could not be added: {}", answer.describe()).into());
+        }
+    }
+    Ok(())
+}
+
+fn customer_id(customer: u64) -> String {
+    format!("customer-{customer:07}")
+}
+
+fn item_id(customer: u64, line: u64) -> String {
+    format!("item-{:05}", (customer * LINES + line) % 100_000)
+}
+
+/// The body of an addition; lines 1 and 3 are on special sale.
+fn offer(line: u64) -> String {
+    let price = format!("{}.{:02}", 10 + line * 7, 99 - line * 13);
+    if line % 2 == 1 {
+        let sale = r#""specialSale":true,"saleExpiration":"2099-12-31T23:59:59Z""#;
+        format!(r#"{{"offeredPrice":{price},"itemCount":1,{sale}}}"#)
+    } else {
+        format!(r#"{{"offeredPrice":{price},"itemCount":1}}"#)
+    }
+}

@@ -1,0 +1,152 @@
+//! A store in real processes: `shardcart launch` of this very build, on free ports, stopped at the
+//! end.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Result, procfs};
+
+/// How long a store may take until it is ready: a million carts are loaded from disk in that time.
+const READY_DEADLINE: Duration = Duration::from_secs(180);
+/// How long a store may take to stop before it is killed.
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
+/// How often the store is asked whether it is ready, or looked at whether it has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// How long one question whether it is ready may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A running store: the launcher, its shards and its facade.
+pub struct Store {
+    launcher: Child,
+    shards: u32,
+    http: SocketAddr,
+}
+
+impl Store {
+    /// Starts a store with its data in `data` and waits until every shard answers.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends, or is not ready in time.
+    pub fn start(shards: u32, storage: &str, data: &Path) -> Result<Self> {
+        let http = free_address()?;
+        let launcher = Command::new(env!("CARGO_BIN_EXE_shardcart"))
+            .arg("launch")
+            .args(["--shards", &shards.to_string(), "--storage", storage])
+            .args(["--http", &http.to_string(), "--kv", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(data)
+            .env("SHARDCART_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let mut store = Store { launcher, shards, http };
+        store.wait_until_ready()?;
+        Ok(store)
+    }
+
+    /// Where the facade answers.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The ids of all its processes, the launcher's first.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        let launcher = self.launcher.id();
+        let mut processes = vec![launcher];
+        processes.extend(procfs::children(launcher)?);
+        Ok(processes)
+    }
+
+    /// The ids of the shards' processes.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read or one of them is not there.
+    pub fn shards(&self) -> Result<Vec<u32>> {
+        let mut shards = procfs::children(self.launcher.id())?;
+        shards.retain(|&child| {
+            procfs::arguments(child).is_ok_and(|arguments| arguments.iter().any(|argument| argument == "shard"))
+        });
+        if shards.len() != self.shards as usize {
+            return Err(format!("{} shard processes run, not {}", shards.len(), self.shards).into());
+        }
+        Ok(shards)
+    }
+
+    /// Stops the store and waits until its launcher, which waits for the others, has ended.
+    ///
+    /// # Errors
+    /// When it does not end in time or reports a failure; it is gone in any case.
+    pub fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + READY_DEADLINE;
+        while !is_ready(self.http) {
+            if let Some(status) = self.launcher.try_wait()? {
+                return Err(format!("the launcher ended before the store was ready: {status}").into());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the store was not ready within {READY_DEADLINE:?}").into());
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.launcher.try_wait()?.is_none() {
+            kill_process(Pid::from_child(&self.launcher), Signal::TERM)?;
+        }
+        let deadline = Instant::now() + STOP_DEADLINE;
+        loop {
+            match self.launcher.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(format!("the launcher ended with {status}").into()),
+                None if Instant::now() > deadline => {
+                    self.launcher.kill()?;
+                    self.launcher.wait()?;
+                    return Err(format!("the store did not stop within {STOP_DEADLINE:?}").into());
+                }
+                None => thread::sleep(POLL_INTERVAL),
+            }
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if matches!(self.launcher.try_wait(), Ok(None))
+            && let Err(error) = self.end()
+        {
+            eprintln!("{error}");
+        }
+    }
+}
+
+/// An address on the loopback interface that was free a moment ago.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// Whether `/readyz` answers 200; anything else, no listener too, means not yet.
+fn is_ready(address: SocketAddr) -> bool {
+    let probe = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&address, PROBE_TIMEOUT)?;
+        stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200"))
+    };
+    probe().unwrap_or(false)
+}

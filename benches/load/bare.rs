@@ -1,0 +1,157 @@
+//! What shardcart is compared with: a bare warp server that returns the same bytes and does nothing
+//! else, in a process of its own.
+//!
+//! It is what a Rust user would write who has read warp's README: `warp::serve` on tokio's default
+//! multi-thread runtime, paths as typed filters, bodies collected and dropped. Head and body of its
+//! answers are those of a real cart of the store.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use warp::Filter;
+use warp::http::header::{CONTENT_TYPE, ETAG, HeaderValue};
+use warp::http::{Response, StatusCode};
+
+use crate::harness::Result;
+use crate::harness::connection::Answer;
+
+/// The first argument of the process that is the bare server.
+const ROLE_ARGUMENT: &str = "bare-server";
+/// About the length of a cart of five lines.
+const PLACEHOLDER_BYTES: usize = 700;
+
+/// What the bare server answers.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    content_type: String,
+    tag: String,
+    body: Vec<u8>,
+}
+
+impl Sample {
+    /// The answer of a store, to be given by the bare server too.
+    ///
+    /// # Errors
+    /// When it is not the answer with a cart.
+    pub fn of(answer: &Answer<'_>) -> Result<Self> {
+        if !answer.is_success() {
+            return Err(format!("no cart to compare with: {}", answer.describe()).into());
+        }
+        let header = |name| answer.header(name).map(str::to_owned).ok_or(format!("an answer without {name}"));
+        Ok(Sample { content_type: header("content-type")?, tag: header("etag")?, body: answer.body.to_vec() })
+    }
+
+    /// An answer as long as that of a cart, for trying the generator alone.
+    pub fn placeholder() -> Self {
+        let body = vec![b' '; PLACEHOLDER_BYTES];
+        Sample { content_type: "application/json".to_owned(), tag: "\"1\"".to_owned(), body }
+    }
+}
+
+/// A running bare server; it ends when this is dropped, or when this process ends.
+pub struct Bare {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Bare {
+    /// Starts it; `directory` is for the sample's bytes.
+    ///
+    /// # Errors
+    /// When the process cannot be started or does not say where it listens.
+    pub fn start(sample: &Sample, directory: &Path) -> Result<Self> {
+        let body = directory.join("sample");
+        std::fs::write(&body, &sample.body)?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args([ROLE_ARGUMENT, &sample.content_type, &sample.tag])
+            .arg(body)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let address = line.trim().parse().map_err(|_| format!("the bare server said `{line}`"))?;
+        Ok(Bare { child, address })
+    }
+
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        if let Err(error) = self.child.wait() {
+            eprintln!("the bare server could not be waited for: {error}");
+        }
+    }
+}
+
+/// This process as the bare server.
+pub struct Role {
+    sample: Sample,
+}
+
+impl Role {
+    /// The role, when the arguments ask for it.
+    pub fn of(arguments: &[String]) -> Option<Self> {
+        let [_, role, content_type, tag, body] = arguments else { return None };
+        if role != ROLE_ARGUMENT {
+            return None;
+        }
+        let body = std::fs::read(body).ok()?;
+        Some(Role { sample: Sample { content_type: content_type.clone(), tag: tag.clone(), body } })
+    }
+
+    /// Serves until standard input ends.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub fn run(self) -> Result<()> {
+        thread::spawn(|| {
+            // Whatever ends the pipe, an error too, means that the parent is gone.
+            let _ = io::stdin().read_to_end(&mut Vec::new());
+            std::process::exit(0);
+        });
+        tokio::runtime::Runtime::new()?.block_on(serve(self.sample))
+    }
+}
+
+async fn serve(sample: Sample) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}", listener.local_addr()?);
+    let content_type = HeaderValue::from_str(&sample.content_type)?;
+    let tag = HeaderValue::from_str(&sample.tag)?;
+    let body = Bytes::from(sample.body);
+    let answer = move || {
+        let mut response = Response::new(body.clone());
+        *response.status_mut() = StatusCode::OK;
+        response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+        response.headers_mut().insert(ETAG, tag.clone());
+        response
+    };
+    let read = {
+        let answer = answer.clone();
+        warp::path!("items" / String).and(warp::get()).map(move |_customer| answer())
+    };
+    let add = warp::path!("item" / String / String)
+        .and(warp::post())
+        .and(warp::body::bytes())
+        .map(move |_customer, _item, _body: Bytes| answer());
+    warp::serve(read.or(add)).incoming(listener).run().await;
+    Ok(())
+}

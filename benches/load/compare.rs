@@ -1,0 +1,219 @@
+//! The comparison: which servers run, in which order they are measured, and what the rounds of one
+//! cell come to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::bare::{Bare, Sample};
+use crate::generator::{Load, Measured};
+use crate::harness::carts;
+use crate::harness::connection::Connection;
+use crate::harness::store::Store;
+use crate::harness::{Result, block_on};
+use crate::options::{Options, Scenario};
+
+/// Connections that fill a store.
+const FILL_CONNECTIONS: usize = 32;
+/// How long `cargo test` tries the generator.
+const TRIAL: Duration = Duration::from_millis(50);
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// The bare warp server.
+    Bare,
+    /// shardcart with this many shards.
+    Shards(u32),
+}
+
+/// One server under one load, in every round.
+pub struct Row {
+    /// The server.
+    pub server: Server,
+    /// What was measured, a round each.
+    pub rounds: Vec<Measured>,
+}
+
+/// One scenario with one number of connections, for every server; the bare one comes first.
+pub struct Cell {
+    /// The requests.
+    pub scenario: Scenario,
+    /// The connections.
+    pub connections: usize,
+    /// The servers.
+    pub rows: Vec<Row>,
+}
+
+impl Server {
+    /// Its name in the table.
+    pub fn label(self) -> String {
+        match self {
+            Server::Bare => "bare warp".to_owned(),
+            Server::Shards(1) => "1 shard".to_owned(),
+            Server::Shards(shards) => format!("{shards} shards"),
+        }
+    }
+}
+
+impl Cell {
+    /// Requests that failed.
+    pub fn failed(&self) -> u64 {
+        self.rows.iter().flat_map(|row| &row.rounds).map(|round| round.failed).sum()
+    }
+
+    /// The median over the rounds of a figure of `row` divided by that of the bare server in the
+    /// same round.
+    pub fn ratio(&self, row: &Row, figure: fn(&Measured) -> f64) -> f64 {
+        let pairs = row.rounds.iter().zip(&self.rows[0].rounds);
+        median(pairs.map(|(round, bare)| figure(round) / figure(bare)))
+    }
+}
+
+impl Row {
+    /// The median over the rounds of a figure.
+    pub fn median(&self, figure: fn(&Measured) -> f64) -> f64 {
+        median(self.rounds.iter().map(figure))
+    }
+}
+
+/// A running server with its data.
+struct Running {
+    server: Server,
+    process: Process,
+    _data: TempDir,
+}
+
+enum Process {
+    Bare(Bare),
+    Store(Store),
+}
+
+/// Runs every cell and hands each to `done` when it is complete.
+///
+/// # Errors
+/// When a server cannot be started or ends.
+pub fn run(options: &Options, done: fn(&Cell)) -> Result<Vec<Cell>> {
+    let mut cells = Vec::new();
+    for &scenario in &options.only {
+        let servers = start(options, scenario)?;
+        let requests = Arc::new(requests(scenario, options.customers));
+        for &connections in &options.connections {
+            let load = Load {
+                connections,
+                threads: options.threads,
+                warm_up: options.warm_up(),
+                window: options.window(),
+                rate: options.rate,
+                requests: Arc::clone(&requests),
+            };
+            let cell = measure(&servers, scenario, &load, options.rounds)?;
+            done(&cell);
+            cells.push(cell);
+        }
+        servers.into_iter().try_for_each(Running::stop)?;
+    }
+    Ok(cells)
+}
+
+/// Tries the generator against the bare server alone; how many answers it got.
+///
+/// # Errors
+/// When any request failed.
+pub fn try_generator() -> Result<u64> {
+    let directory = TempDir::new()?;
+    let bare = Bare::start(&Sample::placeholder(), directory.path())?;
+    let mut answered = 0;
+    for (scenario, rate) in [(Scenario::Get, None), (Scenario::Post, Some(200.0))] {
+        let load = Load {
+            connections: 2,
+            threads: 2,
+            warm_up: Duration::ZERO,
+            window: TRIAL,
+            rate,
+            requests: Arc::new(requests(scenario, 2)),
+        };
+        let measured = load.run(bare.address(), &[bare.process()])?;
+        if let Some(failure) = measured.first_failure {
+            return Err(failure.into());
+        }
+        answered += measured.answered;
+    }
+    Ok(answered)
+}
+
+/// The servers of one scenario: the bare one, which answers as the first store does, and the stores.
+fn start(options: &Options, scenario: Scenario) -> Result<Vec<Running>> {
+    let mut stores = Vec::new();
+    for &shards in &options.shards {
+        let data = tempfile::tempdir_in(&options.data)?;
+        let store = Store::start(shards, scenario.storage(), data.path())?;
+        block_on(carts::fill(store.http(), options.customers, FILL_CONNECTIONS))?;
+        stores.push(Running { server: Server::Shards(shards), process: Process::Store(store), _data: data });
+    }
+    let sample = match stores.first() {
+        Some(Running { process: Process::Store(store), .. }) => block_on(sample_of(store))?,
+        _ => Sample::placeholder(),
+    };
+    let data = tempfile::tempdir_in(&options.data)?;
+    let bare = Process::Bare(Bare::start(&sample, data.path())?);
+    let mut servers = vec![Running { server: Server::Bare, process: bare, _data: data }];
+    servers.extend(stores);
+    Ok(servers)
+}
+
+async fn sample_of(store: &Store) -> Result<Sample> {
+    let mut connection = Connection::open(store.http()).await?;
+    Sample::of(&connection.exchange(&carts::read_request(0)).await?)
+}
+
+fn requests(scenario: Scenario, customers: u64) -> Vec<Vec<u8>> {
+    match scenario {
+        Scenario::Get => (0..customers).map(carts::read_request).collect(),
+        Scenario::Post | Scenario::Durable => {
+            let line_of = |customer| (0..carts::LINES).map(move |line| carts::add_request(customer, line));
+            (0..customers).flat_map(line_of).collect()
+        }
+    }
+}
+
+/// Measures every server once a round, each round beginning with another one, so that whatever
+/// slows the machine down for a while strikes all of them.
+fn measure(servers: &[Running], scenario: Scenario, load: &Load, rounds: usize) -> Result<Cell> {
+    let mut rows: Vec<Row> = servers.iter().map(|running| Row { server: running.server, rounds: Vec::new() }).collect();
+    for round in 0..rounds {
+        for turn in 0..servers.len() {
+            let next = (round + turn) % servers.len();
+            rows[next].rounds.push(servers[next].apply(load)?);
+        }
+    }
+    Ok(Cell { scenario, connections: load.connections, rows })
+}
+
+impl Running {
+    fn apply(&self, load: &Load) -> Result<Measured> {
+        match &self.process {
+            Process::Bare(bare) => load.run(bare.address(), &[bare.process()]),
+            Process::Store(store) => load.run(store.http(), &store.processes()?),
+        }
+    }
+
+    fn stop(self) -> Result<()> {
+        match self.process {
+            Process::Bare(_) => Ok(()),
+            Process::Store(store) => store.stop(),
+        }
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        length if length % 2 == 1 => values[middle],
+        _ => (values[middle - 1] + values[middle]) / 2.0,
+    }
+}

@@ -1,0 +1,60 @@
+//! The load comparison: a bare warp server and shardcart with one and four shards, in turns within
+//! one run, under the same load generator.
+//!
+//! On a machine that is busy with other things absolute figures say little; the ratios to the bare
+//! server, which is measured next to every other cell, hold. See `--help` for the options:
+//! `cargo bench --bench load -- --help`.
+
+mod bare;
+mod compare;
+mod generator;
+#[path = "../harness/mod.rs"]
+#[allow(dead_code, reason = "every benchmark uses its own part of the harness")]
+mod harness;
+mod options;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use harness::Result;
+use options::Options;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    let outcome = if let Some(role) = bare::Role::of(&arguments) {
+        role.run().map(|()| true)
+    } else if arguments.iter().any(|argument| argument == options::BENCH_FLAG) {
+        compare(&Options::parse())
+    } else {
+        smoke()
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the comparison; false when any request failed.
+fn compare(options: &Options) -> Result<bool> {
+    report::print_setting(options);
+    let cells = compare::run(options, report::print_cell)?;
+    report::print_targets(&cells);
+    let failures: u64 = cells.iter().map(compare::Cell::failed).sum();
+    if failures > 0 {
+        println!("\n{failures} requests failed: the figures above are worth nothing.");
+    }
+    Ok(failures == 0)
+}
+
+/// What `cargo test --all-targets` runs: the generator against the bare server, for a moment.
+fn smoke() -> Result<bool> {
+    let answered = compare::try_generator()?;
+    println!("load: the generator works ({answered} answers); `cargo bench --bench load` runs the comparison");
+    Ok(answered > 0)
+}

@@ -1,0 +1,110 @@
+//! The arguments after `--` of `cargo bench --bench load --`.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// What `cargo bench` adds to the arguments, and `cargo test` does not.
+pub const BENCH_FLAG: &str = "--bench";
+/// How long every cell runs before it is measured, in milliseconds.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// One generator thread keeps this many cores busy with the server.
+const CORES_PER_GENERATOR_THREAD: usize = 4;
+
+/// Which requests are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Read a cart; storage memory.
+    Get,
+    /// Add to a line of a cart; storage memory.
+    Post,
+    /// Add to a line of a cart; storage fjall, every answer durable.
+    Durable,
+}
+
+/// Compares shardcart with a bare warp server under load.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// Seconds that are measured, a cell and round.
+    #[arg(long, default_value_t = 2.0)]
+    pub seconds: f64,
+    /// Rounds: in each, every server is measured once. The medians of the rounds are shown.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// Connections that are open at once; several values make several cells.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
+    pub connections: Vec<usize>,
+    /// Only these scenarios.
+    #[arg(long, value_delimiter = ',', default_values_t = Scenario::ALL)]
+    pub only: Vec<Scenario>,
+    /// Shard counts that are compared; none: the bare server alone, to try the generator.
+    #[arg(long, value_delimiter = ',', num_args = 0.., default_values_t = [1, 4])]
+    pub shards: Vec<u32>,
+    /// Requests a second that are sent in all, whatever the server does; latencies count from the
+    /// time at which a request was due. Without it every connection sends when it has its answer.
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Customers, one cart each.
+    #[arg(long, default_value_t = 1_000)]
+    pub customers: u64,
+    /// Threads of the load generator.
+    #[arg(long, default_value_t = default_threads())]
+    pub threads: usize,
+    /// Where the stores keep their data; the disk behind it decides the durable figures.
+    #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
+    pub data: PathBuf,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    pub bench: bool,
+}
+
+impl Options {
+    /// What is measured of a cell in one round.
+    pub fn window(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    /// What runs before it.
+    pub fn warm_up(&self) -> Duration {
+        WARM_UP
+    }
+}
+
+impl Scenario {
+    /// All of them, in the order in which they run.
+    pub const ALL: [Scenario; 3] = [Scenario::Get, Scenario::Post, Scenario::Durable];
+
+    /// Its name in the table.
+    pub fn label(self) -> &'static str {
+        match self {
+            Scenario::Get => "GET",
+            Scenario::Post => "POST in memory",
+            Scenario::Durable => "POST durable",
+        }
+    }
+
+    /// The storage that the stores use.
+    pub fn storage(self) -> &'static str {
+        match self {
+            Scenario::Get | Scenario::Post => "memory",
+            Scenario::Durable => "fjall",
+        }
+    }
+}
+
+impl std::fmt::Display for Scenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Scenario::Get => "get",
+            Scenario::Post => "post",
+            Scenario::Durable => "durable",
+        })
+    }
+}
+
+fn default_threads() -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    (cores / CORES_PER_GENERATOR_THREAD).max(1)
+}

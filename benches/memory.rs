@@ -1,0 +1,164 @@
+//! What a million carts take: resident bytes of the shards, overhead of the processes included, and
+//! how long a store takes to load them from disk.
+//!
+//! The carts come in as any client's would, over HTTP, so what the shards hold is what they hold in
+//! use, allocator, caches and all. `cargo bench --bench memory -- --help` shows the options.
+
+#[path = "harness/mod.rs"]
+#[allow(dead_code, reason = "every benchmark uses its own part of the harness")]
+mod harness;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+
+use harness::carts;
+use harness::connection::Connection;
+use harness::procfs::{self, Memory};
+use harness::store::Store;
+use harness::{Result, block_on};
+
+/// What `cargo bench` adds to the arguments, and `cargo test` does not.
+const BENCH_FLAG: &str = "--bench";
+/// Carts that are read back after a restart, spread over all of them.
+const CHECKED_CARTS: u64 = 1_000;
+
+/// Where the shards keep their records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Storage {
+    Memory,
+    Fjall,
+}
+
+/// Measures what carts take in memory and how long they take to load.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Carts of five lines.
+    #[arg(long, default_value_t = 1_000_000)]
+    carts: u64,
+    /// Only these storages.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Storage::Memory, Storage::Fjall])]
+    only: Vec<Storage>,
+    /// Shard counts; the carts are divided among the shards.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 4])]
+    shards: Vec<u32>,
+    /// Connections that fill the store.
+    #[arg(long, default_value_t = 128)]
+    connections: usize,
+    /// Where the stores keep their data.
+    #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
+    data: PathBuf,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    if !std::env::args().any(|argument| argument == BENCH_FLAG) {
+        println!("memory: nothing to test; `cargo bench --bench memory` measures");
+        return ExitCode::SUCCESS;
+    }
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    println!("{} carts of {} lines; bytes a cart, summed over the shards' processes", options.carts, carts::LINES);
+    for &storage in &options.only {
+        for &shards in &options.shards {
+            let data = tempfile::tempdir_in(&options.data)?;
+            println!("\n{}, {shards} shard(s)", storage.name());
+            measure(options, storage, shards, data.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn measure(options: &Options, storage: Storage, shards: u32, data: &Path) -> Result<()> {
+    let store = Store::start(shards, storage.name(), data)?;
+    println!("  empty: {:.1} MB resident", resident(&store)?.resident as f64 / 1e6);
+    let start = Instant::now();
+    block_on(carts::fill(store.http(), options.carts, options.connections))?;
+    let additions = options.carts * carts::LINES;
+    println!("  filled: {additions} additions, {:.0}/s", per_second(additions, start.elapsed()));
+    print_memory(options.carts, resident(&store)?, storage.target());
+    store.stop()?;
+    if storage == Storage::Fjall {
+        restart(options, storage, shards, data)?;
+    }
+    Ok(())
+}
+
+fn restart(options: &Options, storage: Storage, shards: u32, data: &Path) -> Result<()> {
+    let start = Instant::now();
+    let store = Store::start(shards, storage.name(), data)?;
+    let taken = start.elapsed();
+    println!("  restarted: ready after {:.2} s, {:.0} carts/s", taken.as_secs_f64(), per_second(options.carts, taken));
+    print_memory(options.carts, resident(&store)?, storage.target());
+    block_on(check(&store, options.carts))?;
+    store.stop()
+}
+
+/// Reads some carts and fails unless each has all its lines.
+async fn check(store: &Store, carts: u64) -> Result<()> {
+    let mut connection = Connection::open(store.http()).await?;
+    for customer in (0..carts).step_by(carts.div_ceil(CHECKED_CARTS).max(1) as usize) {
+        let answer = connection.exchange(&carts::read_request(customer)).await?;
+        let cart: serde_json::Value = serde_json::from_slice(answer.body)?;
+        if cart["items"].as_array().map(Vec::len) != Some(carts::LINES as usize) {
+            return Err(format!("a cart is not what it was: {}", answer.describe()).into());
+        }
+    }
+    Ok(())
+}
+
+fn print_memory(carts: u64, memory: Memory, target: u64) {
+    let each = |bytes: u64| bytes as f64 / carts as f64;
+    let verdict = if each(memory.resident) <= target as f64 { "met" } else { "MISSED" };
+    println!(
+        "    {:.0} B/cart resident; at most {target}: {verdict} ({:.0} proportional, {:.0} at the peak)",
+        each(memory.resident),
+        each(memory.proportional),
+        each(memory.peak),
+    );
+}
+
+/// The memory of all shards together.
+fn resident(store: &Store) -> Result<Memory> {
+    let mut total = Memory::default();
+    for shard in store.shards()? {
+        let memory = procfs::memory(shard)?;
+        total.resident += memory.resident;
+        total.proportional += memory.proportional;
+        total.peak += memory.peak;
+    }
+    Ok(total)
+}
+
+fn per_second(count: u64, taken: Duration) -> f64 {
+    count as f64 / taken.as_secs_f64()
+}
+
+impl Storage {
+    fn name(self) -> &'static str {
+        match self {
+            Storage::Memory => "memory",
+            Storage::Fjall => "fjall",
+        }
+    }
+
+    /// The most that a cart may take, in resident bytes.
+    fn target(self) -> u64 {
+        match self {
+            Storage::Memory => 330,
+            Storage::Fjall => 400,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Opens the connection to a shard.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+use crate::address::Address;
+use crate::error::{Error, Result};
+use crate::wire::{MAX_MESSAGE_BYTES, proto};
+use proto::shard_client::ShardClient;
+
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a silent shard is asked whether it is there.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+/// How long it has to answer that; then the connection is given up.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes under way on one connection.
+const WINDOW_BYTES: u32 = 1 << 20;
+
+/// Connects to a shard.
+///
+/// # Errors
+/// [`Error::Unavailable`] when nobody answers there.
+pub async fn connect(address: &Address) -> Result<ShardClient<Channel>> {
+    let unavailable = |error: tonic::transport::Error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        Error::Unavailable(format!("cannot connect to {address}: {error}: {cause}"))
+    };
+    let uri = match address {
+        Address::Tcp(address) => format!("http://{address}"),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+    };
+    let endpoint = Endpoint::from_shared(uri)
+        .map_err(unavailable)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .tcp_nodelay(true);
+    let channel = endpoint.connect().await.map_err(unavailable)?;
+    Ok(ShardClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
+}

@@ -1,0 +1,25 @@
+//! Values of the key-value API.
+
+use crate::error::{Error, Result};
+
+/// The longest value, in bytes.
+pub const MAX_VALUE_BYTES: usize = 1_024;
+
+/// A stored value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// The record's version.
+    pub version: u64,
+    /// What was stored: UTF-8, at most [`MAX_VALUE_BYTES`].
+    pub text: String,
+}
+
+/// Checks that bytes are a value. Their length is checked by whoever reads the body, since the
+/// answer to that is another one.
+///
+/// # Errors
+/// [`Error::Invalid`] when they are not UTF-8.
+pub fn check_text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| Error::Invalid(format!("value: not UTF-8 from byte {} on", error.valid_up_to())))
+}

@@ -1,0 +1,83 @@
+//! Entity tags (RFC 9110, section 8.8.3): what an `ETag` says of a record, and what `If-Match` and
+//! `If-None-Match` ask of it.
+
+use std::fmt;
+
+/// A record's state: its version, and for a cart how many of its sales have expired, since a sale's
+/// end changes what the cart says without a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag {
+    /// The record's version; 0 when there is no record.
+    pub version: u64,
+    /// How many sales have expired; it only grows while the version stays.
+    pub expired: u32,
+}
+
+impl Tag {
+    /// The tag of a record that no passing of time changes.
+    pub fn of_version(version: u64) -> Self {
+        Tag { version, expired: 0 }
+    }
+
+    /// Reads the opaque part of a tag; `None` when we never made such a tag.
+    pub fn parse(opaque: &str) -> Option<Self> {
+        let (version, expired) = match opaque.split_once('.') {
+            Some((version, expired)) => (version, expired.parse().ok().filter(|count| *count > 0)?),
+            None => (opaque, 0),
+        };
+        let tag = Tag { version: version.parse().ok()?, expired };
+        (tag.to_string() == opaque).then_some(tag)
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.expired {
+            0 => write!(f, "{}", self.version),
+            expired => write!(f, "{}.{expired}", self.version),
+        }
+    }
+}
+
+/// The condition of an `If-Match` or `If-None-Match` header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// `*`: anything that is there.
+    Any,
+    /// One of these; tags that we never made match nothing and are left out.
+    OneOf(Vec<Tag>),
+}
+
+impl Condition {
+    /// Whether it matches the current state; `None` means that there is nothing.
+    pub fn matches(&self, current: Option<Tag>) -> bool {
+        match (self, current) {
+            (_, None) => false,
+            (Condition::Any, Some(_)) => true,
+            (Condition::OneOf(tags), Some(current)) => tags.contains(&current),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_read_back_and_others_are_not_ours() {
+        for tag in [Tag::of_version(0), Tag::of_version(u64::MAX), Tag { version: 7, expired: 2 }] {
+            assert_eq!(Tag::parse(&tag.to_string()), Some(tag));
+        }
+        for text in ["", "x", "7.", "7.0", "07", "+7", "7.2.1", "-1", "18446744073709551616"] {
+            assert_eq!(Tag::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_star_matches_only_what_is_there() {
+        assert!(Condition::Any.matches(Some(Tag::of_version(0))));
+        assert!(!Condition::Any.matches(None));
+        assert!(Condition::OneOf(vec![Tag::of_version(3)]).matches(Some(Tag::of_version(3))));
+        assert!(!Condition::OneOf(vec![]).matches(Some(Tag::of_version(3))));
+    }
+}

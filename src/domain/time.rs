@@ -1,0 +1,151 @@
+//! Points in time as the contract writes them (RFC 3339), kept to the microsecond.
+
+use std::fmt;
+
+use jiff::civil;
+use jiff::tz::TimeZone;
+
+use crate::error::{Error, Result};
+
+const EXPECTED: &str = "is not a time: use RFC 3339, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS";
+
+/// Microseconds since 1970-01-01T00:00:00Z. Finer digits of an input are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Takes microseconds since the epoch, between the years 0000 and 9999.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] outside of them.
+    pub fn from_micros(micros: i64) -> Result<Self> {
+        match jiff::Timestamp::from_microsecond(micros) {
+            Ok(time) if (0..=9999).contains(&TimeZone::UTC.to_datetime(time).year()) => Ok(Timestamp(micros)),
+            _ => Err(Error::Invalid("is outside of the years 0000 to 9999".into())),
+        }
+    }
+
+    /// Microseconds since the epoch.
+    pub fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339, or a date or date and time without an offset, taken as UTC.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for anything else.
+    pub fn parse(text: &str) -> Result<Self> {
+        let invalid = || Error::Invalid(EXPECTED.into());
+        if !text.is_ascii() || !has_shape(text.as_bytes()) {
+            return Err(invalid());
+        }
+        let parsed = match text.len() {
+            10 => text.parse::<civil::Date>().and_then(|date| TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0))),
+            19 => text.parse::<civil::DateTime>().and_then(|time| TimeZone::UTC.to_timestamp(time)),
+            _ => text.parse::<jiff::Timestamp>(),
+        };
+        let time = parsed.map_err(|_| invalid())?;
+        Timestamp::from_micros(time.as_nanosecond().div_euclid(1_000) as i64)
+    }
+}
+
+/// RFC 3339 in UTC, with as many fraction digits as are needed.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(time) => write!(f, "{time}"),
+            Err(_) => Err(fmt::Error),
+        }
+    }
+}
+
+/// Whether the bytes look like one of the accepted forms; jiff then checks the values. Without this
+/// its wider grammar (week dates, annotations, basic format) would be part of the contract.
+fn has_shape(text: &[u8]) -> bool {
+    let digits =
+        |range: std::ops::Range<usize>| text.get(range).is_some_and(|part| part.iter().all(u8::is_ascii_digit));
+    let date =
+        digits(0..4) && text.get(4) == Some(&b'-') && digits(5..7) && text.get(7) == Some(&b'-') && digits(8..10);
+    if text.len() == 10 || !date {
+        return date;
+    }
+    let separator = matches!(text[10], b'T' | b't' | b' ');
+    let time = digits(11..13)
+        && text.get(13) == Some(&b':')
+        && digits(14..16)
+        && text.get(16) == Some(&b':')
+        && digits(17..19);
+    if !separator || !time {
+        return false;
+    }
+    let mut rest = &text[19..];
+    if let [b'.', fraction @ ..] = rest {
+        let length = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if length == 0 || length == fraction.len() {
+            return false;
+        }
+        rest = &fraction[length..];
+    }
+    match rest {
+        [] | [b'Z' | b'z'] => true,
+        [b'+' | b'-', h1, h2, b':', m1, m2] => [h1, h2, m1, m2].iter().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn accepted_forms_are_written_in_utc() {
+        for (text, written) in [
+            ("2026-11-23", "2026-11-23T00:00:00Z"),
+            ("2026-11-23T10:20:30", "2026-11-23T10:20:30Z"),
+            ("2026-11-23T10:20:30Z", "2026-11-23T10:20:30Z"),
+            ("2026-11-23T10:20:30.5+02:00", "2026-11-23T08:20:30.5Z"),
+            ("2026-11-23t10:20:30.123456789z", "2026-11-23T10:20:30.123456Z"),
+            ("2024-02-29", "2024-02-29T00:00:00Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), written, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        for text in [
+            "",
+            "now",
+            "2026",
+            "20261123",
+            "2026-W47-1",
+            "2026-13-01",
+            "2025-02-29",
+            "2026-11-23T10:20",
+            "2026-11-23T25:00:00",
+            "2026-11-23T10:20:30+0200",
+            "2026-11-23T10:20:30Z[UTC]",
+            "2026-11-23T10:20:30.Z",
+            "2026-11-23T10:20:30.5",
+            "2026-11-23T10:20:30 ",
+            "-2026-11-23",
+            "２０26-11-23",
+        ] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(micros in -62_135_596_800_000_000_i64..253_402_300_799_000_000) {
+            let time = Timestamp::from_micros(micros).unwrap();
+            prop_assert_eq!(Timestamp::parse(&time.to_string()).unwrap(), time);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[-+0-9T:.Z ]{0,40}|.*") {
+            let _ = Timestamp::parse(&text);
+        }
+    }
+}

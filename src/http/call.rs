@@ -1,0 +1,242 @@
+//! One request as the handlers see it: method, headers and the whole body, and what the contract
+//! reads from headers and path segments.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, Method};
+
+use super::members::Members;
+use super::problem::Problem;
+use crate::domain::command::{Command, Idempotency, Request};
+use crate::domain::tag::{Condition, Tag};
+use crate::error::{Error, Result};
+use crate::key::MAX_IDEMPOTENCY_KEY_BYTES;
+use crate::wire::{self, MAX_TAGS};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A request whose body has been read.
+#[derive(Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Call {
+    /// The body's members, where JSON is required.
+    ///
+    /// # Errors
+    /// 415 when it is not declared as JSON, 400 when it is not a JSON object.
+    pub fn members(&self) -> std::result::Result<Members<'_>, Problem> {
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !content_type.is_some_and(is_json) {
+            return Err(Problem::not_json());
+        }
+        Ok(Members::parse(&self.body)?)
+    }
+
+    /// A command that changes something, under the terms that the headers set.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the header.
+    pub fn change(&self, command: Command) -> Result<Request> {
+        let idempotency =
+            self.idempotency_key()?.map(|key| Idempotency { key, fingerprint: wire::fingerprint(&command) });
+        Ok(Request { idempotency, if_match: self.condition(&IF_MATCH)?, ..Request::new(command) })
+    }
+
+    /// The same without `Idempotency-Key`, where the contract has none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the header.
+    pub fn plain_change(&self, command: Command) -> Result<Request> {
+        Ok(Request { if_match: self.condition(&IF_MATCH)?, ..Request::new(command) })
+    }
+
+    /// Whether `If-None-Match` says that the client has what a tag stands for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the header.
+    pub fn has_current(&self, tag: Tag) -> Result<bool> {
+        let condition = self.condition(&IF_NONE_MATCH)?;
+        Ok(condition.is_some_and(|condition| condition.matches(Some(tag))))
+    }
+
+    fn idempotency_key(&self) -> Result<Option<String>> {
+        let mut values = self.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let invalid = |what: &str| Err(Error::Invalid(format!("Idempotency-Key: {what}")));
+        if values.next().is_some() {
+            return invalid("is there more than once");
+        }
+        let bytes = value.as_bytes();
+        let printable = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
+        if bytes.is_empty() || bytes.len() > MAX_IDEMPOTENCY_KEY_BYTES || !printable {
+            return invalid("must be 1 to 255 printable ASCII characters");
+        }
+        Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
+    }
+
+    /// Reads `If-Match` or `If-None-Match` (RFC 9110, section 13.1). A weak tag matches only in
+    /// `If-None-Match`.
+    fn condition(&self, name: &HeaderName) -> Result<Option<Condition>> {
+        let mut values = self.headers.get_all(name).iter().peekable();
+        if values.peek().is_none() {
+            return Ok(None);
+        }
+        let mut tags = Vec::new();
+        let mut members = 0;
+        for value in values {
+            let text = value.to_str().map_err(|_| malformed(name))?;
+            if text.trim() == "*" {
+                return Ok(Some(Condition::Any));
+            }
+            let mut rest = text.trim();
+            while !rest.is_empty() {
+                let (weak, opaque, after) = split_tag(rest).ok_or_else(|| malformed(name))?;
+                members += 1;
+                if members > MAX_TAGS {
+                    return Err(Error::Invalid(format!("{name}: more than {MAX_TAGS} tags")));
+                }
+                if !weak || *name == IF_NONE_MATCH {
+                    tags.extend(Tag::parse(opaque));
+                }
+                rest = after;
+            }
+        }
+        Ok(Some(Condition::OneOf(tags)))
+    }
+}
+
+fn malformed(name: &HeaderName) -> Error {
+    Error::Invalid(format!("{name}: is neither * nor a list of quoted tags"))
+}
+
+/// Splits the first tag off a list: whether it is weak, its opaque part, the rest of the list.
+fn split_tag(list: &str) -> Option<(bool, &str, &str)> {
+    let (weak, quoted) = match list.strip_prefix("W/") {
+        Some(rest) => (true, rest),
+        None => (false, list),
+    };
+    let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
+    let rest = rest.trim_start();
+    let after = match rest.strip_prefix(',') {
+        Some(after) => after.trim_start_matches([',', ' ', '\t']),
+        None if rest.is_empty() => rest,
+        None => return None,
+    };
+    Some((weak, opaque, after))
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || essence.to_ascii_lowercase().strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
+}
+
+/// One segment of a path, as it came.
+#[derive(Debug, Clone)]
+pub struct Segment(String);
+
+impl FromStr for Segment {
+    type Err = Infallible;
+
+    fn from_str(raw: &str) -> std::result::Result<Self, Infallible> {
+        Ok(Segment(raw.to_owned()))
+    }
+}
+
+impl Segment {
+    /// The segment percent-decoded; `+` is a plus.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the field, for a broken escape or what is not UTF-8.
+    pub fn decode(self, field: &str) -> Result<String> {
+        if !self.0.contains('%') {
+            return Ok(self.0);
+        }
+        let escapes_are_whole = self.0.split('%').skip(1).all(|part| {
+            part.as_bytes().first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        });
+        if !escapes_are_whole {
+            return Err(Error::Invalid(format!("{field}: has a % without two hexadecimal digits")));
+        }
+        let decoded = percent_encoding::percent_decode_str(&self.0).decode_utf8();
+        decoded.map(Cow::into_owned).map_err(|_| Error::Invalid(format!("{field}: is not UTF-8")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn call(name: HeaderName, values: &[&str]) -> Call {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+        }
+        Call { method: Method::GET, headers, body: Bytes::new() }
+    }
+
+    fn if_match(values: &[&str]) -> Result<Option<Condition>> {
+        call(IF_MATCH, values).condition(&IF_MATCH)
+    }
+
+    #[test]
+    fn conditions_are_lists_of_tags_or_a_star() {
+        let of = |versions: &[u64]| Ok(Some(Condition::OneOf(versions.iter().map(|v| Tag::of_version(*v)).collect())));
+        assert_eq!(if_match(&[]), Ok(None));
+        assert_eq!(if_match(&["*"]), Ok(Some(Condition::Any)));
+        assert_eq!(if_match(&["\"1\""]), of(&[1]));
+        assert_eq!(if_match(&["\"1\" , \"2\"", "\"3\""]), of(&[1, 2, 3]));
+        assert_eq!(if_match(&["W/\"1\", \"xyz\""]), of(&[]));
+        for text in ["1", "\"1", "\"1\" \"2\"", "W/1", "\"1\"x"] {
+            assert!(if_match(&[text]).is_err(), "{text}");
+        }
+        assert!(if_match(&[&"\"1\",".repeat(MAX_TAGS + 1)]).is_err());
+        let weak = call(IF_NONE_MATCH, &["W/\"1\""]);
+        assert!(weak.has_current(Tag::of_version(1)).unwrap());
+    }
+
+    #[test]
+    fn an_idempotency_key_is_one_printable_text() {
+        let key = |values: &[&str]| call(IDEMPOTENCY_KEY, values).idempotency_key();
+        assert_eq!(key(&[]), Ok(None));
+        assert_eq!(key(&["a b"]), Ok(Some("a b".into())));
+        assert!(key(&[&"x".repeat(255)]).is_ok());
+        assert!(key(&["a", "a"]).is_err());
+        assert!(key(&[""]).is_err());
+        assert!(key(&["a\tb"]).is_err());
+        assert!(key(&[&"x".repeat(256)]).is_err());
+    }
+
+    #[test]
+    fn segments_are_decoded_once() {
+        let decode = |raw: &str| Segment(raw.into()).decode("id");
+        assert_eq!(decode("a%2Fb+%2B"), Ok("a/b++".into()));
+        assert_eq!(decode("%2525"), Ok("%25".into()));
+        assert_eq!(decode("Zo%C3%AB"), Ok("Zoë".into()));
+        for raw in ["%", "%4", "%zz", "%ff", "a%C3"] {
+            assert!(decode(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn json_is_told_from_other_types() {
+        for text in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert!(is_json(text), "{text}");
+        }
+        for text in ["", "text/plain", "application/jsonx", "text/json"] {
+            assert!(!is_json(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Listening sockets and the accept loop: what warp's own server lacks is a limit on connections
+//! and timeouts on those that say nothing.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower_service::Service;
+
+use super::service::Front;
+use crate::error::{Error, Result};
+use crate::shutdown::Shutdown;
+
+/// Connections that the operating system may hold before they are accepted.
+const BACKLOG: i32 = 1_024;
+/// Bytes that the head of a request may take.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+/// How long accepting pauses after it failed, as when there are no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long requests that were begun may take once a shutdown was asked for.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Binds an address, shared with the process's other workers.
+///
+/// # Errors
+/// [`Error::Fault`] when it cannot be bound.
+pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener> {
+    let fault = |error: std::io::Error| Error::Fault(format!("cannot listen on {address}: {error}"));
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(fault)?;
+    socket.set_reuse_address(true).map_err(fault)?;
+    socket.set_reuse_port(true).map_err(fault)?;
+    socket.set_nonblocking(true).map_err(fault)?;
+    socket.bind(&address.into()).map_err(fault)?;
+    socket.listen(BACKLOG).map_err(fault)?;
+    Ok(socket.into())
+}
+
+/// Makes sure that nobody else has an address: sharing it would split the requests.
+///
+/// # Errors
+/// [`Error::Fault`] when somebody has it.
+pub fn check_exclusive(address: SocketAddr) -> Result<()> {
+    std::net::TcpListener::bind(address)
+        .map(drop)
+        .map_err(|error| Error::Fault(format!("cannot listen on {address}: {error}")))
+}
+
+/// How connections are treated.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a client may take to send a request's head; also how long it may be idle.
+    pub header_timeout: Duration,
+    /// Connections at a time; more wait until one is closed.
+    pub connections: Arc<Semaphore>,
+}
+
+/// Serves a listener until a shutdown is asked for and what was begun is answered.
+///
+/// # Errors
+/// [`Error::Fault`] when the listener cannot be used.
+pub async fn serve<S>(
+    listener: std::net::TcpListener,
+    front: Front<S>,
+    limits: Limits,
+    mut shutdown: Shutdown,
+) -> Result<()>
+where
+    S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    let listener =
+        TcpListener::from_std(listener).map_err(|error| Error::Fault(format!("cannot use a listener: {error}")))?;
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD_BYTES);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &limits.connections) => accepted,
+            () = shutdown.wait() => break,
+        };
+        let (stream, permit) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(front.clone()));
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were cut off: they took too long to finish");
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, permit))
+}

@@ -1,0 +1,145 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457), one table from [`Error`].
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// Seconds after which a request that was not applied may be sent again.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// The same for a limit that needs time to clear.
+const RETRY_AFTER_LIMIT_SECONDS: HeaderValue = HeaderValue::from_static("60");
+
+/// A request that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: StatusCode,
+    slug: &'static str,
+    detail: String,
+    header: Option<(HeaderName, HeaderValue)>,
+    replayed: bool,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    /// The same as `detail`: older clients read it.
+    message: &'a str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
+        Problem { status, slug, detail: detail.into(), header: None, replayed: false }
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    /// 400: the text names the field.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", detail)
+    }
+
+    /// 404 for a path that there is not.
+    pub fn no_such_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "there is no such path")
+    }
+
+    /// 405: `allow` lists the methods that there are.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("this path has only {allow}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+            .with(ALLOW, HeaderValue::from_static(allow))
+    }
+
+    /// 408: the body did not come in time.
+    pub fn timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request's body did not arrive in time")
+    }
+
+    /// 413: more than `limit` bytes.
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("body: longer than {limit} bytes"))
+    }
+
+    /// 415: the body is not JSON.
+    pub fn not_json() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "Content-Type: must be application/json",
+        )
+    }
+
+    /// The answer to a failure that was given before, to the same `Idempotency-Key`.
+    pub fn replayed(error: &Error, replayed: bool) -> Self {
+        Problem { replayed, ..Problem::from(error) }
+    }
+
+    /// The response.
+    pub fn into_response(self) -> Response<Bytes> {
+        let body = Body {
+            r#type: format!("/problems/{}", self.slug),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            message: &self.detail,
+        };
+        let json = serde_json::to_vec(&body).expect("a struct of strings and a number is always JSON");
+        let mut response = Response::new(Bytes::from(json));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = self.header {
+            headers.insert(name, value);
+        }
+        if self.replayed {
+            headers.insert(super::response::REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let (status, slug) = match error {
+            Error::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
+            Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
+            Error::Refused(_) => (StatusCode::CONFLICT, "conflict"),
+            Error::Precondition(_) => (StatusCode::PRECONDITION_FAILED, "precondition-failed"),
+            Error::KeyReused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
+            Error::Exhausted(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many"),
+            Error::Unavailable(_) | Error::WrongSlot(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Error::Indeterminate(_) => (StatusCode::GATEWAY_TIMEOUT, "outcome-unknown"),
+            Error::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        let detail = match error {
+            // What went wrong inside is for the log, not for the client.
+            Error::Fault(_) => "the server failed; the fault is in its log",
+            other => other.detail(),
+        };
+        let problem = Problem::new(status, slug, detail);
+        match error {
+            Error::Unavailable(_) | Error::WrongSlot(_) => problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS),
+            Error::Exhausted(_) => problem.with(RETRY_AFTER, RETRY_AFTER_LIMIT_SECONDS),
+            _ => problem,
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        if let Error::Fault(detail) = &error {
+            tracing::error!(%detail, "a request failed");
+        }
+        Problem::from(&error)
+    }
+}

@@ -1,0 +1,94 @@
+//! The paths: each filter matches one, takes every method, and ends in `then`, so that no error is
+//! ever a rejection. Hot paths come first.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use warp::filters::BoxedFilter;
+use warp::path::FullPath;
+use warp::{Filter, Reply, path};
+
+use super::call::{Call, Segment};
+use super::metrics::Metrics;
+use super::problem::Problem;
+use super::{carts, kv, ops};
+use crate::client::Client;
+
+/// What the handlers of one worker share.
+#[derive(Clone)]
+pub struct Shop {
+    /// The shards.
+    pub client: Arc<Client>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+type Handled = Result<Response<Bytes>, Problem>;
+
+fn reply(handled: Handled) -> Response<Bytes> {
+    handled.unwrap_or_else(Problem::into_response)
+}
+
+/// The complete request; `http::service` has put it there.
+fn call() -> impl Filter<Extract = (Arc<Call>,), Error = warp::Rejection> + Copy {
+    warp::ext::get::<Arc<Call>>()
+}
+
+fn with<T: Clone + Send>(value: &T) -> impl Filter<Extract = (T,), Error = Infallible> + Clone + use<T> {
+    let value = value.clone();
+    warp::any().map(move || value.clone())
+}
+
+/// The shop's paths.
+pub fn shop(shop: &Shop) -> BoxedFilter<(impl Reply + use<>,)> {
+    let items =
+        path!("items" / Segment).and(with(shop)).and(call()).then(|customer, shop: Shop, call: Arc<Call>| async move {
+            reply(carts::items(&shop.client, &call, customer).await)
+        });
+    let item = path!("item" / Segment / Segment).and(with(shop)).and(call()).then(
+        |customer, item, shop: Shop, call: Arc<Call>| async move {
+            reply(carts::item(&shop.client, &call, customer, item).await)
+        },
+    );
+    items.or(item).unify().or(others(shop)).unify().boxed()
+}
+
+fn others(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {
+    let kv = path!("kv" / Segment)
+        .and(with(shop))
+        .and(call())
+        .then(|key, shop: Shop, call: Arc<Call>| async move { reply(kv::value(&shop.client, &call, key).await) });
+    kv.or(operations(shop)).unify().or(nothing()).unify().boxed()
+}
+
+fn operations(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {
+    let livez = path!("livez").and(call()).then(|call: Arc<Call>| async move { reply(ops::livez(&call)) });
+    let readyz = path!("readyz").and(with(shop)).and(call()).and(query()).then(
+        |shop: Shop, call: Arc<Call>, query: Option<String>| async move {
+            reply(ops::readyz(&shop.client, &call, query.as_deref()).await)
+        },
+    );
+    let metrics = path!("metrics").and(with(shop)).and(call()).then(|shop: Shop, call: Arc<Call>| async move {
+        reply(ops::metrics(&shop.client, &call, &shop.metrics).await)
+    });
+    livez.or(readyz).unify().or(metrics).unify().boxed()
+}
+
+fn query() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Copy {
+    warp::query::raw().map(Some).or(warp::any().map(|| None)).unify()
+}
+
+fn nothing() -> impl Filter<Extract = (Response<Bytes>,), Error = Infallible> + Copy {
+    path::full().map(|_: FullPath| Problem::no_such_path().into_response())
+}
+
+/// The paths of the key-value port.
+pub fn key_value(shop: &Shop) -> BoxedFilter<(impl Reply + use<>,)> {
+    let value = path!(Segment)
+        .and(with(shop))
+        .and(call())
+        .then(|key, shop: Shop, call: Arc<Call>| async move { reply(kv::value(&shop.client, &call, key).await) });
+    value.or(nothing()).unify().boxed()
+}

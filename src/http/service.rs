@@ -1,0 +1,212 @@
+//! Between hyper and warp: reads the whole body under its limits, times the request, gives it an
+//! id, and hands warp a request that is complete.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body, Incoming};
+use tower_service::Service;
+use warp::Reply;
+
+use super::call::Call;
+use super::metrics::{Metrics, Route};
+use super::problem::Problem;
+
+/// The longest body, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 << 10;
+/// How much of an oversized body is read and thrown away, so that the client can read the answer.
+const MAX_DISCARDED_BYTES: usize = 2 << 20;
+/// The longest request id that is taken over from a client.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+/// How many server faults a second are written to the log in full.
+const MAX_LOGGED_FAULTS: u64 = 20;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+type WarpResponse = warp::reply::Response;
+
+/// The service of one worker's connections; `S` are warp's routes.
+pub struct Front<S> {
+    routes: S,
+    metrics: Metrics,
+    body_timeout: Duration,
+    ids: Arc<RequestIds>,
+}
+
+impl<S: Clone> Clone for Front<S> {
+    fn clone(&self) -> Self {
+        Front {
+            routes: self.routes.clone(),
+            metrics: self.metrics.clone(),
+            body_timeout: self.body_timeout,
+            ids: self.ids.clone(),
+        }
+    }
+}
+
+impl<S> Front<S> {
+    /// Routes behind the limits.
+    pub fn new(routes: S, metrics: Metrics, body_timeout: Duration) -> Self {
+        Front { routes, metrics, body_timeout, ids: Arc::new(RequestIds::new()) }
+    }
+}
+
+impl<S> Service<Request<Incoming>> for Front<S>
+where
+    S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = WarpResponse;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<WarpResponse, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let front = self.clone();
+        Box::pin(async move { Ok(front.answer(request).await) })
+    }
+}
+
+impl<S> Front<S>
+where
+    S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible>,
+{
+    async fn answer(mut self, request: Request<Incoming>) -> WarpResponse {
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let route = Route::of(parts.uri.path());
+        let method = parts.method.clone();
+        let id = self.ids.of(&parts.headers);
+        let mut response = match tokio::time::timeout(self.body_timeout, read(body)).await {
+            Ok(Ok(body)) => {
+                let call = Arc::new(Call { method: parts.method, headers: parts.headers, body });
+                let mut inner = Request::new(Empty::new());
+                *inner.uri_mut() = parts.uri;
+                inner.extensions_mut().insert(call);
+                let Ok(response) = self.routes.call(inner).await;
+                response
+            }
+            Ok(Err(unread)) => refuse(unread),
+            Err(_) => closing(Problem::timeout()),
+        };
+        let status = response.status();
+        if status.is_server_error() && self.ids.may_log_fault() {
+            let request_id = id.to_str().unwrap_or_default();
+            tracing::error!(status = status.as_u16(), %method, route = route.name(), request_id, "a request was not served");
+        }
+        tracing::debug!(status = status.as_u16(), %method, route = route.name(), "answered");
+        response.headers_mut().insert(REQUEST_ID, id);
+        self.metrics.observe(route, &method, status, started.elapsed());
+        response
+    }
+}
+
+/// Why a body was not taken.
+enum Unread {
+    /// It is too long; whether all of it was read.
+    TooLarge { drained: bool },
+    /// The client broke off or sent nonsense.
+    Broken,
+}
+
+async fn read(mut body: Incoming) -> Result<Bytes, Unread> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+        length += data.len();
+        if length > MAX_DISCARDED_BYTES {
+            return Err(Unread::TooLarge { drained: false });
+        }
+        if length > MAX_BODY_BYTES {
+            continue;
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    match length {
+        0..=MAX_BODY_BYTES => Ok(if rest.is_empty() { first } else { rest.freeze() }),
+        _ => Err(Unread::TooLarge { drained: true }),
+    }
+}
+
+fn refuse(unread: Unread) -> WarpResponse {
+    match unread {
+        Unread::TooLarge { drained: true } => Problem::too_large(MAX_BODY_BYTES).into_response().into_response(),
+        Unread::TooLarge { drained: false } => closing(Problem::too_large(MAX_BODY_BYTES)),
+        Unread::Broken => closing(Problem::invalid("body: could not be read to its end")),
+    }
+}
+
+/// An answer after which the connection is of no more use.
+fn closing(problem: Problem) -> WarpResponse {
+    let mut response: Response<Bytes> = problem.into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response.into_response()
+}
+
+/// Makes ids that are unique over facades and restarts, and remembers how many faults were logged.
+struct RequestIds {
+    prefix: String,
+    next: AtomicU64,
+    epoch: Instant,
+    /// The second of the last logged fault, and how many there were in it.
+    faults: AtomicU64,
+    faults_second: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        let mut prefix = uuid::Uuid::new_v4().simple().to_string();
+        prefix.truncate(16);
+        RequestIds {
+            prefix,
+            next: AtomicU64::new(0),
+            epoch: Instant::now(),
+            faults: AtomicU64::new(0),
+            faults_second: AtomicU64::new(0),
+        }
+    }
+
+    /// The client's id, or a new one.
+    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        if let Some(id) = headers.get(REQUEST_ID).filter(|id| is_request_id(id.as_bytes())) {
+            return id.clone();
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        HeaderValue::try_from(format!("{}-{number:x}", self.prefix)).expect("hexadecimal digits fit into a header")
+    }
+
+    fn may_log_fault(&self) -> bool {
+        let second = self.epoch.elapsed().as_secs();
+        if self.faults_second.swap(second, Ordering::Relaxed) != second {
+            self.faults.store(0, Ordering::Relaxed);
+        }
+        self.faults.fetch_add(1, Ordering::Relaxed) < MAX_LOGGED_FAULTS
+    }
+}
+
+fn is_request_id(bytes: &[u8]) -> bool {
+    (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}

@@ -1,0 +1,95 @@
+//! A record as it is held and stored: key and value in one allocation.
+
+use crate::key::{KeyHash, Kind};
+
+const LENGTH_BYTES: usize = 2;
+const HASH_BYTES: usize = 8;
+/// Where the id starts within a key; anything shorter is no record's key.
+pub const KEY_PREFIX_BYTES: usize = HASH_BYTES + 1;
+
+/// `key length ‖ hash ‖ kind ‖ id ‖ value`. The hash comes first, so that storage keeps the records
+/// of one slot side by side; the whole id is part of the key, so two ids with one hash share nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record(Box<[u8]>);
+
+impl Record {
+    /// A record; an absent value is written as an empty one.
+    pub fn new(hash: KeyHash, kind: Kind, id: &[u8], value: &[u8]) -> Self {
+        let key_length = KEY_PREFIX_BYTES + id.len();
+        let mut bytes = Vec::with_capacity(LENGTH_BYTES + key_length + value.len());
+        bytes.extend_from_slice(&Self::length_prefix(key_length));
+        bytes.extend_from_slice(&hash.bits().to_be_bytes());
+        bytes.push(kind as u8);
+        bytes.extend_from_slice(id);
+        bytes.extend_from_slice(value);
+        Record(bytes.into_boxed_slice())
+    }
+
+    /// A record from a key and a value as storage holds them.
+    pub fn from_parts(key: &[u8], value: &[u8]) -> Self {
+        Record([&Self::length_prefix(key.len()), key, value].concat().into_boxed_slice())
+    }
+
+    fn length_prefix(key_length: usize) -> [u8; LENGTH_BYTES] {
+        u16::try_from(key_length).expect("ids are limited to a few hundred bytes").to_le_bytes()
+    }
+
+    fn key_end(&self) -> usize {
+        LENGTH_BYTES + usize::from(u16::from_le_bytes([self.0[0], self.0[1]]))
+    }
+
+    /// `hash ‖ kind ‖ id`.
+    pub fn key(&self) -> &[u8] {
+        &self.0[LENGTH_BYTES..self.key_end()]
+    }
+
+    /// The value.
+    pub fn value(&self) -> &[u8] {
+        &self.0[self.key_end()..]
+    }
+
+    /// The hash within the key; `None` for a key too short to be a record's.
+    pub fn hash(&self) -> Option<KeyHash> {
+        let bytes = self.key().first_chunk::<HASH_BYTES>()?;
+        Some(KeyHash::from_bits(u64::from_be_bytes(*bytes)))
+    }
+
+    /// Bytes taken.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether this is the record of an id.
+    pub fn is_of(&self, hash: KeyHash, kind: Kind, id: &[u8]) -> bool {
+        let key = self.key();
+        key.len() == KEY_PREFIX_BYTES + id.len()
+            && key[HASH_BYTES] == kind as u8
+            && key[KEY_PREFIX_BYTES..] == *id
+            && key[..HASH_BYTES] == hash.bits().to_be_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_are_found_again() {
+        let hash = KeyHash::of("alice");
+        let record = Record::new(hash, Kind::Cart, b"alice", b"value");
+        assert_eq!(record.value(), b"value");
+        assert_eq!(record.hash(), Some(hash));
+        assert_eq!(Record::from_parts(record.key(), record.value()), record);
+    }
+
+    #[test]
+    fn hash_kind_and_id_all_tell_records_apart() {
+        let hash = KeyHash::from_bits(1);
+        let record = Record::new(hash, Kind::Cart, b"a", b"");
+        assert!(record.is_of(hash, Kind::Cart, b"a"));
+        assert!(!record.is_of(KeyHash::from_bits(2), Kind::Cart, b"a"));
+        assert!(!record.is_of(hash, Kind::Kv, b"a"));
+        assert!(!record.is_of(hash, Kind::Cart, b"b"));
+        assert!(!record.is_of(hash, Kind::Cart, b"ab"));
+    }
+}

@@ -1,0 +1,143 @@
+//! What each command does to the state: read the records, apply the domain's rule, write the
+//! effects. A command that fails has written nothing.
+
+use bytes::Bytes;
+
+use super::writer::Writer;
+use crate::codec;
+use crate::domain::cart::{Added, Cart};
+use crate::domain::command::{Command, Request};
+use crate::domain::tag::{Condition, Tag};
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::key::{CustomerId, Kind, KvKey};
+use crate::wire::{self, proto};
+use proto::reply::Result as Outcome;
+
+/// What a command that succeeded replies.
+pub struct Done {
+    /// Whether something was made that was not there.
+    pub created: bool,
+    /// The reply's result.
+    pub outcome: Outcome,
+}
+
+/// The kind of record that a command is about.
+pub fn owner_kind(command: &Command) -> Kind {
+    match command {
+        Command::GetValue { .. } | Command::PutValue { .. } | Command::DeleteValue { .. } => Kind::Kv,
+        _ => Kind::Cart,
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// Whatever the rules refuse; nothing was written then.
+pub fn run(writer: &mut Writer, request: &Request, now: Timestamp) -> Result<Done> {
+    match &request.command {
+        Command::Ping => Ok(Done { created: false, outcome: Outcome::Done(proto::Done { version: 0 }) }),
+        Command::GetCart { customer } => {
+            let record = writer.read(request.hash, Kind::Cart, customer.as_str().as_bytes());
+            let record = record.map(Bytes::copy_from_slice);
+            Ok(Done { created: false, outcome: wire::cart_outcome(record) })
+        }
+        Command::AddLine { customer, item, offer, count } => {
+            change_cart(
+                writer,
+                request,
+                customer,
+                now,
+                |cart| Ok(cart.add(item.clone(), *offer, *count)? == Added::New),
+            )
+        }
+        Command::SetCount { customer, item, count } => {
+            change_cart(writer, request, customer, now, |cart| cart.set_count(item, *count).map(|()| false))
+        }
+        Command::RemoveLine { customer, item } => {
+            change_cart(writer, request, customer, now, |cart| cart.remove(item).map(|()| false))
+        }
+        Command::TakeCart { customer } => take_cart(writer, request, customer, now),
+        Command::GetValue { key } => get_value(writer, request, key),
+        Command::PutValue { key, text } => put_value(writer, request, key, text),
+        Command::DeleteValue { key } => delete_value(writer, request, key),
+    }
+}
+
+fn check(condition: Option<&Condition>, current: Option<Tag>) -> Result<()> {
+    match condition {
+        Some(condition) if !condition.matches(current) => {
+            Err(Error::Precondition("If-Match: it does not match the current ETag; nothing was applied".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A customer without a cart has an empty one of version 0, which conditions are held against too.
+fn read_cart(writer: &mut Writer, request: &Request, customer: &CustomerId, now: Timestamp) -> Result<Cart> {
+    let record = writer.read(request.hash, Kind::Cart, customer.as_str().as_bytes());
+    let cart = record.map(codec::decode_cart).transpose()?.unwrap_or_default();
+    check(request.if_match.as_ref(), Some(cart.tag(now)))?;
+    Ok(cart)
+}
+
+fn change_cart(
+    writer: &mut Writer,
+    request: &Request,
+    customer: &CustomerId,
+    now: Timestamp,
+    change: impl FnOnce(&mut Cart) -> Result<bool>,
+) -> Result<Done> {
+    let mut cart = read_cart(writer, request, customer, now)?;
+    let created = change(&mut cart)?;
+    let id = customer.as_str().as_bytes();
+    if cart.lines.is_empty() {
+        writer.delete(request.hash, Kind::Cart, id);
+        return Ok(Done { created, outcome: wire::cart_outcome(None) });
+    }
+    cart.version = writer.next_version();
+    cart.updated_at = Some(now);
+    let record = codec::encode_cart(&cart);
+    writer.put(request.hash, Kind::Cart, id, &record);
+    Ok(Done { created, outcome: wire::cart_outcome(Some(record.into())) })
+}
+
+fn take_cart(writer: &mut Writer, request: &Request, customer: &CustomerId, now: Timestamp) -> Result<Done> {
+    let cart = read_cart(writer, request, customer, now)?;
+    if cart.lines.is_empty() {
+        return Err(Error::NotFound("the cart is empty".into()));
+    }
+    let id = customer.as_str().as_bytes();
+    writer.delete(request.hash, Kind::Cart, id);
+    Ok(Done { created: false, outcome: wire::cart_outcome(Some(codec::encode_cart(&cart).into())) })
+}
+
+fn no_such_key() -> Error {
+    Error::NotFound("there is no such key".into())
+}
+
+fn get_value(writer: &mut Writer, request: &Request, key: &KvKey) -> Result<Done> {
+    let record = writer.read(request.hash, Kind::Kv, key.as_str().as_bytes()).ok_or_else(no_such_key)?;
+    Ok(Done { created: false, outcome: Outcome::Value(Bytes::copy_from_slice(record)) })
+}
+
+/// The version of a value, held against the request's condition.
+fn value_version(writer: &mut Writer, request: &Request, key: &KvKey) -> Result<Option<u64>> {
+    let record = writer.read(request.hash, Kind::Kv, key.as_str().as_bytes());
+    let version = record.map(codec::decode_version).transpose()?;
+    check(request.if_match.as_ref(), version.map(Tag::of_version))?;
+    Ok(version)
+}
+
+fn put_value(writer: &mut Writer, request: &Request, key: &KvKey, text: &str) -> Result<Done> {
+    let before = value_version(writer, request, key)?;
+    let version = writer.next_version();
+    writer.put(request.hash, Kind::Kv, key.as_str().as_bytes(), &codec::encode_value(version, text));
+    Ok(Done { created: before.is_none(), outcome: Outcome::Done(proto::Done { version }) })
+}
+
+fn delete_value(writer: &mut Writer, request: &Request, key: &KvKey) -> Result<Done> {
+    let version = value_version(writer, request, key)?.ok_or_else(no_such_key)?;
+    writer.delete(request.hash, Kind::Kv, key.as_str().as_bytes());
+    Ok(Done { created: false, outcome: Outcome::Done(proto::Done { version }) })
+}

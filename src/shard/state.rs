@@ -1,0 +1,110 @@
+//! The records that a shard holds in memory.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use crate::key::{KeyHash, Kind};
+use crate::record::Record;
+
+/// All resident records, found by their hash and told apart by their whole key.
+#[derive(Default)]
+pub struct State {
+    records: HashTable<Record>,
+    carts: u64,
+    values: u64,
+    bytes: u64,
+}
+
+impl State {
+    /// The value of a record.
+    pub fn get(&self, hash: KeyHash, kind: Kind, id: &[u8]) -> Option<&[u8]> {
+        self.records.find(hash.table_hash(), |record| record.is_of(hash, kind, id)).map(Record::value)
+    }
+
+    /// Puts a record in the place of whatever its key held.
+    pub fn put(&mut self, hash: KeyHash, kind: Kind, record: Record) {
+        let size = record.size() as u64;
+        let entry = self.records.entry(hash.table_hash(), |other| other.key() == record.key(), table_hash);
+        match entry {
+            Entry::Occupied(mut occupied) => {
+                self.bytes -= occupied.get().size() as u64;
+                *occupied.get_mut() = record;
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(record);
+                *self.count(kind) += 1;
+            }
+        }
+        self.bytes += size;
+    }
+
+    /// Removes a record.
+    pub fn delete(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) {
+        let found = self.records.find_entry(hash.table_hash(), |record| record.is_of(hash, kind, id));
+        if let Ok(entry) = found {
+            let (record, _) = entry.remove();
+            self.bytes -= record.size() as u64;
+            *self.count(kind) -= 1;
+        }
+    }
+
+    fn count(&mut self, kind: Kind) -> &mut u64 {
+        match kind {
+            Kind::Cart => &mut self.carts,
+            Kind::Kv | Kind::Idempotency => &mut self.values,
+        }
+    }
+
+    /// How many carts there are.
+    pub fn carts(&self) -> u64 {
+        self.carts
+    }
+
+    /// How many values of the key-value API there are.
+    pub fn values(&self) -> u64 {
+        self.values
+    }
+
+    /// The bytes of all keys and values.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Only records with a whole key get into the table, so each has a hash.
+fn table_hash(record: &Record) -> u64 {
+    record.hash().map_or(0, KeyHash::table_hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ids_with_one_hash_share_nothing() {
+        let hash = KeyHash::from_bits(42);
+        let mut state = State::default();
+        for id in ["alice", "bob"] {
+            state.put(hash, Kind::Cart, Record::new(hash, Kind::Cart, id.as_bytes(), id.as_bytes()));
+        }
+        assert_eq!(state.get(hash, Kind::Cart, b"alice"), Some(&b"alice"[..]));
+        assert_eq!(state.get(hash, Kind::Cart, b"bob"), Some(&b"bob"[..]));
+        state.delete(hash, Kind::Cart, b"alice");
+        assert_eq!(state.get(hash, Kind::Cart, b"alice"), None);
+        assert_eq!(state.get(hash, Kind::Cart, b"bob"), Some(&b"bob"[..]));
+    }
+
+    #[test]
+    fn sizes_and_counts_follow_every_change() {
+        let hash = KeyHash::of("alice");
+        let mut state = State::default();
+        for value in [&b"short"[..], b"a longer one", b""] {
+            state.put(hash, Kind::Cart, Record::new(hash, Kind::Cart, b"alice", value));
+            assert_eq!(state.carts(), 1);
+        }
+        assert_eq!(state.bytes(), Record::new(hash, Kind::Cart, b"alice", b"").size() as u64);
+        state.delete(hash, Kind::Cart, b"alice");
+        state.delete(hash, Kind::Cart, b"alice");
+        assert_eq!((state.carts(), state.bytes()), (0, 0));
+    }
+}

@@ -1,0 +1,84 @@
+//! Storage in fjall, a log-structured merge tree: one journalled batch and one sync a commit.
+
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use super::{Storage, Write};
+use crate::error::{Error, Result};
+
+/// Bytes of the block cache. Small: resident records are read once, at the start.
+const CACHE_BYTES: u64 = 4 << 20;
+/// Bytes written before the memtable goes to a file; it stays in memory until then.
+const MEMTABLE_BYTES: u64 = 8 << 20;
+/// Bytes that the journals may take on disk before memtables are written out: fjall's least.
+const JOURNAL_BYTES: u64 = 64 << 20;
+/// Threads that flush and compact.
+const WORKERS: usize = 1;
+/// Files kept open.
+const OPEN_FILES: usize = 128;
+
+const KEYSPACE: &str = "records";
+
+/// A shard's records in one keyspace of a fjall database.
+pub struct FjallStorage {
+    database: Database,
+    records: Keyspace,
+}
+
+impl FjallStorage {
+    /// Opens or creates the database in a directory.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when that fails.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let database = Database::builder(directory)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(WORKERS)
+            .max_cached_files(Some(OPEN_FILES))
+            .max_journaling_size(JOURNAL_BYTES)
+            .open()
+            .map_err(|error| fault("open", &error))?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let records = database.keyspace(KEYSPACE, options).map_err(|error| fault("open", &error))?;
+        Ok(FjallStorage { database, records })
+    }
+}
+
+impl Storage for FjallStorage {
+    fn load(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+        for guard in self.records.iter() {
+            let (key, value) = guard.into_inner().map_err(|error| fault("read", &error))?;
+            each(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let value = self.records.get(key).map_err(|error| fault("read", &error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn write(&self, batch: &[Write]) -> Result<()> {
+        let mut writes = self.database.batch();
+        for write in batch {
+            match write {
+                Write::Put(record) => writes.insert(&self.records, record.key(), record.value()),
+                Write::Delete(record) => writes.remove(&self.records, record.key()),
+            }
+        }
+        writes.commit().map_err(|error| fault("write", &error))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.database.persist(PersistMode::SyncAll).map_err(|error| fault("sync", &error))
+    }
+
+    fn is_volatile(&self) -> bool {
+        false
+    }
+}
+
+fn fault(what: &str, error: &fjall::Error) -> Error {
+    Error::Fault(format!("fjall could not {what}: {error:?}"))
+}
