@@ -21,6 +21,8 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod key;
+pub mod launcher;
+pub mod logging;
 pub mod metrics;
 pub mod record;
 pub mod shard;

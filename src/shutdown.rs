@@ -1,18 +1,91 @@
-//! placeholder
-use std::io;
+//! Asking a process to end: SIGTERM, SIGINT, or the death of the launcher that started it.
+
+use std::io::{self, Read};
+use std::thread;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-#[derive(Clone, Debug)]
-pub struct Shutdown(watch::Receiver<bool>);
+
+/// How long a process lives on after the pipe from its launcher has closed.
+const ORPHAN_LIFETIME: Duration = Duration::from_millis(400);
+
+/// Tells every thread and runtime of the process that it is to end.
+#[derive(Debug, Clone)]
+pub struct Shutdown(watch::Receiver<u32>);
+
 impl Shutdown {
-    pub fn on_signals(_parent_pipe: bool) -> io::Result<Self> {
-        let (tx, rx) = watch::channel(false);
-        std::mem::forget(tx);
-        Ok(Shutdown(rx))
+    /// Listens for SIGTERM and SIGINT from now on. With `parent_pipe`, standard input is a pipe from
+    /// a launcher: when it closes, a shutdown is asked for and the process ends, at the latest
+    /// 400 ms later, whatever it is doing.
+    ///
+    /// # Errors
+    /// When signals cannot be handled or no thread can be had.
+    pub fn on_signals(parent_pipe: bool) -> io::Result<Self> {
+        let (requests, shutdown) = watch::channel(0);
+        if parent_pipe {
+            let requests = requests.clone();
+            thread::Builder::new().name("parent-pipe".into()).spawn(move || end_with_parent(&requests))?;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let (mut terminate, mut interrupt) = {
+            let _context = runtime.enter();
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        };
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt.recv() => {}
+                    }
+                    requests.send_modify(|count| *count += 1);
+                }
+            });
+        })?;
+        Ok(Shutdown(shutdown))
     }
+
+    /// A shutdown that a test asks for.
+    #[cfg(test)]
+    pub fn for_test() -> (watch::Sender<u32>, Self) {
+        let (requests, shutdown) = watch::channel(0);
+        (requests, Shutdown(shutdown))
+    }
+
+    /// Whether a shutdown was asked for.
     pub fn requested(&self) -> bool {
-        *self.0.borrow()
+        *self.0.borrow() > 0
     }
+
+    /// Waits until a shutdown is asked for.
     pub async fn wait(&mut self) {
-        let _ = self.0.wait_for(|r| *r).await;
+        self.wait_for_request(1).await;
     }
+
+    /// Waits until a shutdown is asked for once more: somebody is impatient.
+    pub async fn wait_for_another(&mut self) {
+        self.wait_for_request(2).await;
+    }
+
+    async fn wait_for_request(&mut self, number: u32) {
+        if self.0.wait_for(|count| *count >= number).await.is_err() {
+            // Nobody is left who could ask.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn end_with_parent(requests: &watch::Sender<u32>) {
+    let mut byte = [0];
+    loop {
+        match io::stdin().lock().read(&mut byte) {
+            Ok(1..) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => break,
+        }
+    }
+    requests.send_modify(|count| *count += 1);
+    thread::sleep(ORPHAN_LIFETIME);
+    std::process::exit(0);
 }

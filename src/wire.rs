@@ -44,7 +44,7 @@ pub fn encode_request(request: &Request) -> proto::Request {
         deadline_ms: 0,
         idempotency: request.idempotency.as_ref().map(|idempotency| proto::Idempotency {
             key: idempotency.key.clone(),
-            fingerprint: idempotency.fingerprint.clone().into(),
+            fingerprint: idempotency.fingerprint.clone(),
         }),
         if_match: request.if_match.as_ref().map(encode_condition),
         command: Some(encode_command(&request.command)),
@@ -116,7 +116,7 @@ fn decode_idempotency(message: proto::Idempotency) -> Result<Idempotency> {
     if !key_fits || message.fingerprint.len() != FINGERPRINT_BYTES {
         return Err(Error::Invalid("idempotency: the key or its fingerprint has a wrong length".into()));
     }
-    Ok(Idempotency { key: message.key, fingerprint: message.fingerprint.into() })
+    Ok(Idempotency { key: message.key, fingerprint: message.fingerprint })
 }
 
 fn decode_condition(message: proto::Condition) -> Result<Condition> {

@@ -1,54 +1,52 @@
-//! temporary
-use clap::Parser;
-use shardcart::*;
+//! The command line: one binary whose subcommands are the roles a process can have.
+
+mod facade;
+mod launch;
+mod shard;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use shardcart::logging::LogFormat;
+
+/// Measured with a million carts: smaller and faster than the system's allocator.
 #[global_allocator]
-static A: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A sharded, durable key-value store for shopping carts, behind an HTTP facade.
 #[derive(Parser)]
-enum Cli {
-    Shard {
-        #[arg(long)]
-        index: u32,
-        #[arg(long)]
-        shards: u32,
-        #[arg(long)]
-        listen: address::Address,
-        #[arg(long)]
-        data: std::path::PathBuf,
-        #[arg(long, default_value = "fjall")]
-        storage: storage::StorageKind,
-    },
-    Facade {
-        #[arg(long, value_delimiter = ',')]
-        shards: Vec<address::Address>,
-        #[arg(long)]
-        http: Vec<std::net::SocketAddr>,
-        #[arg(long)]
-        kv: Option<std::net::SocketAddr>,
-        #[arg(long, default_value = "2")]
-        workers: usize,
-    },
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    /// How log lines on stderr look: human or json. What is logged is set by SHARDCART_LOG, as `info`
+    /// or `shardcart=debug`.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    role: Role,
 }
-fn main() {
-    let s = shutdown::Shutdown::on_signals(false).unwrap();
-    let r = match Cli::parse() {
-        Cli::Shard { index, shards, listen, data, storage } => shard::run(
-            shard::Options { index, shards, listen, data, peers: vec![], storage, store_id: None, min_free: 1 << 28 },
-            s,
-        ),
-        Cli::Facade { shards, http, kv, workers } => http::run(
-            http::Options {
-                shards,
-                http,
-                kv,
-                workers,
-                max_connections: 10000,
-                header_timeout: http::DEFAULT_HEADER_TIMEOUT,
-                body_timeout: http::DEFAULT_BODY_TIMEOUT,
-                store_id: None,
-                exclusive: true,
-            },
-            s,
-        ),
+
+#[derive(Subcommand)]
+enum Role {
+    /// Start N shards and a facade on this machine, restart what dies, stop all of it cleanly.
+    Launch(launch::Arguments),
+    /// Run the HTTP facade, which routes requests to shards.
+    Facade(facade::Arguments),
+    /// Run one shard.
+    Shard(shard::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.role {
+        Role::Launch(arguments) => launch::run(arguments, cli.log_format),
+        Role::Facade(arguments) => facade::run(arguments, cli.log_format),
+        Role::Shard(arguments) => shard::run(arguments, cli.log_format),
     };
-    r.unwrap();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("shardcart: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -94,13 +94,15 @@ impl Session {
         loop {
             match self.open(table_version).await {
                 Ok(replies) => {
-                    last_error = None;
+                    if last_error.take().is_some() {
+                        tracing::info!(shard = self.shard, "the shard is up again");
+                    }
                     self.queue.up();
                     self.up.send_replace(true);
-                    tracing::info!(shard = self.shard, "the shard is up");
                     self.receive(replies).await;
                     self.close();
                     tracing::error!(shard = self.shard, address = %self.address, "the shard broke off");
+                    last_error = Some(self.unavailable());
                 }
                 Err(error) => {
                     self.close();

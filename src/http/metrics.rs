@@ -102,6 +102,9 @@ struct Scrape {
     shards: Vec<Option<StatusReply>>,
 }
 
+/// A number of a shard's status: its metric's name, its help, and where it is.
+type Number = (&'static str, &'static str, fn(&StatusReply) -> u64);
+
 type Encoded = Result<(), fmt::Error>;
 
 impl Collector for Scrape {
@@ -161,7 +164,7 @@ impl Scrape {
     }
 
     fn encode_gauges(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let gauges: [(&str, &str, fn(&StatusReply) -> u64); 4] = [
+        let gauges: [Number; 4] = [
             ("shardcart_shard_resident_bytes", "Keys and values held in memory.", |s| s.resident_bytes),
             ("shardcart_shard_idempotency_keys", "Live idempotency keys.", |s| s.idempotency_keys),
             ("shardcart_shard_free_disk_bytes", "Room on the shard's disk.", |s| s.free_disk_bytes),
@@ -185,7 +188,7 @@ impl Scrape {
     }
 
     fn encode_counters(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let counters: [(&str, &str, fn(&StatusReply) -> u64); 2] = [
+        let counters: [Number; 2] = [
             ("shardcart_shard_operations", "Commands taken since the shard's start.", |s| s.operations),
             ("shardcart_shard_commits", "Commits since the shard's start.", |s| s.commits),
         ];

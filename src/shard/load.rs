@@ -117,7 +117,7 @@ impl Loader<'_> {
         for (expires_at, hash, id) in self.answers {
             first_answers.insert(hash, id, expires_at);
         }
-        tracing::info!(records = self.records, counter = self.counter, "loaded");
+        tracing::debug!(records = self.records, counter = self.counter, "loaded");
         Ok(Writer::new(self.state, first_answers, self.counter, storage.clone(), self.identity.slots()))
     }
 }

@@ -107,7 +107,7 @@ async fn serve(options: &Options, shared: Arc<Shared>) -> Result<()> {
     // Nobody may be reading; the shard serves all the same.
     let _ = writeln!(std::io::stdout(), "ready {}", listener.address(&options.listen));
     let (index, shards) = shared.identity.shard();
-    tracing::info!(shard = index, shards, address = %listener.address(&options.listen), "ready");
+    tracing::debug!(shard = index, shards, address = %listener.address(&options.listen), "ready");
     let background = tokio::spawn(keep_house(options.clone(), shared.clone()));
     let mut shutdown = shared.shutdown.clone();
     let overdue = async move {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::{Storage, Write};
+use super::{Loaded, Storage, Write};
 use crate::error::{Error, Result};
 
 /// Bytes of the block cache. Small: resident records are read once, at the start.
@@ -46,7 +46,7 @@ impl FjallStorage {
 }
 
 impl Storage for FjallStorage {
-    fn load(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn load(&self, each: &mut Loaded<'_>) -> Result<()> {
         for guard in self.records.iter() {
             let (key, value) = guard.into_inner().map_err(|error| fault("read", &error))?;
             each(&key, &value)?;

@@ -4,19 +4,21 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Storage, Write};
+use super::{Loaded, Storage, Write};
 use crate::error::Result;
 use crate::key::Kind;
 use crate::record::KEY_PREFIX_BYTES;
 
+type Bytes = Box<[u8]>;
+
 /// Holds the records that the shard itself does not.
 #[derive(Default)]
 pub struct MemoryStorage {
-    records: Mutex<HashMap<Box<[u8]>, Box<[u8]>>>,
+    records: Mutex<HashMap<Bytes, Bytes>>,
 }
 
 impl Storage for MemoryStorage {
-    fn load(&self, _each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn load(&self, _each: &mut Loaded<'_>) -> Result<()> {
         Ok(())
     }
 

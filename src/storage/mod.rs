@@ -33,13 +33,16 @@ impl Write {
     }
 }
 
+/// Takes the key and the value of a record that is loaded.
+pub type Loaded<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
 /// Durable storage of one shard. One thread writes; `get` may be called beside it.
 pub trait Storage: Send + Sync + 'static {
     /// Calls `each` with the key and value of everything that is stored.
     ///
     /// # Errors
     /// [`Error::Fault`] when storage cannot be read, or the first error of `each`.
-    fn load(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()>;
+    fn load(&self, each: &mut Loaded<'_>) -> Result<()>;
 
     /// What a key holds, synced or not.
     ///

@@ -1,0 +1,59 @@
+//! `shardcart launch`: starts and keeps a whole store.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use shardcart::launcher::{self, Options};
+use shardcart::logging::{self, LogFormat};
+use shardcart::shard::DEFAULT_MIN_FREE_BYTES;
+use shardcart::shutdown::Shutdown;
+use shardcart::storage::StorageKind;
+
+use crate::facade::Tuning;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// How many shards; a data directory keeps the number it was made with.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    shards: u32,
+    /// Where the shop listens; may be given more than once.
+    #[arg(long, value_name = "HOST:PORT", default_values = ["127.0.0.1:5000", "127.0.0.1:5001"])]
+    http: Vec<SocketAddr>,
+    /// Where the key-value API listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
+    kv: SocketAddr,
+    /// Where the data is; made when missing.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// What keeps the records: fjall (on disk) or memory (lost at the end; for benchmarks).
+    #[arg(long, default_value = "fjall")]
+    storage: StorageKind,
+    /// Bytes of disk space below which writes are refused with 503.
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MIN_FREE_BYTES)]
+    min_free: u64,
+    #[command(flatten)]
+    facade: Tuning,
+}
+
+pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals(false).context("cannot handle signals")?;
+    logging::init(format, None).context("cannot start the log")?;
+    let format = match format {
+        LogFormat::Human => "human",
+        LogFormat::Json => "json",
+    };
+    let options = Options {
+        shards: arguments.shards,
+        http: arguments.http,
+        kv: arguments.kv,
+        data: arguments.data,
+        storage: arguments.storage,
+        common: vec![format!("--log-format={format}").into()],
+        shard: vec![format!("--min-free={}", arguments.min_free).into()],
+        facade: arguments.facade.arguments().into_iter().map(OsString::from).collect(),
+    };
+    Ok(launcher::run(&options, shutdown)?)
+}
