@@ -143,7 +143,8 @@ fn check_id(field: &str, text: &str) -> Result<()> {
     if text.is_empty() || text.len() > MAX_ID_BYTES {
         return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {MAX_ID_BYTES}", text.len())));
     }
-    if text.chars().any(char::is_control) {
+    let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !plain && text.chars().any(char::is_control) {
         return Err(Error::Invalid(format!("{field}: control characters are not allowed")));
     }
     Ok(())

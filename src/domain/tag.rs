@@ -19,6 +19,19 @@ impl Tag {
         Tag { version, expired: 0 }
     }
 
+    /// The tag as it stands in a header, in quotes.
+    pub fn quoted(&self) -> String {
+        let mut text = String::with_capacity(24);
+        text.push('"');
+        text.push_str(itoa::Buffer::new().format(self.version));
+        if self.expired > 0 {
+            text.push('.');
+            text.push_str(itoa::Buffer::new().format(self.expired));
+        }
+        text.push('"');
+        text
+    }
+
     /// Reads the opaque part of a tag; `None` when we never made such a tag.
     pub fn parse(opaque: &str) -> Option<Self> {
         let (version, expired) = match opaque.split_once('.') {
@@ -67,6 +80,7 @@ mod tests {
     fn tags_are_read_back_and_others_are_not_ours() {
         for tag in [Tag::of_version(0), Tag::of_version(u64::MAX), Tag { version: 7, expired: 2 }] {
             assert_eq!(Tag::parse(&tag.to_string()), Some(tag));
+            assert_eq!(tag.quoted(), format!("\"{tag}\""));
         }
         for text in ["", "x", "7.", "7.0", "07", "+7", "7.2.1", "-1", "18446744073709551616"] {
             assert_eq!(Tag::parse(text), None, "{text}");

@@ -2,75 +2,58 @@
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use serde::ser::SerializeSeq;
-use serde::{Serialize, Serializer};
 
 use super::call::{Call, Segment};
+use super::json::Json;
 use super::problem::Problem;
-use super::response::{Decimal, Time, empty, json, with_replayed, with_tag};
+use super::response::{empty, json_text, with_replayed, with_tag};
 use crate::client::Client;
 use crate::domain::cart::{Cart, Line, MAX_COUNT, Offer};
 use crate::domain::command::{Answer, Command, Outcome, Request};
-use crate::domain::money::{Money, Total};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::key::{CustomerId, ItemId};
 
 type Handled = Result<Response<Bytes>, Problem>;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CartBody<'a> {
-    customer_id: &'a str,
-    version: u64,
-    items: Lines<'a>,
-    item_total: u64,
-    total: Decimal<Total>,
-    updated_at: Option<Time>,
-}
+/// Bytes that a cart takes beside its lines.
+const CART_BYTES: usize = 192;
+/// Bytes that most lines take.
+const LINE_BYTES: usize = 160;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ReceiptBody<'a> {
-    customer_id: &'a str,
-    items: Lines<'a>,
-    item_total: u64,
-    total: Decimal<Total>,
-    checked_out_at: Time,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LineBody<'a> {
-    item_id: &'a str,
-    offered_price: Decimal<Money>,
-    item_count: u32,
-    special_sale: bool,
-    sale_expiration: Option<Time>,
-    sale_active: bool,
-}
-
-/// The lines of a cart as they look at a time.
-struct Lines<'a> {
-    lines: &'a [Line],
-    at: Timestamp,
-}
-
-impl Serialize for Lines<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut sequence = serializer.serialize_seq(Some(self.lines.len()))?;
-        for Line { item, offer, count } in self.lines {
-            sequence.serialize_element(&LineBody {
-                item_id: item.as_str(),
-                offered_price: Decimal(offer.price),
-                item_count: *count,
-                special_sale: offer.special_sale,
-                sale_expiration: offer.sale_expiration.map(Time),
-                sale_active: offer.is_sale_active(self.at),
-            })?;
-        }
-        sequence.end()
+/// Writes the lines of a cart as they look at a time.
+fn write_lines(json: &mut Json, lines: &[Line], at: Timestamp) {
+    json.raw("[");
+    for (index, Line { item, offer, count }) in lines.iter().enumerate() {
+        json.raw(if index == 0 { r#"{"itemId":"# } else { r#",{"itemId":"# }).string(item.as_str());
+        json.raw(r#","offeredPrice":"#).money(offer.price);
+        json.raw(r#","itemCount":"#).integer(u64::from(*count));
+        json.raw(r#","specialSale":"#).flag(offer.special_sale);
+        json.raw(r#","saleExpiration":"#).time(offer.sale_expiration);
+        json.raw(r#","saleActive":"#).flag(offer.is_sale_active(at)).raw("}");
     }
+    json.raw("]");
+}
+
+fn cart_json(customer: &CustomerId, cart: &Cart, at: Timestamp) -> Vec<u8> {
+    let mut json = Json::with_capacity(CART_BYTES + LINE_BYTES * cart.lines.len());
+    json.raw(r#"{"customerId":"#).string(customer.as_str());
+    json.raw(r#","version":"#).integer(cart.version).raw(r#","items":"#);
+    write_lines(&mut json, &cart.lines, at);
+    json.raw(r#","itemTotal":"#).integer(cart.item_total());
+    json.raw(r#","total":"#).total(cart.total());
+    json.raw(r#","updatedAt":"#).time(cart.updated_at).raw("}");
+    json.into_bytes()
+}
+
+fn receipt_json(customer: &CustomerId, cart: &Cart, at: Timestamp) -> Vec<u8> {
+    let mut json = Json::with_capacity(CART_BYTES + LINE_BYTES * cart.lines.len());
+    json.raw(r#"{"customerId":"#).string(customer.as_str()).raw(r#","items":"#);
+    write_lines(&mut json, &cart.lines, at);
+    json.raw(r#","itemTotal":"#).integer(cart.item_total());
+    json.raw(r#","total":"#).total(cart.total());
+    json.raw(r#","checkedOutAt":"#).time(Some(at)).raw("}");
+    json.into_bytes()
 }
 
 /// `/items/{customerId}`: the whole cart.
@@ -134,14 +117,7 @@ async fn take(client: &Client, call: &Call, customer: Segment) -> Handled {
     let request = call.change(Command::TakeCart { customer: customer.clone() })?;
     let reply = client.call(&request).await;
     let (cart, at, _) = cart_of(reply.result.map_err(|error| failed(error, reply.replayed))?)?;
-    let receipt = ReceiptBody {
-        customer_id: customer.as_str(),
-        items: Lines { lines: &cart.lines, at },
-        item_total: cart.item_total(),
-        total: Decimal(cart.total()),
-        checked_out_at: Time(at),
-    };
-    Ok(with_replayed(json(StatusCode::OK, &receipt), reply.replayed))
+    Ok(with_replayed(json_text(StatusCode::OK, receipt_json(&customer, &cart, at)), reply.replayed))
 }
 
 fn failed(error: Error, replayed: bool) -> Problem {
@@ -157,13 +133,5 @@ fn cart_of(answer: Answer) -> Result<(Cart, Timestamp, bool), Problem> {
 }
 
 fn cart_response(status: StatusCode, customer: &CustomerId, cart: &Cart, at: Timestamp) -> Response<Bytes> {
-    let body = CartBody {
-        customer_id: customer.as_str(),
-        version: cart.version,
-        items: Lines { lines: &cart.lines, at },
-        item_total: cart.item_total(),
-        total: Decimal(cart.total()),
-        updated_at: cart.updated_at.map(Time),
-    };
-    with_tag(json(status, &body), cart.tag(at))
+    with_tag(json_text(status, cart_json(customer, cart, at)), cart.tag(at))
 }

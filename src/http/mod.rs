@@ -2,9 +2,10 @@
 
 mod call;
 mod carts;
+mod json;
 mod kv;
 mod listener;
-mod members;
+pub mod members;
 mod metrics;
 mod ops;
 mod problem;

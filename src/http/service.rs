@@ -195,7 +195,8 @@ impl RequestIds {
             return id.clone();
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::try_from(format!("{}-{number:x}", self.prefix)).expect("hexadecimal digits fit into a header")
+        let id = [self.prefix.as_str(), "-", itoa::Buffer::new().format(number)].concat();
+        HeaderValue::try_from(id).expect("digits and letters fit into a header")
     }
 
     fn may_log_fault(&self) -> bool {
