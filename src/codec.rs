@@ -103,7 +103,7 @@ fn decode_line(line: LineV1<'_>) -> Result<Line> {
         return Err(corrupt("a line's count"));
     }
     Ok(Line {
-        item: ItemId::new(line.item).map_err(|_| corrupt("a line's item"))?,
+        item: ItemId::from_stored(line.item),
         offer: Offer {
             price: Money::from_hundredths(line.price).map_err(|_| corrupt("a line's price"))?,
             special_sale: line.special_sale,

@@ -139,6 +139,13 @@ identifier!(
     KvKey, "key", check_kv_key
 );
 
+impl ItemId {
+    /// Takes an identifier that was checked before it was stored.
+    pub(crate) fn from_stored(text: &str) -> Self {
+        ItemId(text.to_owned())
+    }
+}
+
 fn check_id(field: &str, text: &str) -> Result<()> {
     if text.is_empty() || text.len() > MAX_ID_BYTES {
         return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {MAX_ID_BYTES}", text.len())));

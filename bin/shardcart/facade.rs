@@ -40,7 +40,7 @@ pub struct Arguments {
 /// What a launcher passes on.
 #[derive(Args, Clone)]
 pub struct Tuning {
-    /// Threads of the facade [default: one for each core].
+    /// Threads of the facade [default: one for every two cores; shards need the others].
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
     /// Connections at a time; more wait until one is closed.
@@ -75,12 +75,12 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals(arguments.parent_pipe).context("cannot handle signals")?;
     logging::init(format, arguments.data.as_deref()).context("cannot start the log")?;
     let tuning = arguments.tuning;
-    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    let half_the_cores = || thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
     let options = Options {
         shards: arguments.shards,
         http: arguments.http,
         kv: arguments.kv,
-        workers: tuning.workers.unwrap_or_else(cores),
+        workers: tuning.workers.unwrap_or_else(half_the_cores),
         max_connections: tuning.max_connections,
         header_timeout: Duration::from_millis(tuning.header_timeout_ms),
         body_timeout: Duration::from_millis(tuning.body_timeout_ms),

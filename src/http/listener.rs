@@ -83,7 +83,7 @@ where
         TcpListener::from_std(listener).map_err(|error| Error::Fault(format!("cannot use a listener: {error}")))?;
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD_BYTES);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD_BYTES).writev(false);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &limits.connections) => accepted,
