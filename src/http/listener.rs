@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::service::Front;
+use super::stream::Explaining;
 use crate::error::{Error, Result};
 use crate::shutdown::Shutdown;
 
@@ -97,7 +98,8 @@ where
                 continue;
             }
         };
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(front.clone()));
+        let connection =
+            http.serve_connection(TokioIo::new(Explaining::new(stream)), TowerToHyperService::new(front.clone()));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -117,8 +119,9 @@ async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    // Only now: a listener that nobody connects to must not hold a place.
+    let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     Ok((stream, permit))
 }

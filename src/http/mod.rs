@@ -12,6 +12,7 @@ mod problem;
 mod response;
 mod routes;
 mod service;
+mod stream;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};

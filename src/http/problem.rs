@@ -53,6 +53,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "there is no such path")
     }
 
+    /// A request that never became one: what was sent is not HTTP, or too long.
+    pub fn unreadable(status: StatusCode, detail: &str) -> Self {
+        Self::new(status, "unreadable", detail)
+    }
+
     /// 405: `allow` lists the methods that there are.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("this path has only {allow}");

@@ -89,6 +89,8 @@ where
         let method = parts.method.clone();
         let id = self.ids.of(&parts.headers);
         let mut response = match tokio::time::timeout(self.body_timeout, read(body)).await {
+            // warp takes a path for granted; `CONNECT host:port` and `OPTIONS *` have none.
+            Ok(Ok(_)) if !parts.uri.path().starts_with('/') => Problem::no_such_path().into_response().into_response(),
             Ok(Ok(body)) => {
                 let call = Arc::new(Call { method: parts.method, headers: parts.headers, body });
                 let mut inner = Request::new(Empty::new());
