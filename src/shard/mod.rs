@@ -6,6 +6,8 @@ mod clock;
 mod commands;
 mod committer;
 mod disk;
+#[cfg(test)]
+mod durability_tests;
 mod first_answers;
 mod identity;
 mod load;

@@ -1,0 +1,288 @@
+//! What a reply promises, held against a storage double that loses whatever was not synced.
+//!
+//! One sentence of contract: once a reply can be seen, everything it was computed from is in the part
+//! of storage that survives. Taking the sync out of the committer fails these tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Waker};
+
+use proptest::prelude::*;
+
+use super::committer::Core;
+use super::first_answers::FirstAnswers;
+use super::identity::{Claim, Identity};
+use super::load::load;
+use super::outbox::{Outbox, Waiting};
+use super::state::State;
+use super::writer::{After, Writer};
+use crate::codec;
+use crate::domain::cart::Offer;
+use crate::domain::command::{Command, Idempotency, Outcome, Request};
+use crate::domain::money::Money;
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::key::{CustomerId, ItemId, KeyHash, Kind, SLOTS};
+use crate::record::Record;
+use crate::storage::{Loaded, Storage, Write};
+use crate::wire::{self, proto};
+
+type Records = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Keeps what was written and what was synced apart; syncing waits while the gate is shut.
+#[derive(Default)]
+struct LosesUnsynced {
+    disk: Mutex<Disk>,
+    opened: Condvar,
+}
+
+#[derive(Default)]
+struct Disk {
+    written: Records,
+    synced: Records,
+    shut: bool,
+}
+
+impl LosesUnsynced {
+    fn shut(&self, shut: bool) {
+        self.disk.lock().unwrap().shut = shut;
+        self.opened.notify_all();
+    }
+
+    /// What a power loss leaves.
+    fn survivors(&self) -> Records {
+        self.disk.lock().unwrap().synced.clone()
+    }
+}
+
+impl Storage for LosesUnsynced {
+    fn load(&self, each: &mut Loaded<'_>) -> Result<()> {
+        self.disk.lock().unwrap().written.iter().try_for_each(|(key, value)| each(key, value))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.disk.lock().unwrap().written.get(key).cloned())
+    }
+
+    fn write(&self, batch: &[Write]) -> Result<()> {
+        let mut disk = self.disk.lock().unwrap();
+        for write in batch {
+            match write {
+                Write::Put(record) => disk.written.insert(record.key().to_vec(), record.value().to_vec()),
+                Write::Delete(record) => disk.written.remove(record.key()),
+            };
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        let disk = self.disk.lock().unwrap();
+        let mut disk = self.opened.wait_while(disk, |disk| disk.shut).unwrap();
+        disk.synced = disk.written.clone();
+        Ok(())
+    }
+
+    fn is_volatile(&self) -> bool {
+        false
+    }
+}
+
+/// A shard without its server.
+struct Shard {
+    storage: Arc<LosesUnsynced>,
+    core: Arc<Core>,
+    outbox: Arc<Outbox>,
+    delivered: Vec<proto::Reply>,
+    next_id: u64,
+}
+
+impl Shard {
+    fn new() -> Self {
+        let storage = Arc::new(LosesUnsynced::default());
+        let writer = Writer::new(State::default(), FirstAnswers::default(), 0, storage.clone(), 0..=SLOTS - 1);
+        let core = Core::new(writer, storage.clone());
+        core.start_committer().unwrap();
+        Shard { storage, core, outbox: Arc::default(), delivered: Vec::new(), next_id: 0 }
+    }
+
+    /// Runs a request as a session does; whether its reply may leave at once.
+    fn send(&mut self, request: &Request) -> (u64, bool) {
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut writer = self.core.lock();
+        let (mut reply, after) = writer.run(request, Timestamp::from_micros(1_000_000).unwrap());
+        reply.id = id;
+        let at_once = after == After::Nothing;
+        if at_once {
+            self.delivered.push(reply);
+        } else {
+            writer.wait(after, Waiting { outbox: self.outbox.clone(), reply });
+        }
+        self.core.commit(writer);
+        (id, at_once)
+    }
+
+    fn collect(&mut self) -> &[proto::Reply] {
+        self.outbox.drain(&mut self.delivered, &Context::from_waker(Waker::noop()));
+        &self.delivered
+    }
+
+    /// Waits until all is durable and returns a reply.
+    fn finish(&mut self, id: u64) -> proto::Reply {
+        self.core.finish();
+        loop {
+            // The committer hands replies over just after the batch is durable.
+            if let Some(reply) = self.collect().iter().find(|reply| reply.id == id) {
+                return reply.clone();
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn run(&mut self, request: &Request) -> Result<Outcome> {
+        let (id, _) = self.send(request);
+        wire::decode_reply(self.finish(id)).result.map(|answer| answer.outcome)
+    }
+}
+
+fn customer(name: &str) -> CustomerId {
+    CustomerId::new(name).unwrap()
+}
+
+fn add(name: &str) -> Request {
+    let offer = Offer { price: Money::from_hundredths(100).unwrap(), special_sale: false, sale_expiration: None };
+    Request::new(Command::AddLine { customer: customer(name), item: ItemId::new("tea").unwrap(), offer, count: 1 })
+}
+
+fn get(name: &str) -> Request {
+    Request::new(Command::GetCart { customer: customer(name) })
+}
+
+fn take(name: &str) -> Request {
+    Request::new(Command::TakeCart { customer: customer(name) })
+}
+
+fn remove(name: &str) -> Request {
+    Request::new(Command::RemoveLine { customer: customer(name), item: ItemId::new("tea").unwrap() })
+}
+
+fn keyed(request: Request, key: &str) -> Request {
+    let fingerprint = wire::fingerprint(&request.command);
+    Request { idempotency: Some(Idempotency { key: key.into(), fingerprint }), ..request }
+}
+
+#[test]
+fn values_absences_refusals_and_replays_wait_for_what_they_saw() {
+    let mut shard = Shard::new();
+    shard.run(&add("bystander")).unwrap();
+    shard.storage.shut(true);
+    for request in [
+        keyed(add("alice"), "k"), // a write
+        get("alice"),             // its value
+        keyed(add("alice"), "k"), // its replay
+        take("alice"),            // a delete
+        get("alice"),             // the absence
+        remove("alice"),          // a refusal because of it
+        take("alice"),            // another
+    ] {
+        let (id, at_once) = shard.send(&request);
+        assert!(!at_once, "{request:?} was answered before what it saw was durable");
+        assert!(shard.collect().iter().all(|reply| reply.id != id), "{request:?} left early");
+    }
+    let (_, at_once) = shard.send(&get("bystander"));
+    assert!(at_once, "a record that nobody is changing has nothing to wait for");
+    assert!(shard.send(&get("nobody")).1, "neither has an absence that nobody is changing");
+    shard.storage.shut(false);
+    assert!(matches!(shard.run(&get("alice")), Ok(Outcome::Cart(cart)) if cart.version == 0));
+}
+
+#[test]
+fn a_first_answer_is_in_the_same_commit_as_its_change() {
+    let mut shard = Shard::new();
+    shard.run(&keyed(add("alice"), "k")).unwrap();
+    let survivors = shard.storage.survivors();
+    let kinds: Vec<_> = survivors.keys().filter(|key| key.len() > 8).map(|key| key[8]).collect();
+    assert!(kinds.contains(&(Kind::Cart as u8)) && kinds.contains(&(Kind::Idempotency as u8)), "{kinds:?}");
+    let other = keyed(
+        Request::new(Command::SetCount { customer: customer("alice"), item: ItemId::new("tea").unwrap(), count: 9 }),
+        "k",
+    );
+    assert!(matches!(shard.run(&other), Err(Error::KeyReused(_))));
+}
+
+#[test]
+fn expired_first_answers_are_removed() {
+    let mut shard = Shard::new();
+    shard.run(&keyed(add("alice"), "k")).unwrap();
+    let mut writer = shard.core.lock();
+    assert_eq!(writer.live_keys(), 1);
+    writer.sweep(Timestamp::from_micros(86_400_000_000 + 3_000_000).unwrap());
+    assert_eq!(writer.live_keys(), 0);
+    shard.core.commit(writer);
+    shard.core.finish();
+    let survivors = shard.storage.survivors();
+    assert!(survivors.keys().all(|key| key.get(8) != Some(&(Kind::Idempotency as u8))));
+    assert!(matches!(shard.run(&keyed(add("alice"), "k")), Ok(Outcome::Cart(cart)) if cart.lines[0].count == 2));
+}
+
+#[test]
+fn customers_with_one_hash_share_nothing() {
+    let mut shard = Shard::new();
+    let collide = |request: Request| Request { hash: KeyHash::from_bits(7), ..request };
+    shard.run(&collide(add("alice"))).unwrap();
+    assert!(matches!(shard.run(&collide(get("bob"))), Ok(Outcome::Cart(cart)) if cart.version == 0));
+    shard.run(&collide(keyed(add("bob"), "k"))).unwrap();
+    shard.run(&collide(keyed(add("alice"), "k"))).unwrap();
+    shard.run(&collide(take("bob"))).unwrap();
+    assert!(matches!(shard.run(&collide(get("alice"))), Ok(Outcome::Cart(cart)) if cart.lines[0].count == 2));
+}
+
+#[test]
+fn writes_are_refused_before_they_are_applied_while_there_is_no_room() {
+    let mut shard = Shard::new();
+    shard.run(&keyed(add("alice"), "k")).unwrap();
+    shard.core.lock().set_accepts_writes(false);
+    assert!(matches!(shard.run(&add("alice")), Err(Error::Unavailable(_))));
+    assert!(shard.run(&keyed(add("alice"), "k")).is_ok(), "a replay writes nothing");
+    assert!(matches!(shard.run(&get("alice")), Ok(Outcome::Cart(cart)) if cart.lines[0].count == 1));
+}
+
+#[test]
+fn a_record_newer_than_the_last_commit_is_noticed() {
+    let storage: Arc<dyn Storage> = Arc::new(LosesUnsynced::default());
+    let identity = Identity::open(&*storage, Claim { store_id: None, shard: 0, shards: 1 }).unwrap();
+    let hash = KeyHash::of("abc");
+    storage.write(&[Write::Put(Record::new(hash, Kind::Kv, b"abc", &codec::encode_value(5, "x")))]).unwrap();
+    let refusal = load(&storage, &identity).err().unwrap();
+    assert!(refusal.detail().contains("a part of the store is missing"), "{refusal}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Customers' carts only grow here, so what survives must be at least what was acknowledged and
+    /// at most what was asked for.
+    #[test]
+    fn whatever_was_seen_survives(names in prop::collection::vec(0..3u8, 1..40), syncs in prop::collection::vec(any::<bool>(), 1..40)) {
+        let mut shard = Shard::new();
+        let mut asked = [0_u32; 3];
+        let mut ids = Vec::new();
+        for (name, shut) in names.iter().zip(syncs.iter().cycle()) {
+            shard.storage.shut(*shut);
+            let name = usize::from(*name);
+            asked[name] += 1;
+            ids.push((shard.send(&add(&name.to_string())).0, name));
+            let seen: Vec<_> = shard.collect().to_vec();
+            let survivors = shard.storage.survivors();
+            for (customer, asked) in asked.iter().enumerate() {
+                let acknowledged = ids.iter().filter(|(id, name)| *name == customer && seen.iter().any(|reply| reply.id == *id));
+                let id = customer.to_string();
+                let key = Record::new(KeyHash::of(&id), Kind::Cart, id.as_bytes(), b"");
+                let count = survivors.get(key.key()).map_or(0, |value| codec::decode_cart(value).unwrap().lines[0].count);
+                prop_assert!(acknowledged.count() as u32 <= count && count <= *asked);
+            }
+        }
+        shard.storage.shut(false);
+        shard.core.finish();
+    }
+}
