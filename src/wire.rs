@@ -5,8 +5,9 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::codec;
-use crate::domain::cart::{Cart, Offer};
+use crate::domain::cart::{Cart, MAX_COUNT, Offer};
 use crate::domain::command::{Answer, Command, Idempotency, Outcome, Reply, Request};
+use crate::domain::kv::MAX_VALUE_BYTES;
 use crate::domain::money::Money;
 use crate::domain::tag::{Condition, Tag};
 use crate::domain::time::Timestamp;
@@ -134,6 +135,15 @@ fn decode_command(command: Commands) -> Result<Command> {
     Ok(match command {
         Commands::Ping(_) => Command::Ping,
         Commands::GetCart(m) => Command::GetCart { customer: CustomerId::new(m.customer)? },
+        Commands::AddLine(m) if m.count == 0 || m.count > MAX_COUNT => {
+            return Err(Error::Invalid(format!("itemCount: must be 1 to {MAX_COUNT}")));
+        }
+        Commands::SetCount(m) if m.count > MAX_COUNT => {
+            return Err(Error::Invalid(format!("newCount: must be 0 to {MAX_COUNT}")));
+        }
+        Commands::PutValue(m) if m.value.len() > MAX_VALUE_BYTES => {
+            return Err(Error::Invalid(format!("value: longer than {MAX_VALUE_BYTES} bytes")));
+        }
         Commands::AddLine(m) => Command::AddLine {
             customer: CustomerId::new(m.customer)?,
             item: ItemId::new(m.item)?,

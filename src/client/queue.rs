@@ -97,6 +97,23 @@ impl Queue {
         self.lock().up_since = Some(Instant::now());
     }
 
+    /// The shard is about to end: nothing more is sent, and replies to what was sent still come.
+    pub fn finish(&self) {
+        let mut inner = self.lock();
+        inner.up_since = None;
+        inner.generation += 1;
+        let queued = std::mem::take(&mut inner.queue);
+        let unsent: Vec<_> = queued.into_iter().filter_map(|key| inner.pending.try_remove(key)).collect();
+        let sender = inner.sender.take();
+        drop(inner);
+        for mut pending in unsent {
+            pending.settle(Err(Lost::NotSent));
+        }
+        if let Some(sender) = sender {
+            sender.wake();
+        }
+    }
+
     /// The connection is gone: tells every request what is known of it.
     pub fn down(&self) {
         let mut inner = self.lock();
@@ -245,6 +262,21 @@ mod tests {
         assert_eq!(sent.try_recv().unwrap().unwrap_err(), Lost::Sent);
         assert_eq!(queued.try_recv().unwrap().unwrap_err(), Lost::NotSent);
         assert!(matches!(poll(&mut outgoing), Poll::Ready(None)));
+    }
+
+    #[test]
+    fn a_shard_that_says_goodbye_still_answers_what_was_sent() {
+        let queue = Arc::new(Queue::default());
+        let mut outgoing = begin(&queue);
+        queue.up();
+        let mut sent = queue.push(proto::Request::default(), Instant::now()).unwrap();
+        assert!(poll(&mut outgoing).is_ready());
+        let mut queued = queue.push(proto::Request::default(), Instant::now()).unwrap();
+        queue.finish();
+        assert!(matches!(poll(&mut outgoing), Poll::Ready(None)));
+        assert_eq!(queued.try_recv().unwrap().unwrap_err(), Lost::NotSent);
+        queue.settle(vec![proto::Reply { id: 0, ..proto::Reply::default() }]);
+        assert!(sent.try_recv().unwrap().is_ok());
     }
 
     #[test]

@@ -163,7 +163,13 @@ impl Session {
         loop {
             tokio::select! {
                 batch = replies.message() => match batch {
-                    Ok(Some(batch)) => self.queue.settle(batch.replies),
+                    Ok(Some(batch)) => {
+                        if batch.goodbye {
+                            self.up.send_replace(false);
+                            self.queue.finish();
+                        }
+                        self.queue.settle(batch.replies);
+                    }
                     Ok(None) => return,
                     Err(status) => {
                         tracing::debug!(shard = self.shard, %status, "the session failed");

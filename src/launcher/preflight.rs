@@ -187,7 +187,7 @@ impl Port {
 
 fn reserve(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+    // Without SO_REUSEADDR: two sockets that both have it may share a port while neither listens.
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     Ok(socket)

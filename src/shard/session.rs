@@ -33,6 +33,8 @@ pub struct Session {
     opened: Option<Instant>,
     /// Commands whose replies wait for a commit.
     outstanding: usize,
+    /// The facade was told to send no more.
+    said_goodbye: bool,
     /// No more commands are read.
     closing: bool,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -51,6 +53,7 @@ impl Session {
             ready: Vec::new(),
             opened: None,
             outstanding: 0,
+            said_goodbye: false,
             closing: false,
             shutdown: Box::pin(async move { shutdown.wait().await }),
         }
@@ -61,7 +64,7 @@ impl Session {
         let hello = hello.ok_or_else(|| Status::invalid_argument("a session begins with a Hello"))?;
         let ours = self.shared.identity.greet(&*self.shared.storage, hello).map_err(|error| wire::status_of(&error))?;
         self.opened = Some(Instant::now());
-        Ok(proto::ReplyBatch { hello: Some(ours), replies: Vec::new() })
+        Ok(proto::ReplyBatch { hello: Some(ours), ..proto::ReplyBatch::default() })
     }
 
     fn run(&mut self, opened: Instant, batch: proto::RequestBatch) {
@@ -111,7 +114,7 @@ impl Session {
         });
         let count = fits.count();
         let rest = self.ready.split_off(count);
-        proto::ReplyBatch { hello: None, replies: std::mem::replace(&mut self.ready, rest) }
+        proto::ReplyBatch { replies: std::mem::replace(&mut self.ready, rest), ..proto::ReplyBatch::default() }
     }
 }
 
@@ -124,8 +127,11 @@ impl Stream for Session {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
         let this = self.get_mut();
-        if !this.closing && this.shutdown.as_mut().poll(context).is_ready() {
-            this.closing = true;
+        if !this.said_goodbye && this.shutdown.as_mut().poll(context).is_ready() {
+            this.said_goodbye = true;
+            // What is under way is still run; a session that was never opened has nothing under way.
+            this.closing |= this.opened.is_none();
+            return Poll::Ready(Some(Ok(proto::ReplyBatch { goodbye: true, ..proto::ReplyBatch::default() })));
         }
         this.collect(context);
         while !this.closing && this.ready.len() < MAX_BATCH && this.outstanding < MAX_OUTSTANDING {

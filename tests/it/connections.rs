@@ -1,0 +1,194 @@
+//! Connections as raw bytes: what is no HTTP, what comes too slowly, what comes all at once.
+
+use std::thread;
+
+use crate::harness::http::Connection;
+use crate::harness::{Answer, Setup, Store, offer};
+
+fn connect(store: &Store) -> Connection {
+    Connection::open(store.facade.http[0]).expect("the facade listens")
+}
+
+/// Sends raw bytes and reads one answer.
+fn exchange(store: &Store, bytes: &[u8]) -> Answer {
+    let mut connection = connect(store);
+    connection.send(bytes).expect("the request is taken");
+    connection.receive("GET").unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(bytes)))
+}
+
+fn addition(item: &str) -> String {
+    let body = offer("1", 1);
+    format!(
+        "POST /item/alice/{item} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn what_is_no_http_gets_a_problem_too() {
+    let store = Setup::new(1).start();
+    store.client().post("/item/alice/tea", &offer("1", 1)).expect(201);
+    let before = store.client().get("/items/alice").text();
+    let long_header = format!("DELETE /items/alice HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let many_headers = format!("DELETE /items/alice HTTP/1.1\r\nHost: test\r\n{}\r\n", "X: x\r\n".repeat(200));
+    let mut wrong = Vec::new();
+    for (bytes, status) in [
+        (&b"DELETE /items/alice\xff HTTP/1.1\r\nHost: test\r\n\r\n"[..], 400),
+        (b"DELETE /items/alice b HTTP/1.1\r\nHost: test\r\n\r\n", 400),
+        (b"DELETE items/alice HTTP/1.1\r\nHost: test\r\n\r\n", 400),
+        (b"nonsense\r\n\r\n", 400),
+        (b"DELETE /items/alice HTTP/1.1\r\nContent-Length: 1, 2\r\n\r\n", 400),
+        (b"DELETE /items/alice HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"DELETE /items/alice HTTP/1.1\r\nHost : test\r\n\r\n", 400),
+        (b"DELETE /items/alice HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST /item/alice/tea HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (long_header.as_bytes(), 431),
+        (many_headers.as_bytes(), 431),
+    ] {
+        let answer = exchange(&store, bytes);
+        let is_problem = answer.header("content-type") == Some("application/problem+json");
+        if (answer.status, is_problem) != (status, true) {
+            wrong.push(format!("{}: {answer:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(60)])));
+        }
+    }
+    assert_eq!(store.client().get("/items/alice").text(), before);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn whatever_the_target_the_facade_goes_on() {
+    let store = Setup::new(1).start();
+    for (method, target) in [
+        ("CONNECT", "test:1"),
+        ("CONNECT", "/items/alice"),
+        ("GET", "test:1"),
+        ("GET", "http://test"),
+        ("GET", "http://test?query"),
+        ("OPTIONS", "*"),
+        ("GET", "*"),
+        ("GET", "//"),
+        ("GET", "/?"),
+    ] {
+        let answer = exchange(&store, format!("{method} {target} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes());
+        assert_eq!(answer.status / 100, 4, "{method} {target}: {answer:?}");
+        store.client().get("/items/alice").expect(200);
+    }
+    exchange(&store, b"GET http://test/items/alice HTTP/1.1\r\nHost: test\r\n\r\n").expect(200);
+}
+
+#[test]
+fn a_head_that_never_ends_is_given_up_and_others_are_served_meanwhile() {
+    let store = Setup::new(1).facade_options(&["--header-timeout-ms", "500"]).start();
+    let halves =
+        [&b""[..], b"G", b"GET /items/alice HTTP/1.1\r\nHost: te", b"GET /items/alice HTTP/1.1\r\nHost: test\r\n"];
+    let half_sent = halves.map(|bytes| {
+        let mut connection = connect(&store);
+        connection.send(bytes).expect("the half is taken");
+        connection
+    });
+    store.client().post("/item/alice/tea", &offer("1", 1)).expect(201);
+    for mut connection in half_sent {
+        let rest = connection.read_to_end().expect("the server closes the connection");
+        let rest = String::from_utf8_lossy(&rest).into_owned();
+        assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 408"), "{rest}");
+        store.client().get("/items/alice").expect(200);
+    }
+}
+
+#[test]
+fn a_body_that_never_ends_is_given_up() {
+    let store = Setup::new(1).facade_options(&["--body-timeout-ms", "500"]).start();
+    for rest in ["Content-Length: 100\r\n\r\n{\"offeredPrice\":1,", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"off"] {
+        let head = "POST /item/alice/tea HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
+        let mut connection = connect(&store);
+        connection.send(format!("{head}{rest}").as_bytes()).expect("the half is taken");
+        store.client().get("/items/alice").expect(200);
+        connection.receive("POST").expect("an answer").expect_problem(408, "");
+        assert_eq!(connection.read_to_end().expect("the server closes the connection"), b"");
+    }
+    assert_eq!(store.client().get("/items/alice").expect(200).version(), 0);
+}
+
+#[test]
+fn a_client_that_goes_away_in_the_middle_changes_nothing() {
+    let store = Setup::new(1).start();
+    let request = addition("tea");
+    for length in [1, 30, request.len() - 1] {
+        connect(&store).send(&request.as_bytes()[..length]).expect("the part is taken");
+    }
+    store.client().get("/livez").expect(200);
+    assert_eq!(store.client().get("/items/alice").expect(200).version(), 0);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    const REQUESTS: usize = 40;
+    let store = Setup::new(2).start();
+    let mut connection = connect(&store);
+    let requests: String = (0..REQUESTS)
+        .map(|number| match number % 4 {
+            3 => format!("GET /none/{number} HTTP/1.1\r\nHost: test\r\n\r\n"),
+            _ => addition(&format!("i{number}")),
+        })
+        .collect();
+    connection.send(requests.as_bytes()).expect("the requests are taken");
+    let mut lines = 0;
+    for number in 0..REQUESTS {
+        let answer = connection.receive("POST").expect("an answer");
+        if number % 4 == 3 {
+            answer.expect_problem(404, "");
+        } else {
+            lines += 1;
+            assert_eq!(answer.expect(201).json()["itemTotal"], lines);
+        }
+    }
+}
+
+#[test]
+fn an_answer_to_a_refused_body_leaves_the_connection_in_step() {
+    let store = Setup::new(1).start();
+    let mut client = store.client();
+    for _ in 0..3 {
+        client.call("POST", "/none").json(&offer("1", 1)).send().expect_problem(404, "");
+        client.call("GET", "/items/alice").body("a body where none is asked for").send().expect(200);
+        client.call("POST", "/item/alice/tea").body("{").chunked().send().expect_problem(415, "");
+        client.get("/livez").expect(200);
+    }
+    assert_eq!(client.get("/items/alice").expect(200).version(), 0);
+}
+
+#[test]
+fn old_and_asking_clients_are_served() {
+    let store = Setup::new(1).start();
+    let mut connection = connect(&store);
+    connection.send(b"GET /items/alice HTTP/1.0\r\n\r\n").expect("the request is taken");
+    let text = String::from_utf8(connection.read_to_end().expect("the server closes the connection")).expect("text");
+    assert!(text.starts_with("HTTP/1.0 200") || text.starts_with("HTTP/1.1 200"), "{text}");
+    let (head, body) = {
+        let request = addition("tea").replace("Host: test", "Host: test\r\nExpect: 100-continue");
+        let at = request.find("\r\n\r\n").expect("a head ends") + 4;
+        (request[..at].to_owned(), request[at..].to_owned())
+    };
+    let mut connection = connect(&store);
+    connection.send(head.as_bytes()).expect("the head is taken");
+    assert_eq!(connection.read_interim().expect("it may go on"), 100);
+    connection.send(body.as_bytes()).expect("the body is taken");
+    connection.receive("POST").expect("an answer").expect(201);
+}
+
+#[test]
+fn connections_past_the_limit_wait_for_a_place() {
+    const CONNECTIONS: usize = 12;
+    let store = Setup::new(1).facade_options(&["--max-connections", "4"]).start();
+    let address = store.facade.http[0];
+    thread::scope(|scope| {
+        for number in 0..CONNECTIONS {
+            scope.spawn(move || {
+                let mut connection = Connection::open(address).expect("it is held by the operating system at least");
+                connection.send(addition(&format!("i{number}")).as_bytes()).expect("the request is taken");
+                connection.receive("POST").expect("an answer").expect(201);
+            });
+        }
+    });
+    assert_eq!(store.client().get("/items/alice").expect(200).json()["itemTotal"], CONNECTIONS);
+}

@@ -1,0 +1,213 @@
+//! A shard's own interface: health, reflection, status, and sessions that it refuses.
+
+use shardcart::key::KeyHash;
+use shardcart::wire::proto::shard_client::ShardClient;
+use shardcart::wire::proto::{self, reply, request};
+use tokio_stream::iter;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use crate::harness::{Setup, Store, offer};
+
+/// Runs a conversation with a shard that listens on TCP.
+fn talk<T>(store: &Store, shard: usize, conversation: impl AsyncFnOnce(Channel) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let address = format!("http://{}", store.addresses()[shard]);
+    runtime.block_on(async {
+        let channel = Endpoint::from_shared(address).expect("an address").connect().await.expect("the shard listens");
+        conversation(channel).await
+    })
+}
+
+async fn status(channel: &Channel) -> proto::StatusReply {
+    let reply = ShardClient::new(channel.clone()).status(proto::StatusRequest {}).await;
+    reply.expect("a status").into_inner()
+}
+
+/// Opens a session with a Hello, sends requests, and collects the replies until the session ends.
+async fn session(
+    channel: &Channel,
+    hello: proto::Hello,
+    requests: Vec<proto::Request>,
+) -> Result<Vec<proto::Reply>, Status> {
+    let hello = proto::RequestBatch { hello: Some(hello), requests: Vec::new() };
+    let batches = [hello, proto::RequestBatch { hello: None, requests }];
+    let mut stream = ShardClient::new(channel.clone()).session(iter(batches)).await?.into_inner();
+    let mut replies = Vec::new();
+    while let Some(batch) = stream.message().await? {
+        replies.extend(batch.replies);
+    }
+    Ok(replies)
+}
+
+/// An addition to a customer's cart under any hash.
+fn addition(id: u64, hash: KeyHash, customer: &str, deadline_ms: u64) -> proto::Request {
+    let line = proto::AddLine {
+        customer: customer.into(),
+        item: "tea".into(),
+        price: 100,
+        count: 1,
+        ..proto::AddLine::default()
+    };
+    let command = Some(request::Command::AddLine(line));
+    proto::Request { id, hash: hash.bits(), deadline_ms, command, ..proto::Request::default() }
+}
+
+fn reason(reply: &proto::Reply) -> Option<proto::failure::Reason> {
+    match &reply.result {
+        Some(reply::Result::Failure(failure)) => Some(failure.reason()),
+        _ => None,
+    }
+}
+
+const LONG: u64 = 60_000;
+
+#[test]
+fn a_shard_tells_its_health_and_its_services() {
+    let store = Setup::new(1).tcp().start();
+    talk(&store, 0, async |channel| {
+        let mut health = HealthClient::new(channel.clone());
+        for service in ["", "shardcart.v1.Shard"] {
+            let reply = health.check(HealthCheckRequest { service: service.into() }).await.expect("its health");
+            assert_eq!(reply.into_inner().status(), ServingStatus::Serving, "{service}");
+        }
+        let list = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::ListServices(String::new())),
+        };
+        let mut reflection = ServerReflectionClient::new(channel);
+        let mut replies = reflection.server_reflection_info(iter([list])).await.expect("reflection").into_inner();
+        let reply = replies.message().await.expect("a reply").expect("one reply");
+        let Some(MessageResponse::ListServicesResponse(services)) = reply.message_response else { panic!("{reply:?}") };
+        let names: Vec<_> = services.service.into_iter().map(|service| service.name).collect();
+        for name in ["shardcart.v1.Shard", "grpc.health.v1.Health"] {
+            assert!(names.iter().any(|other| other == name), "{names:?}");
+        }
+    });
+}
+
+#[test]
+fn a_shard_tells_its_status() {
+    let store = Setup::new(2).tcp().durable().start();
+    let customer = store.customer_on(1, "customer");
+    store.client().post(&format!("/item/{customer}/tea"), &offer("1", 1)).expect(201);
+    let statuses = [0, 1].map(|shard| talk(&store, shard, async |channel| status(&channel).await));
+    for (shard, status) in (0..).zip(&statuses) {
+        let identity = status.identity.as_ref().expect("an identity");
+        assert_eq!((identity.shard, identity.shards), (shard, 2));
+        assert!(status.accepts_writes && status.free_disk_bytes > 0);
+        assert_eq!(status.slots, [proto::SlotRange { first: 8_192 * shard, last: 8_192 * shard + 8_191 }]);
+    }
+    let carts =
+        |status: &proto::StatusReply| status.records.iter().find(|kind| kind.kind == "cart").map(|kind| kind.count);
+    assert_eq!((carts(&statuses[0]), carts(&statuses[1])), (Some(0), Some(1)));
+    assert!(statuses[1].commits >= 1 && statuses[1].operations >= 1 && statuses[1].resident_bytes > 0);
+    let histogram = statuses[1].commit_seconds.as_ref().expect("a histogram");
+    assert_eq!(histogram.counts.len(), histogram.bounds.len() + 1);
+    assert_eq!(histogram.counts.iter().sum::<u64>(), statuses[1].commits);
+    assert_eq!(statuses[0].identity.as_ref().map(|i| &i.store_id), statuses[1].identity.as_ref().map(|i| &i.store_id));
+}
+
+#[test]
+fn a_command_for_another_slot_is_not_run() {
+    let store = Setup::new(2).tcp().durable().start();
+    let (ours, theirs) = (store.customer_on(0, "customer"), store.customer_on(1, "customer"));
+    let requests = vec![addition(1, KeyHash::of(&theirs), &theirs, LONG), addition(2, KeyHash::of(&ours), &ours, LONG)];
+    let replies = talk(&store, 0, async |channel| {
+        let hello = status(&channel).await.identity.expect("an identity");
+        session(&channel, hello, requests).await.expect("a session")
+    });
+    let of = |id: u64| {
+        replies.iter().find(|reply| reply.id == id).unwrap_or_else(|| panic!("no reply to {id}: {replies:?}"))
+    };
+    assert_eq!(reason(of(1)), Some(proto::failure::Reason::WrongSlot));
+    assert_eq!(reason(of(2)), None);
+    let count =
+        |customer: &str| store.client().get(&format!("/items/{customer}")).expect(200).json()["itemTotal"].as_u64();
+    assert_eq!((count(&ours), count(&theirs)), (Some(1), Some(0)));
+}
+
+#[test]
+fn a_command_past_its_deadline_is_not_run() {
+    let store = Setup::new(1).tcp().start();
+    let replies = talk(&store, 0, async |channel| {
+        let hello = status(&channel).await.identity.expect("an identity");
+        session(&channel, hello, vec![addition(7, KeyHash::of("alice"), "alice", 0)]).await.expect("a session")
+    });
+    assert_eq!(
+        replies.iter().map(|reply| (reply.id, reason(reply))).collect::<Vec<_>>(),
+        [(7, Some(proto::failure::Reason::Unavailable))]
+    );
+    assert_eq!(store.client().get("/items/alice").expect(200).version(), 0);
+}
+
+#[test]
+fn a_session_that_means_somebody_else_is_closed() {
+    let store = Setup::new(2).tcp().start();
+    talk(&store, 0, async |channel| {
+        let hello = status(&channel).await.identity.expect("an identity");
+        let customer = store.customer_on(0, "customer");
+        for wrong in [
+            proto::Hello { shard: 1, ..hello.clone() },
+            proto::Hello { shards: 3, ..hello.clone() },
+            proto::Hello { table_version: hello.table_version + 1, ..hello.clone() },
+            proto::Hello { store_id: "01234567-89ab-4cde-8f01-23456789abcd".into(), ..hello.clone() },
+            proto::Hello { store_id: "no id".into(), ..hello.clone() },
+        ] {
+            let requests = vec![addition(1, KeyHash::of(&customer), &customer, LONG)];
+            let closed = session(&channel, wrong.clone(), requests).await;
+            assert!(closed.is_err_and(|status| status.code() != Code::Internal), "{wrong:?}");
+        }
+        let rude =
+            proto::RequestBatch { hello: None, requests: vec![addition(1, KeyHash::of(&customer), &customer, LONG)] };
+        let mut client = ShardClient::new(channel);
+        let refused = match client.session(iter([rude])).await {
+            Ok(stream) => stream.into_inner().message().await.is_err(),
+            Err(_) => true,
+        };
+        assert!(refused, "a session begins with a Hello");
+        assert_eq!(store.client().get(&format!("/items/{customer}")).expect(200).version(), 0);
+    });
+}
+
+#[test]
+fn nonsense_is_refused_and_the_shard_goes_on() {
+    let store = Setup::new(1).tcp().start();
+    let hash = KeyHash::of("alice");
+    let with = |id: u64, command: request::Command| proto::Request {
+        command: Some(command),
+        ..addition(id, hash, "alice", LONG)
+    };
+    let line = |customer: &str, item: &str, price: u64, count: u32| {
+        let line =
+            proto::AddLine { customer: customer.into(), item: item.into(), price, count, ..proto::AddLine::default() };
+        request::Command::AddLine(line)
+    };
+    let requests = vec![
+        proto::Request { command: None, ..addition(1, hash, "alice", LONG) },
+        with(2, line("", "tea", 1, 1)),
+        with(3, line("alice", "a\0", 1, 1)),
+        with(4, line("alice", "tea", u64::MAX, 1)),
+        with(5, line("alice", "tea", 1, u32::MAX)),
+        with(6, line("alice", "tea", 1, 0)),
+        with(7, request::Command::PutValue(proto::PutValue { key: "a-b".into(), value: String::new() })),
+        with(8, request::Command::PutValue(proto::PutValue { key: "alice".into(), value: "x".repeat(5_000) })),
+    ];
+    let asked = requests.len();
+    let replies = talk(&store, 0, async |channel| {
+        let hello = status(&channel).await.identity.expect("an identity");
+        session(&channel, hello, requests).await.expect("a session")
+    });
+    assert_eq!(replies.len(), asked);
+    let taken: Vec<_> = replies.iter().filter(|reply| reason(reply).is_none()).collect();
+    assert!(taken.is_empty(), "{taken:?}");
+    assert_eq!(store.client().get("/items/alice").expect(200).version(), 0);
+    store.client().post("/item/alice/tea", &offer("1", 1)).expect(201);
+}

@@ -1,0 +1,86 @@
+//! What all tests share: processes, stores made of them, an HTTP client, and waiting with a deadline.
+
+pub mod http;
+pub mod process;
+pub mod proxy;
+pub mod store;
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use http::{Answer, Client};
+pub use process::Process;
+pub use proxy::Proxy;
+pub use store::{Facade, Setup, Shard, Store};
+
+/// How long anything may take before a test gives up: far longer than it takes on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+const SEED_VARIABLE: &str = "SHARDCART_TEST_SEED";
+const DEFAULT_SEED: u64 = 20_261_123;
+
+/// Asks again and again until there is an answer.
+pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// The body of an addition to a cart; the price is written as it is given.
+pub fn offer(price: &str, count: u32) -> String {
+    format!(r#"{{"offeredPrice":{price},"itemCount":{count}}}"#)
+}
+
+/// Lets so many clients of a store work, all at once, and hands over what each returns.
+pub fn all_at_once<T: Send>(store: &Store, clients: u32, work: impl Fn(u32, Client) -> T + Sync) -> Vec<T> {
+    let start = Barrier::new(clients as usize);
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..clients)
+            .map(|number| {
+                let (start, work) = (&start, &work);
+                let client = store.client();
+                scope.spawn(move || {
+                    start.wait();
+                    work(number, client)
+                })
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().expect("a client failed")).collect()
+    })
+}
+
+/// Pseudo-random numbers: SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+pub struct Random(u64);
+
+impl Random {
+    /// A generator whose seed is printed; `SHARDCART_TEST_SEED` sets another one.
+    pub fn seeded(test: &str) -> Self {
+        let seed = std::env::var(SEED_VARIABLE).map_or(DEFAULT_SEED, |text| text.parse().expect(SEED_VARIABLE));
+        println!("{test}: {SEED_VARIABLE}={seed}");
+        Random(seed)
+    }
+
+    /// Another generator, for another thread.
+    pub fn split(&mut self) -> Self {
+        Random(self.next())
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below a bound.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}

@@ -1,0 +1,136 @@
+//! One `shardcart` process: started, waited for, killed, paused; its log is shown when a test fails.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{DEADLINE, eventually};
+
+/// How many of the last lines of a log are shown when a test fails.
+const SHOWN_LINES: usize = 40;
+
+/// A running process; it is killed when this is dropped.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+    ready: String,
+    /// The process ends when this is closed, so that nothing outlives a test that is itself killed.
+    _parent_pipe: ChildStdin,
+}
+
+impl Process {
+    /// Starts `shardcart ARGS` and waits until it is ready.
+    pub fn start(name: &str, logs: &Path, args: &[String]) -> Self {
+        match Self::try_start(name, logs, args) {
+            Ok(process) => process,
+            Err((status, log)) => panic!("{name} ended with {status} before it was ready; its log:\n{log}"),
+        }
+    }
+
+    /// The same for a process that may refuse to run: how it ended, and its log.
+    pub fn try_start(name: &str, logs: &Path, args: &[String]) -> Result<Self, (ExitStatus, String)> {
+        let log = logs.join(format!("{name}.log"));
+        let file = File::options().create(true).append(true).open(&log).expect("the log can be made");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_shardcart"))
+            .args(args)
+            .arg("--parent-pipe")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .spawn()
+            .expect("the program can be started");
+        let parent_pipe = child.stdin.take().expect("stdin is a pipe");
+        let lines = read_lines(&mut child);
+        let mut process = Process { name: name.into(), child, log, ready: String::new(), _parent_pipe: parent_pipe };
+        let started = Instant::now();
+        loop {
+            match lines.recv_timeout(DEADLINE.saturating_sub(started.elapsed())) {
+                Ok(line) => match line.strip_prefix("ready ") {
+                    Some(ready) => {
+                        process.ready = ready.to_owned();
+                        return Ok(process);
+                    }
+                    None => assert!(line.starts_with("progress "), "{name} printed {line:?}"),
+                },
+                Err(RecvTimeoutError::Disconnected) => return Err((process.wait(), process.log())),
+                Err(RecvTimeoutError::Timeout) => panic!("{name} is not ready after {DEADLINE:?}"),
+            }
+        }
+    }
+
+    /// What it printed after `ready`.
+    pub fn ready(&self) -> &str {
+        &self.ready
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("the log can be read")
+    }
+
+    /// Ends it with SIGKILL, which it cannot notice.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Stops it from running, without closing its sockets.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it run again.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Sends a signal to a process that has not been waited for.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("our own child can be signalled");
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let name = self.name.clone();
+        eventually(&format!("{name} ends"), || self.child.try_wait().expect("our own child can be waited for"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+            eprintln!("--- the end of the log of {} ---\n{}", self.name, last.join("\n"));
+        }
+    }
+}
+
+/// Hands over stdout line by line and keeps reading, so that the process never blocks on it.
+fn read_lines(child: &mut Child) -> Receiver<String> {
+    let stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok) {
+            // After `ready` nobody listens any more.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}

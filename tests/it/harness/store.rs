@@ -1,0 +1,258 @@
+//! A store: shards and a facade as processes, with their data in a temporary directory.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use shardcart::key::KeyHash;
+use shardcart::slots::SlotTable;
+use tempfile::TempDir;
+
+use super::{Client, Process, eventually};
+
+/// How to build a store.
+pub struct Setup {
+    shards: u32,
+    storage: &'static str,
+    tcp: bool,
+    shard_options: Vec<String>,
+    facade_options: Vec<String>,
+    data: Option<PathBuf>,
+}
+
+impl Setup {
+    /// So many shards, in memory, on Unix sockets: nobody can take the address of one that is down.
+    pub fn new(shards: u32) -> Self {
+        let (shard_options, facade_options) = (Vec::new(), Vec::new());
+        Setup { shards, storage: "memory", tcp: false, shard_options, facade_options, data: None }
+    }
+
+    /// With data on disk.
+    pub fn durable(mut self) -> Self {
+        self.storage = "fjall";
+        self
+    }
+
+    /// With shards on TCP.
+    pub fn tcp(mut self) -> Self {
+        self.tcp = true;
+        self
+    }
+
+    /// With more options for every shard.
+    pub fn shard_options(mut self, options: &[&str]) -> Self {
+        self.shard_options.extend(options.iter().map(ToString::to_string));
+        self
+    }
+
+    /// With more options for the facade.
+    pub fn facade_options(mut self, options: &[&str]) -> Self {
+        self.facade_options.extend(options.iter().map(ToString::to_string));
+        self
+    }
+
+    /// With the shards' data in this directory.
+    pub fn data(mut self, directory: &Path) -> Self {
+        self.data = Some(directory.to_owned());
+        self
+    }
+
+    /// Starts the processes.
+    pub fn start(self) -> Store {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let data = self.data.clone().unwrap_or_else(|| directory.path().to_owned());
+        let shards: Vec<_> = (0..self.shards)
+            .map(|index| Shard::start(self.shard_args(index, &data), directory.path(), &format!("shard-{index}")))
+            .collect();
+        let addresses: Vec<_> = shards.iter().map(Shard::address).collect();
+        let facade = Facade::start(directory.path(), "facade", &addresses, &self.facade_options);
+        Store { shards, facade, facade_options: self.facade_options, directory }
+    }
+
+    fn shard_args(&self, index: u32, data: &Path) -> Vec<String> {
+        let data = data.join(format!("shard-{index}"));
+        let listen = if self.tcp { "127.0.0.1:0".into() } else { format!("unix:{}", data.join("sock").display()) };
+        let mut args: Vec<String> = vec!["shard".into()];
+        for (name, value) in [
+            ("--index", index.to_string()),
+            ("--shards", self.shards.to_string()),
+            ("--listen", listen),
+            ("--data", data.display().to_string()),
+            ("--storage", self.storage.to_owned()),
+        ] {
+            args.extend([name.into(), value]);
+        }
+        args.extend(self.shard_options.iter().cloned());
+        args
+    }
+}
+
+/// A store that runs.
+pub struct Store {
+    /// First, so that it ends before its shards do.
+    pub facade: Facade,
+    pub shards: Vec<Shard>,
+    facade_options: Vec<String>,
+    directory: TempDir,
+}
+
+impl Store {
+    /// The temporary directory, which also has the logs.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The shards' addresses, in order.
+    pub fn addresses(&self) -> Vec<String> {
+        self.shards.iter().map(Shard::address).collect()
+    }
+
+    /// A client of the shop.
+    pub fn client(&self) -> Client {
+        Client::new(self.facade.http[0])
+    }
+
+    /// A client of the key-value port.
+    pub fn kv_client(&self) -> Client {
+        Client::new(self.facade.kv)
+    }
+
+    /// Starts one more facade of the same store.
+    pub fn another_facade(&self, name: &str, addresses: &[String]) -> Facade {
+        Facade::start(self.directory(), name, addresses, &self.facade_options)
+    }
+
+    /// Kills the facade and starts a new one, on other ports.
+    pub fn replace_facade(&mut self) {
+        self.facade.process.kill();
+        self.replace_facade_after_end();
+    }
+
+    /// Starts a new facade, on other ports, after the old one has ended.
+    pub fn replace_facade_after_end(&mut self) {
+        self.facade = self.another_facade("facade", &self.addresses());
+    }
+
+    /// Kills a shard, starts it again and waits until the facade has found it.
+    pub fn restart_shard(&mut self, index: usize) {
+        self.shards[index].kill();
+        self.start_shard(index);
+    }
+
+    /// Starts a shard that is down and waits until the facade has found it.
+    pub fn start_shard(&mut self, index: usize) {
+        self.shards[index].start_again();
+        self.wait_for_shard(index);
+    }
+
+    /// Waits until the facade serves a shard's customers, on each of its workers.
+    pub fn wait_for_shard(&self, index: usize) {
+        let path = format!("/items/{}", self.customer_on(index, "probe"));
+        let mut in_a_row = 0;
+        eventually(&format!("shard {index} is served"), || {
+            in_a_row = if self.client().get(&path).status == 200 { in_a_row + 1 } else { 0 };
+            (in_a_row >= 8).then_some(())
+        });
+    }
+
+    /// Which shard an id belongs to.
+    pub fn shard_of(&self, id: &str) -> usize {
+        let table = SlotTable::initial(self.shards.len() as u32).expect("the store runs with so many shards");
+        table.owner(KeyHash::of(id)) as usize
+    }
+
+    /// An id that begins with `prefix` and belongs to a shard.
+    pub fn customer_on(&self, shard: usize, prefix: &str) -> String {
+        let mut names = (0..).map(|number| format!("{prefix}{number}"));
+        names.find(|name| self.shard_of(name) == shard).expect("there is always one more name")
+    }
+}
+
+/// One shard; `None` while it is down.
+pub struct Shard {
+    args: Vec<String>,
+    logs: PathBuf,
+    name: String,
+    address: String,
+    process: Option<Process>,
+}
+
+impl Shard {
+    /// Starts one.
+    pub fn start(mut args: Vec<String>, logs: &Path, name: &str) -> Self {
+        let process = Process::start(name, logs, &args);
+        let address = process.ready().to_owned();
+        let listen = args.iter().position(|arg| arg == "--listen").expect("every shard is told where to listen");
+        args[listen + 1].clone_from(&address);
+        Shard { args, logs: logs.to_owned(), name: name.to_owned(), address, process: Some(process) }
+    }
+
+    /// Where it listens, also after a restart.
+    pub fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    /// What it was started with.
+    pub fn args(&self) -> &[String] {
+        &self.args
+    }
+
+    /// The process of a shard that is up.
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("the shard is up")
+    }
+
+    /// Ends it with SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.take().expect("the shard is up").kill();
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.process.take().expect("the shard is up").terminate()
+    }
+
+    /// Starts it where it was.
+    pub fn start_again(&mut self) {
+        self.process = Some(Process::start(&self.name, &self.logs, &self.args));
+    }
+}
+
+/// A facade and its ports.
+pub struct Facade {
+    pub process: Process,
+    pub http: Vec<SocketAddr>,
+    pub kv: SocketAddr,
+    data: PathBuf,
+}
+
+impl Facade {
+    /// Starts one, on two shop ports and a key-value port that the operating system chooses.
+    pub fn start(directory: &Path, name: &str, shards: &[String], options: &[String]) -> Self {
+        let data = directory.join(name);
+        let mut args: Vec<String> = ["facade", "--http", "127.0.0.1:0", "--http", "127.0.0.1:0", "--kv", "127.0.0.1:0"]
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        args.extend(["--shards".into(), shards.join(","), "--data".into(), data.display().to_string()]);
+        args.extend(["--workers".into(), "2".into()]);
+        args.extend(options.iter().cloned());
+        let process = Process::start(name, directory, &args);
+        let ports = |kind: &str| -> Vec<SocketAddr> {
+            let addresses = process.ready().split(' ').filter_map(|part| part.strip_prefix(kind)?.strip_prefix('='));
+            addresses.map(|address| address.parse().expect("an address with a port")).collect()
+        };
+        let (http, kv) = (ports("http"), ports("kv"));
+        assert_eq!((http.len(), kv.len()), (2, 1), "{}", process.ready());
+        Facade { http, kv: kv[0], data, process }
+    }
+
+    /// A client of the shop.
+    pub fn client(&self) -> Client {
+        Client::new(self.http[0])
+    }
+    /// What is in its `error.log`.
+    pub fn error_log(&self) -> String {
+        std::fs::read_to_string(self.data.join("error.log")).expect("error.log can be read")
+    }
+}

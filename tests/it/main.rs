@@ -1,0 +1,23 @@
+//! Whole stores under test: real processes, real sockets, nothing shared between tests.
+
+mod bad_input;
+mod carts;
+mod concurrency;
+mod conditional;
+mod connections;
+mod crash;
+mod disk_full;
+mod down;
+mod grpc;
+mod harness;
+mod idempotency;
+mod identity;
+mod kv;
+mod layering;
+mod linear;
+mod linearizability;
+mod ops;
+mod paths;
+mod resend;
+mod sales;
+mod shutdown;

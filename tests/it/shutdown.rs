@@ -1,0 +1,103 @@
+//! SIGTERM: what was accepted is finished, nothing more is taken, and the process exits with 0.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use crate::harness::http::Connection;
+use crate::harness::{Client, Setup, Store, eventually, offer};
+
+const CLIENTS: usize = 8;
+
+/// Lets clients add while something is ended in the middle; how many additions were acknowledged and
+/// how many may have been applied.
+fn add_until_ended(store: &mut Store, end: impl FnOnce(&mut Store)) -> (u64, u64) {
+    let (acknowledged, unknown, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let address = store.facade.http[0];
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let mut client = Client::new(address);
+                while !stop.load(Ordering::SeqCst) {
+                    match client.call("POST", "/item/alice/tea").json(&offer("1", 1)).try_send() {
+                        Ok(answer) if [200, 201].contains(&answer.status) => {
+                            acknowledged.fetch_add(1, Ordering::SeqCst)
+                        }
+                        Ok(answer) if answer.status == 503 => 0,
+                        _ => unknown.fetch_add(1, Ordering::SeqCst),
+                    };
+                }
+            });
+        }
+        eventually("the clients get on", || (acknowledged.load(Ordering::SeqCst) >= 100).then_some(()));
+        end(store);
+        stop.store(true, Ordering::SeqCst);
+    });
+    (acknowledged.into_inner(), unknown.into_inner())
+}
+
+fn count(store: &Store) -> u64 {
+    store.client().get("/items/alice").expect(200).json()["itemTotal"].as_u64().expect("a count")
+}
+
+#[test]
+fn a_shard_finishes_what_it_accepted() {
+    let mut store = Setup::new(1).durable().start();
+    let (acknowledged, unknown) = add_until_ended(&mut store, |store| {
+        assert_eq!(store.shards[0].terminate().code(), Some(0));
+    });
+    assert_eq!(unknown, 0, "every accepted addition was answered");
+    store.start_shard(0);
+    assert_eq!(count(&store), acknowledged);
+}
+
+#[test]
+fn a_shard_without_clients_ends_as_well() {
+    let mut store = Setup::new(1).durable().tcp().start();
+    store.facade.process.kill();
+    assert_eq!(store.shards[0].terminate().code(), Some(0));
+}
+
+#[test]
+fn a_facade_answers_what_it_began() {
+    let mut store = Setup::new(2).durable().start();
+    let address = store.facade.http[0];
+    let mut begun = Connection::open(address).expect("the facade listens");
+    let (head, body) =
+        ("POST /item/bob/tea HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n", offer("1", 1));
+    begun
+        .send(format!("{head}Content-Length: {}\r\n\r\n{}", body.len(), &body[..5]).as_bytes())
+        .expect("the half is taken");
+    // Once this is answered, the head of the other is likely to have been read; either way is right.
+    store.client().get("/livez").expect(200);
+    let code = thread::scope(|scope| {
+        let ended = scope.spawn(|| store.facade.process.terminate().code());
+        let refused = || Connection::open(address).is_err();
+        eventually("no more connections are taken", || refused().then_some(()));
+        let answered = begun.send(&body.as_bytes()[5..]).and_then(|()| begun.receive("POST"));
+        assert!(answered.is_ok_and(|answer| answer.status == 201), "a request that was begun is answered");
+        ended.join().expect("it was waited for")
+    });
+    assert_eq!(code, Some(0));
+    store.replace_facade_after_end();
+    assert_eq!(store.client().get("/items/bob").expect(200).json()["itemTotal"], 1);
+}
+
+#[test]
+fn a_facade_under_load_loses_nothing() {
+    let mut store = Setup::new(1).durable().start();
+    let (acknowledged, unknown) = add_until_ended(&mut store, |store| {
+        assert_eq!(store.facade.process.terminate().code(), Some(0));
+    });
+    store.replace_facade_after_end();
+    let count = count(&store);
+    assert!((acknowledged..=acknowledged + unknown).contains(&count), "{count}, {acknowledged} acknowledged");
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_a_facade_up() {
+    let mut store = Setup::new(1).start();
+    let mut client = store.client();
+    client.get("/livez").expect(200);
+    let _silent = Connection::open(store.facade.http[0]).expect("the facade listens");
+    assert_eq!(store.facade.process.terminate().code(), Some(0));
+}
