@@ -1,7 +1,9 @@
 //! Logs: to stderr for people or as JSON, and errors also to a rotated `error.log`.
 
-use std::fs::{self, File, OpenOptions};
+use std::env;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +19,17 @@ use crate::error::Error;
 
 /// The size past which `error.log` becomes `error.log.1`, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// The most lines written to `error.log` in one second.
-const MAX_LINES_PER_SECOND: u32 = 100;
+/// The most lines written to `error.log` in one window.
+const MAX_LINES_PER_WINDOW: u32 = 100;
+const WINDOW: Duration = Duration::from_secs(1);
 
 const FILE: &str = "error.log";
 const ROTATED_FILE: &str = "error.log.1";
 /// The environment variable with a filter for stderr, as `info` or `shardcart=debug`.
 const FILTER_VARIABLE: &str = "SHARDCART_LOG";
-const DEFAULT_FILTER: &str = "info,fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,tonic=warn,warp=warn";
+const DEFAULT_FILTER: &str = "info";
+/// What other crates say below this is for their authors; `SHARDCART_LOG` may name them to see it.
+const OTHERS: &str = "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,tonic=warn,warp=warn";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +55,14 @@ impl FromStr for LogFormat {
 /// Starts logging; with a directory, errors also go to `error.log` there.
 ///
 /// # Errors
-/// When the file cannot be opened or logging was started before.
+/// When `SHARDCART_LOG` cannot be read as a filter, `error.log` cannot be made, or logging was started
+/// before.
 pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
-    let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let asked = env::var(FILTER_VARIABLE).unwrap_or_else(|_| DEFAULT_FILTER.into());
+    let filter = EnvFilter::try_new(format!("{OTHERS},{asked}"))
+        .map_err(|error| io::Error::other(format!("{FILTER_VARIABLE}={asked}: {error}")))?;
     let stderr = fmt::layer().with_writer(io::stderr);
-    let file = error_log.map(ErrorLog::open).transpose()?;
+    let file = error_log.map(|directory| ErrorLog::open(directory, format)).transpose()?;
     let file = file.map(|file| fmt::layer().with_ansi(false).with_writer(file));
     let (stderr, file): (Box<dyn Layer<Registry> + Send + Sync>, _) = match format {
         LogFormat::Human => (stderr.with_ansi(false).boxed(), file.map(Layer::boxed)),
@@ -62,9 +70,20 @@ pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
     };
     tracing_subscriber::registry()
         .with(stderr.with_filter(filter))
-        .with(file.with_filter(LevelFilter::ERROR))
+        .with(file.map(|file| file.with_filter(LevelFilter::ERROR)))
         .try_init()
-        .map_err(io::Error::other)
+        .map_err(io::Error::other)?;
+    log_panics();
+    Ok(())
+}
+
+/// A panic is a fault of the server like any other, and the last thing that the process says.
+fn log_panics() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        tracing::error!(location = panic.location().map(tracing::field::display), "panicked");
+        usual(panic);
+    }));
 }
 
 /// `error.log`, bounded in size and in lines a second.
@@ -73,61 +92,64 @@ struct ErrorLog(Arc<Mutex<Inner>>);
 
 struct Inner {
     directory: PathBuf,
-    file: File,
-    bytes: u64,
+    format: LogFormat,
     window: Instant,
     lines: u32,
     suppressed: u64,
 }
 
 impl ErrorLog {
-    fn open(directory: &Path) -> io::Result<Self> {
+    fn open(directory: &Path, format: LogFormat) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        let file = append(directory)?;
-        let bytes = file.metadata()?.len();
         let directory = directory.to_owned();
-        let inner = Inner { directory, file, bytes, window: Instant::now(), lines: 0, suppressed: 0 };
+        let inner = Inner { directory, format, window: Instant::now(), lines: 0, suppressed: 0 };
+        // Makes the file: that it cannot be written is known now and not when it is needed.
+        inner.append(b"")?;
         Ok(ErrorLog(Arc::new(Mutex::new(inner))))
     }
-}
-
-fn append(directory: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(directory.join(FILE))
 }
 
 impl Inner {
     /// Writes a whole line as far as it goes: a full disk must not stop whoever has an error to tell.
     fn write_line(&mut self, line: &[u8]) {
-        if self.window.elapsed() >= Duration::from_secs(1) {
+        if self.window.elapsed() >= WINDOW {
             self.window = Instant::now();
             self.lines = 0;
-            let suppressed = std::mem::take(&mut self.suppressed);
-            if suppressed > 0 {
-                self.append(format!("{suppressed} more errors were not written\n").as_bytes());
+            if self.suppressed > 0 {
+                let notice = self.notice();
+                self.suppressed = 0;
+                let _ = self.append(notice.as_bytes());
             }
         }
-        if self.lines >= MAX_LINES_PER_SECOND {
+        if self.lines >= MAX_LINES_PER_WINDOW {
             self.suppressed += 1;
             return;
         }
         self.lines += 1;
-        self.append(line);
+        let _ = self.append(line);
     }
 
-    fn append(&mut self, line: &[u8]) {
-        if self.bytes + line.len() as u64 > MAX_FILE_BYTES && self.rotate().is_err() {
-            return;
-        }
-        if self.file.write_all(line).is_ok() {
-            self.bytes += line.len() as u64;
+    fn notice(&self) -> String {
+        let (now, number) = (jiff::Timestamp::now(), self.suppressed);
+        match self.format {
+            LogFormat::Human => format!("{now} ERROR {number} more errors were not written\n"),
+            LogFormat::Json => format!(
+                "{{\"timestamp\":\"{now}\",\"level\":\"ERROR\",\"fields\":{{\"message\":\"{number} more errors were not written\"}}}}\n"
+            ),
         }
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
-        fs::rename(self.directory.join(FILE), self.directory.join(ROTATED_FILE))?;
-        self.file = append(&self.directory)?;
-        self.bytes = 0;
-        Ok(())
+    /// Opens the file each time, which errors are rare enough for: so it does not matter who has
+    /// removed or renamed it, nor what went wrong the time before.
+    fn append(&self, line: &[u8]) -> io::Result<()> {
+        let path = self.directory.join(FILE);
+        let open = || OpenOptions::new().create(true).append(true).open(&path);
+        let mut file = open()?;
+        if file.metadata()?.len() + line.len() as u64 > MAX_FILE_BYTES {
+            fs::rename(&path, self.directory.join(ROTATED_FILE))?;
+            file = open()?;
+        }
+        file.write_all(line)
     }
 }
 
@@ -157,10 +179,10 @@ mod tests {
     #[test]
     fn the_file_is_rotated_at_its_size_and_kept_once() {
         let directory = tempfile::tempdir().unwrap();
-        let log = ErrorLog::open(directory.path()).unwrap();
+        let log = ErrorLog::open(directory.path(), LogFormat::Human).unwrap();
         let line = [b'x'; 1 << 14];
         for _ in 0..90 {
-            log.0.lock().unwrap().append(&line);
+            log.0.lock().unwrap().append(&line).unwrap();
         }
         let size = |name| fs::metadata(directory.path().join(name)).unwrap().len();
         assert_eq!(size(ROTATED_FILE), MAX_FILE_BYTES);
@@ -168,17 +190,37 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_cut_and_counted() {
+    fn a_file_that_could_not_be_written_is_written_again_when_it_can() {
         let directory = tempfile::tempdir().unwrap();
-        let log = ErrorLog::open(directory.path()).unwrap();
+        let log = ErrorLog::open(directory.path(), LogFormat::Human).unwrap();
         let mut inner = log.0.lock().unwrap();
-        for _ in 0..MAX_LINES_PER_SECOND + 5 {
-            inner.window = Instant::now();
-            inner.write_line(b"error\n");
-        }
-        inner.window = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
+        let path = directory.path().join(FILE);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        inner.write_line(b"lost\n");
+        fs::remove_dir(&path).unwrap();
         inner.write_line(b"error\n");
-        let text = fs::read_to_string(directory.path().join(FILE)).unwrap();
-        assert!(text.ends_with("5 more errors were not written\nerror\n"), "{text}");
+        assert_eq!(fs::read_to_string(path).unwrap(), "error\n");
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        for format in [LogFormat::Human, LogFormat::Json] {
+            let directory = tempfile::tempdir().unwrap();
+            let log = ErrorLog::open(directory.path(), format).unwrap();
+            let mut inner = log.0.lock().unwrap();
+            for _ in 0..MAX_LINES_PER_WINDOW + 5 {
+                inner.window = Instant::now();
+                inner.write_line(b"{}\n");
+            }
+            inner.window = Instant::now().checked_sub(WINDOW).unwrap();
+            inner.write_line(b"{}\n");
+            let text = fs::read_to_string(directory.path().join(FILE)).unwrap();
+            let lines: Vec<_> = text.lines().collect();
+            assert_eq!(lines.len(), MAX_LINES_PER_WINDOW as usize + 2);
+            let notice = lines[MAX_LINES_PER_WINDOW as usize];
+            assert!(notice.contains("5 more errors were not written"), "{notice}");
+            assert!(format == LogFormat::Human || serde_json::from_str::<serde_json::Value>(notice).is_ok());
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::facade::Tuning;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// How many shards; a data directory keeps the number it was made with.
+    /// How many shards, 1 to 64; a data directory keeps the number it was made with.
     #[arg(long, value_name = "N", default_value_t = 4)]
     shards: u32,
     /// Where the shop listens; may be given more than once.

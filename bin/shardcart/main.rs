@@ -4,10 +4,16 @@ mod facade;
 mod launch;
 mod shard;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use shardcart::error::Error;
 use shardcart::logging::LogFormat;
+use tracing::Level;
+
+/// The exit status for options that cannot be; clap's too.
+const USAGE: u8 = 2;
 
 /// Measured with a million carts: smaller and faster than the system's allocator.
 #[global_allocator]
@@ -45,8 +51,21 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("shardcart: {error:#}");
-            ExitCode::FAILURE
+            report(&error);
+            match error.downcast_ref() {
+                Some(Error::Invalid(_)) => ExitCode::from(USAGE),
+                _ => ExitCode::FAILURE,
+            }
         }
+    }
+}
+
+/// As a log line, so that it is in error.log too; without a log as plain text. Not `eprintln`, which
+/// panics when stderr is closed.
+fn report(error: &anyhow::Error) {
+    if tracing::enabled!(Level::ERROR) {
+        tracing::error!("{error:#}");
+    } else {
+        let _ = writeln!(io::stderr(), "shardcart: {error:#}");
     }
 }

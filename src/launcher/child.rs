@@ -1,13 +1,14 @@
 //! One child process: started, listened to, started again when it dies, stopped.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 
 use super::restart::Deaths;
@@ -21,6 +22,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 pub struct Spec {
     /// What people call it, as "shard 2 of 4".
     pub name: String,
+    /// The program: the launcher's own, as it was found when that was started.
+    pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
 }
@@ -30,6 +33,8 @@ pub struct Spec {
 pub enum Stop {
     /// Not at all.
     No,
+    /// Not yet; but what ends now stays down.
+    Soon,
     /// In an orderly way.
     Orderly,
     /// At once.
@@ -39,27 +44,35 @@ pub enum Stop {
 /// Keeps a child running until it is asked to stop. Each time it is ready, its name goes to `ready`.
 ///
 /// # Errors
-/// [`Error::Fault`] when the child cannot be started, or dies before it was ready for the first time.
+/// [`Error::Fault`] when the child cannot be started, or dies, before it was ready for the first time.
 pub async fn keep_running(spec: Spec, ready: mpsc::Sender<String>, stop: watch::Receiver<Stop>) -> Result<()> {
     let mut deaths = Deaths::default();
     let mut was_ready = false;
     loop {
-        let mut child = start(&spec)?;
-        let pid = child.id();
-        let stdout = child.stdout.take().ok_or_else(|| Error::Fault(format!("{}: no output", spec.name)))?;
-        let mut lines = BufReader::new(stdout).lines();
-        let status = tokio::select! {
-            status = listen(&spec, &mut child, &mut lines, &ready, &mut was_ready) => status?,
-            () = asked(&stop, Stop::Orderly) => return end(&spec, child, &stop).await,
+        let started = Running::start(&spec);
+        let pid = started.as_ref().ok().and_then(Running::pid).map(Pid::as_raw_pid);
+        let end = match started {
+            Ok(mut running) => tokio::select! {
+                end = running.listen(&spec.name, &ready, &mut was_ready) => end,
+                () = asked(&stop, Stop::Orderly) => {
+                    running.end(&spec.name, &stop).await;
+                    return Ok(());
+                }
+            },
+            Err(error) => Err(error),
         };
+        let end = end.map_or_else(|error| error.to_string(), |status| status.to_string());
         if !was_ready {
-            return Err(Error::Fault(format!("{} could not be started: {status}", spec.name)));
+            return Err(Error::Fault(format!("{} could not be started: {end}", spec.name)));
+        }
+        if *stop.borrow() >= Stop::Soon {
+            return Ok(());
         }
         let delay = deaths.next_delay(Instant::now());
-        tracing::warn!(child = %spec.name, pid, %status, delay_ms = delay.as_millis() as u64, "died and is started again");
+        tracing::warn!(child = %spec.name, pid, end, delay_ms = delay.as_millis() as u64, "died and is started again");
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
-            () = asked(&stop, Stop::Orderly) => return Ok(()),
+            () = asked(&stop, Stop::Soon) => return Ok(()),
         }
     }
 }
@@ -72,59 +85,73 @@ async fn asked(stop: &watch::Receiver<Stop>, least: Stop) {
     }
 }
 
-fn start(spec: &Spec) -> Result<Child> {
-    let failed = |error: std::io::Error| Error::Fault(format!("{} could not be started: {error}", spec.name));
-    let program = std::env::current_exe().map_err(failed)?;
-    Command::new(program)
-        .args(&spec.arguments)
-        .arg("--parent-pipe")
-        // The pipe's other end closes with this process, however that ends.
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        // A terminal's Ctrl-C reaches the launcher alone, which then stops its children in order.
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)
+struct Running {
+    child: Child,
+    stdout: ChildStdout,
+    /// Held apart from the child: `Child::wait` would close it, which tells the child to end.
+    _parent_pipe: ChildStdin,
 }
 
-/// Passes on what a child says until it ends.
-async fn listen(
-    spec: &Spec,
-    child: &mut Child,
-    lines: &mut Lines<BufReader<ChildStdout>>,
-    ready: &mpsc::Sender<String>,
-    was_ready: &mut bool,
-) -> Result<ExitStatus> {
-    let started = Instant::now();
-    while let Ok(Some(line)) = lines.next_line().await {
-        if let Some(progress) = line.strip_prefix("progress ") {
-            say(&format!("{}: {progress}", spec.name));
-        } else if line.starts_with("ready ") {
-            say(&format!("{}: ready after {:.1} s", spec.name, started.elapsed().as_secs_f64()));
-            *was_ready = true;
-            // The launcher listens only while it starts.
-            let _ = ready.try_send(spec.name.clone());
+impl Running {
+    fn start(spec: &Spec) -> io::Result<Self> {
+        let mut child = Command::new(&spec.program)
+            .args(&spec.arguments)
+            .arg("--parent-pipe")
+            // The pipe's other end closes with this process, however that ends.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // A terminal's Ctrl-C reaches the launcher alone, which then stops its children in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(parent_pipe), Some(stdout)) => Ok(Running { child, stdout, _parent_pipe: parent_pipe }),
+            _ => Err(io::Error::other("it has no pipes")),
         }
     }
-    child.wait().await.map_err(|error| Error::Fault(format!("{} cannot be waited for: {error}", spec.name)))
-}
 
-async fn end(spec: &Spec, mut child: Child, stop: &watch::Receiver<Stop>) -> Result<()> {
-    let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-    if let Some(pid) = pid {
-        // It may have ended by itself already.
-        let _ = kill_process(pid, Signal::TERM);
+    /// `None` once it has ended.
+    fn pid(&self) -> Option<Pid> {
+        self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
     }
-    let ended = tokio::select! {
-        ended = tokio::time::timeout(STOP_TIMEOUT, child.wait()) => ended.is_ok(),
-        () = asked(stop, Stop::AtOnce) => false,
-    };
-    if !ended {
-        tracing::warn!(child = %spec.name, "did not end in time and is killed");
-        let _ = child.kill().await;
+
+    /// Passes on what the child says until it ends.
+    async fn listen(
+        &mut self,
+        name: &str,
+        ready: &mpsc::Sender<String>,
+        was_ready: &mut bool,
+    ) -> io::Result<ExitStatus> {
+        let started = Instant::now();
+        let mut lines = BufReader::new(&mut self.stdout).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some(progress) = line.strip_prefix("progress ") {
+                say(&format!("{name}: {progress}"));
+            } else if line.starts_with("ready ") {
+                say(&format!("{name}: ready after {:.1} s", started.elapsed().as_secs_f64()));
+                // Once only: the launcher counts how many have been.
+                if !std::mem::replace(was_ready, true) {
+                    let _ = ready.try_send(name.to_owned());
+                }
+            }
+        }
+        self.child.wait().await
     }
-    Ok(())
+
+    async fn end(mut self, name: &str, stop: &watch::Receiver<Stop>) {
+        if let Some(pid) = self.pid() {
+            // It may have ended by itself already.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(STOP_TIMEOUT, self.child.wait()) => ended.is_ok(),
+            () = asked(stop, Stop::AtOnce) => false,
+        };
+        if !ended {
+            tracing::warn!(child = name, "did not end in time and is killed");
+            let _ = self.child.kill().await;
+        }
+    }
 }
 
 /// Prints a line. Nobody may be reading; that is no reason to stop.

@@ -4,8 +4,9 @@ mod child;
 mod preflight;
 mod restart;
 
+use std::env;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use tokio::sync::{mpsc, watch};
@@ -16,6 +17,8 @@ use crate::shutdown::Shutdown;
 use crate::storage::StorageKind;
 use child::{Spec, Stop, keep_running, say};
 use preflight::{DataDirectory, Port};
+
+pub use preflight::MAX_SHARDS;
 
 /// How to launch a store.
 #[derive(Debug, Clone)]
@@ -44,10 +47,12 @@ pub struct Options {
 /// [`Error::Invalid`] or [`Error::Fault`] when something cannot be used or a child cannot be started;
 /// nothing is left running.
 pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
-    let data = DataDirectory::open(&options.data, options.shards, options.storage)?;
+    // The ports first: a refusal must not leave behind a data directory with a layout of its own.
     let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
     let kv = Port::reserve(options.kv)?;
-    let store = Store { options, data, http, kv };
+    let data = DataDirectory::open(&options.data, options.shards, options.storage)?;
+    let program = env::current_exe().map_err(|error| Error::Fault(format!("cannot find this program: {error}")))?;
+    let store = Store { options, program, data, http, kv };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -57,6 +62,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
 
 struct Store<'a> {
     options: &'a Options,
+    program: PathBuf,
     data: DataDirectory,
     http: Vec<Port>,
     kv: Port,
@@ -134,6 +140,7 @@ impl Store<'_> {
             other => other.map(drop),
         };
         say("stopping");
+        shards.stop.send_replace(Stop::Soon);
         facade.stop(&mut shutdown).await;
         shards.stop(&mut shutdown).await;
         result
@@ -154,7 +161,7 @@ impl Store<'_> {
             self.data.shard(shard).into(),
         ];
         arguments.extend(self.options.common.iter().chain(&self.options.shard).cloned());
-        Spec { name: format!("shard {shard} of {shards}"), arguments }
+        Spec { name: format!("shard {shard} of {shards}"), program: self.program.clone(), arguments }
     }
 
     fn facade(&self) -> Spec {
@@ -169,17 +176,28 @@ impl Store<'_> {
         ];
         arguments.extend(self.http.iter().map(|port| format!("--http={}", port.address).into()));
         arguments.extend(self.options.common.iter().chain(&self.options.facade).cloned());
-        Spec { name: "facade".into(), arguments }
+        Spec { name: "facade".into(), program: self.program.clone(), arguments }
     }
 
     fn greet(&self) {
-        let http: Vec<_> = self.http.iter().map(|port| format!("http://{}", port.address)).collect();
+        let http: Vec<_> = self.http.iter().map(|port| url(port.address)).collect();
         let shop = http.first().cloned().unwrap_or_default();
         say(&format!("shop       {}", http.join("  ")));
-        say(&format!("key-value  http://{}", self.kv.address));
+        say(&format!("key-value  {}", url(self.kv.address)));
         say(&format!("data       {}", self.data.path().display()));
         say("try        curl -s -H 'Content-Type: application/json' \\");
         say(&format!("             -d '{{\"offeredPrice\": 12.10, \"itemCount\": 2}}' {shop}/item/alice/apple"));
+        say(&format!("           curl -s {shop}/items/alice"));
         say("Ctrl-C stops it.");
     }
+}
+
+/// Where to reach a listener from this machine: one on all addresses is not an address to connect to.
+fn url(mut address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
 }

@@ -1,9 +1,9 @@
 //! What is checked before anything is started: the ports and the data directory.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is tried.
 const INTERVAL: Duration = Duration::from_millis(25);
 /// The most shards on one machine.
-const MAX_SHARDS: u32 = 64;
+pub const MAX_SHARDS: u32 = 64;
 
 const FORMAT: u32 = 1;
 const STORE_FILE: &str = "store.json";
@@ -34,6 +34,7 @@ struct Store {
     store_id: Uuid,
     shards: u32,
     storage: String,
+    created: String,
 }
 
 /// A data directory that is ours for as long as this is held.
@@ -48,14 +49,19 @@ impl DataDirectory {
     ///
     /// # Errors
     /// [`Error::Fault`] when it is in use, holds another number of shards or another storage, or
-    /// lacks a shard's data; [`Error::Invalid`] for a path too long or a number of shards that
-    /// cannot be.
+    /// lacks a shard's data; [`Error::Invalid`] for a path or a number of shards that cannot be.
     pub fn open(path: &Path, shards: u32, storage: StorageKind) -> Result<Self> {
         if shards == 0 || shards > MAX_SHARDS {
             return Err(Error::Invalid(format!("--shards {shards}: must be 1 to {MAX_SHARDS}")));
         }
-        fs::create_dir_all(path).map_err(|error| fault("cannot make", path, &error))?;
-        let path = fs::canonicalize(path).map_err(|error| fault("cannot use", path, &error))?;
+        // Links are kept: a short one is how to use a directory whose own path is too long.
+        let path = path::absolute(path).map_err(|error| fault("cannot use", path, &error))?;
+        if path.to_str().is_none_or(|text| text.contains(',')) {
+            return Err(Error::Invalid(format!(
+                "--data {}: must be UTF-8 without a comma, which separates the shards' addresses",
+                path.display()
+            )));
+        }
         let longest = socket_path(&path, shards - 1).as_os_str().len();
         if longest > MAX_SOCKET_PATH {
             return Err(Error::Invalid(format!(
@@ -63,6 +69,7 @@ impl DataDirectory {
                 path.display()
             )));
         }
+        make_directory(&path).map_err(|error| fault("cannot make", &path, &error))?;
         let lock = lock(&path)?;
         let store_id = check_store(&path, shards, storage)?;
         Ok(DataDirectory { path, store_id, _lock: lock })
@@ -100,21 +107,20 @@ fn socket_path(directory: &Path, shard: u32) -> PathBuf {
 fn lock(directory: &Path) -> Result<File> {
     let path = directory.join(LOCK_FILE);
     let file = File::create(&path).map_err(|error| fault("cannot make", &path, &error))?;
-    retry(|| match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
+    match retry_while(ErrorKind::WouldBlock, || file.try_lock().map_err(io::Error::from)) {
+        Ok(()) => Ok(file),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
             Err(Error::Fault(format!("{}: another store is running on this directory", directory.display())))
         }
-        Err(TryLockError::Error(error)) => Err(fault("cannot lock", &path, &error)),
-    })?;
-    Ok(file)
+        Err(error) => Err(fault("cannot lock", &path, &error)),
+    }
 }
 
 fn check_store(directory: &Path, shards: u32, storage: StorageKind) -> Result<Uuid> {
     let path = directory.join(STORE_FILE);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return create_store(directory, shards, storage),
+        Err(error) if error.kind() == ErrorKind::NotFound => return create_store(directory, shards, storage),
         Err(error) => return Err(fault("cannot read", &path, &error)),
     };
     let store: Store = serde_json::from_slice(&text)
@@ -143,12 +149,38 @@ fn check_store(directory: &Path, shards: u32, storage: StorageKind) -> Result<Uu
 fn create_store(directory: &Path, shards: u32, storage: StorageKind) -> Result<Uuid> {
     for shard in 0..shards {
         let path = shard_path(directory, shard);
-        fs::create_dir_all(&path).map_err(|error| fault("cannot make", &path, &error))?;
+        make_directory(&path).map_err(|error| fault("cannot make", &path, &error))?;
+        let mut entries = fs::read_dir(&path).map_err(|error| fault("cannot read", &path, &error))?;
+        if entries.next().is_some() {
+            return Err(Error::Fault(format!(
+                "{}: holds data, but {STORE_FILE} beside it, which says whose, is missing",
+                path.display()
+            )));
+        }
     }
-    let store = Store { format: FORMAT, store_id: Uuid::new_v4(), shards, storage: storage.to_string() };
+    let store = Store {
+        format: FORMAT,
+        store_id: Uuid::new_v4(),
+        shards,
+        storage: storage.to_string(),
+        created: jiff::Timestamp::now().to_string(),
+    };
     let text = serde_json::to_vec_pretty(&store).map_err(|error| Error::Fault(format!("{STORE_FILE}: {error}")))?;
     write_durably(directory, STORE_FILE, &text).map_err(|error| fault("cannot write in", directory, &error))?;
     Ok(store.store_id)
+}
+
+/// Makes a directory that is still there after a power failure, and what is missing above it.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_directory(parent)?;
+        fs::create_dir(path)?;
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn write_durably(directory: &Path, name: &str, text: &[u8]) -> io::Result<()> {
@@ -160,44 +192,43 @@ fn write_durably(directory: &Path, name: &str, text: &[u8]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// An address of the facade that nobody else has.
+/// An address that is ours and our facade's, also while the facade is being started again.
 pub struct Port {
     /// The address, with the port that the operating system chose where it was to.
     pub address: SocketAddr,
-    /// Keeps others from being given the port by chance; it never listens.
+    /// Holds the port; it never listens.
     _reservation: Socket,
 }
 
 impl Port {
-    /// Checks that an address is free, by a bind that does not share it, and reserves it.
+    /// Takes an address that nobody has.
     ///
     /// # Errors
     /// [`Error::Fault`] when somebody has it.
     pub fn reserve(address: SocketAddr) -> Result<Self> {
-        let in_use = |error: io::Error| Error::Fault(format!("cannot listen on {address}: {error}"));
-        retry(|| {
-            let free = TcpListener::bind(address).map_err(in_use)?;
-            let address = free.local_addr().map_err(in_use)?;
-            drop(free);
-            let reservation = reserve(address).map_err(in_use)?;
-            Ok(Port { address, _reservation: reservation })
-        })
+        retry_while(ErrorKind::AddrInUse, || reserve(address))
+            .map_err(|error| Error::Fault(format!("cannot listen on {address}: {error}")))
     }
 }
 
-fn reserve(address: SocketAddr) -> io::Result<Socket> {
+fn reserve(address: SocketAddr) -> io::Result<Port> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Without SO_REUSEADDR: two sockets that both have it may share a port while neither listens.
-    socket.set_reuse_port(true)?;
+    // Connections of an earlier facade that linger in TIME_WAIT do not count.
+    socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    Ok(socket)
+    // It was bound alone, so nobody else has it; from now on only who shares it may join: the facade.
+    socket.set_reuse_address(false)?;
+    socket.set_reuse_port(true)?;
+    let address = socket.local_addr()?.as_socket().ok_or(ErrorKind::AddrNotAvailable)?;
+    Ok(Port { address, _reservation: socket })
 }
 
-fn retry<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+/// Tries again for a while, but only after an error that may pass.
+fn retry_while<T>(passing: ErrorKind, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let started = Instant::now();
     loop {
         match attempt() {
-            Err(_) if started.elapsed() < PATIENCE => thread::sleep(INTERVAL),
+            Err(error) if error.kind() == passing && started.elapsed() < PATIENCE => thread::sleep(INTERVAL),
             result => return result,
         }
     }
@@ -233,10 +264,36 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_somebody_shares_is_noticed() {
-        let first = Port::reserve("127.0.0.1:0".parse().unwrap()).unwrap();
-        assert_ne!(first.address.port(), 0);
-        assert!(TcpListener::bind(first.address).is_err());
-        assert!(reserve(first.address).is_ok());
+    fn a_path_that_would_split_the_list_of_addresses_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let comma = directory.path().join("a,b");
+        assert!(matches!(DataDirectory::open(&comma, 1, StorageKind::Fjall), Err(Error::Invalid(_))));
+        assert!(!comma.exists());
+    }
+
+    #[test]
+    fn shards_without_their_store_are_not_adopted() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Fjall);
+        drop(open().unwrap());
+        fs::remove_file(directory.path().join(STORE_FILE)).unwrap();
+        drop(open().unwrap());
+        fs::write(directory.path().join("shard-0/records"), "x").unwrap();
+        fs::remove_file(directory.path().join(STORE_FILE)).unwrap();
+        assert!(open().err().unwrap().to_string().contains(STORE_FILE));
+        assert!(!directory.path().join(STORE_FILE).exists());
+    }
+
+    #[test]
+    fn a_port_is_ours_also_while_no_facade_listens() {
+        let ours = reserve("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_ne!(ours.address.port(), 0);
+        assert_eq!(reserve(ours.address).err().unwrap().kind(), ErrorKind::AddrInUse);
+        let facade = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        facade.set_reuse_address(true).unwrap();
+        facade.set_reuse_port(true).unwrap();
+        facade.bind(&ours.address.into()).unwrap();
+        facade.listen(1).unwrap();
+        assert_eq!(reserve(ours.address).err().unwrap().kind(), ErrorKind::AddrInUse);
     }
 }

@@ -196,6 +196,7 @@ fn a_disk_that_fills_up_under_load_loses_nothing() {
             disk.fill(true);
             clients.into_iter().map(|client| client.join().expect("a client failed")).collect()
         });
+        println!("a commit failed: {}", store.shards[0].process().log().contains("a commit failed"));
         disk.empty();
         store.restart_shard(0);
         let mut http = Client::new(address);

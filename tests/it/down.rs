@@ -101,7 +101,7 @@ fn readiness_tells_how_many_shards_answer() {
 
 #[test]
 fn what_a_silent_shard_did_not_start_in_time_is_never_run() {
-    let mut store = Setup::new(2).durable().start();
+    let store = Setup::new(2).durable().start();
     let (silent, other) = (store.customer_on(0, "silent"), store.customer_on(1, "other"));
     add(&mut store.client(), &silent).expect(201);
     let before = store.client().get(&format!("/items/{silent}")).expect(200).text();
@@ -133,7 +133,7 @@ fn what_a_silent_shard_did_not_start_in_time_is_never_run() {
 
 #[test]
 fn a_short_silence_is_not_noticed() {
-    let mut store = Setup::new(1).durable().start();
+    let store = Setup::new(1).durable().start();
     add(&mut store.client(), "alice").expect(201);
     store.shards[0].process().pause();
     thread::scope(|scope| {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub use http::{Answer, Client};
 pub use process::Process;
 pub use proxy::Proxy;
-pub use store::{Facade, Setup, Shard, Store};
+pub use store::{Facade, Setup, Store};
 
 /// How long anything may take before a test gives up: far longer than it takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);

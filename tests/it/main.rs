@@ -13,6 +13,7 @@ mod harness;
 mod idempotency;
 mod identity;
 mod kv;
+mod launcher;
 mod layering;
 mod linear;
 mod linearizability;
