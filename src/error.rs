@@ -34,11 +34,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same request may be sent again at once without any risk of applying it twice.
-    pub fn has_no_side_effects(&self) -> bool {
-        !matches!(self, Error::Indeterminate(_))
-    }
-
     /// The explanation for people.
     pub fn detail(&self) -> &str {
         match self {

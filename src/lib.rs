@@ -25,6 +25,7 @@ pub mod launcher;
 pub mod logging;
 pub mod metrics;
 pub mod record;
+pub mod scheduling;
 pub mod shard;
 pub mod shutdown;
 pub mod slots;

@@ -46,18 +46,6 @@ impl Shutdown {
         Ok(Shutdown(shutdown))
     }
 
-    /// A shutdown that a test asks for.
-    #[cfg(test)]
-    pub fn for_test() -> (watch::Sender<u32>, Self) {
-        let (requests, shutdown) = watch::channel(0);
-        (requests, Shutdown(shutdown))
-    }
-
-    /// Whether a shutdown was asked for.
-    pub fn requested(&self) -> bool {
-        *self.0.borrow() > 0
-    }
-
     /// Waits until a shutdown is asked for.
     pub async fn wait(&mut self) {
         self.wait_for_request(1).await;

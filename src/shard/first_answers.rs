@@ -74,7 +74,7 @@ impl FirstAnswers {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.queue.len()
     }
 
@@ -128,7 +128,7 @@ mod tests {
         assert!(!keys.contains(ids[0]));
         assert!(ids[1..].iter().all(|id| keys.contains(*id)));
         assert_eq!(std::iter::from_fn(|| keys.pop_expired(at(100))).count(), 4);
-        assert_eq!(keys.len(), 0);
+        assert_eq!(keys.count(), 0);
     }
 
     #[test]

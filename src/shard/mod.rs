@@ -8,14 +8,14 @@ mod committer;
 mod disk;
 #[cfg(test)]
 mod durability_tests;
-mod first_answers;
+pub mod first_answers;
 mod identity;
 mod load;
 mod outbox;
 mod server;
 mod session;
-mod state;
-mod writer;
+pub mod state;
+pub mod writer;
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use crate::address::Address;
 use crate::error::{Error, Result};
+use crate::scheduling;
 use crate::shutdown::Shutdown;
 use crate::slots::MAX_SHARDS;
 use crate::storage::StorageKind;
@@ -74,6 +75,7 @@ pub struct Options {
 /// address cannot be used.
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     check(&options)?;
+    scheduling::prefer_throughput();
     let started = Instant::now();
     fs::create_dir_all(&options.data).map_err(|error| fault("cannot make", &options.data, &error))?;
     let _lock = lock(&options.data)?;

@@ -297,7 +297,7 @@ impl Writer {
 
     /// How many idempotency keys are live.
     pub fn live_keys(&self) -> usize {
-        self.first_answers.len()
+        self.first_answers.count()
     }
 
     /// The slots that this shard owns.
