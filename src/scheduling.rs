@@ -1,4 +1,4 @@
-//! How the operating system schedules shards and facades: for throughput.
+//! How the operating system schedules the thread of a shard that runs commands: for throughput.
 //!
 //! A process that is woken by a message normally pushes another one off its core to answer at once. With
 //! several shards on few cores that makes every batch a batch of one. Under SCHED_BATCH (sched(7)) it

@@ -27,7 +27,6 @@ use uuid::Uuid;
 use crate::address::Address;
 use crate::client::{Client, KnownStore};
 use crate::error::{Error, Result};
-use crate::scheduling;
 use crate::shutdown::Shutdown;
 use listener::Limits;
 use metrics::Metrics;
@@ -80,7 +79,6 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if options.shards.is_empty() || options.workers == 0 || options.max_connections < options.workers {
         return Err(Error::Invalid("a facade needs a shard, a worker, and a connection for each worker".into()));
     }
-    scheduling::prefer_throughput();
     let store = KnownStore::default();
     if let Some(id) = options.store_id {
         store.get_or_init(|| id);

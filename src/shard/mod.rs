@@ -75,7 +75,6 @@ pub struct Options {
 /// address cannot be used.
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     check(&options)?;
-    scheduling::prefer_throughput();
     let started = Instant::now();
     fs::create_dir_all(&options.data).map_err(|error| fault("cannot make", &options.data, &error))?;
     let _lock = lock(&options.data)?;
@@ -100,6 +99,8 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Error::Fault(format!("cannot start the runtime: {error}")))?;
+    // Only this thread: the committer is waited for, and so must go on as soon as the disk has synced.
+    scheduling::prefer_throughput();
     runtime.block_on(serve(&options, shared))?;
     core.finish();
     Ok(())
