@@ -24,6 +24,7 @@ pub mod key;
 pub mod launcher;
 pub mod logging;
 pub mod metrics;
+pub mod payment;
 pub mod record;
 pub mod scheduling;
 pub mod shard;

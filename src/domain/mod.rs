@@ -1,9 +1,11 @@
 //! The rules of the shop: pure data and functions, no I/O, no clock, no async.
 //! Whatever depends on the time takes it as an argument.
 
+pub mod card;
 pub mod cart;
 pub mod command;
 pub mod kv;
 pub mod money;
+pub mod product;
 pub mod tag;
 pub mod time;

@@ -94,6 +94,7 @@ impl Loader<'_> {
                 self.answers.push((answer.expires_at, hash, AnswerId(id)));
                 Ok(answer.version)
             }
+            _ => codec::decode_version(value),
         }
     }
 

@@ -12,6 +12,7 @@ pub struct State {
     records: HashTable<Record>,
     carts: u64,
     values: u64,
+    others: u64,
     bytes: u64,
 }
 
@@ -51,7 +52,8 @@ impl State {
     fn count(&mut self, kind: Kind) -> &mut u64 {
         match kind {
             Kind::Cart => &mut self.carts,
-            Kind::Kv | Kind::Idempotency => &mut self.values,
+            Kind::Kv => &mut self.values,
+            _ => &mut self.others,
         }
     }
 

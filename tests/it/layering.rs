@@ -10,7 +10,7 @@ const ROWS: [&[&str]; 8] = [
     &["error"],
     &["address", "key", "logging", "metrics", "scheduling", "shutdown"],
     &["domain", "record", "slots"],
-    &["codec", "storage"],
+    &["codec", "payment", "storage"],
     &["wire"],
     &["client"],
     &["http", "shard"],

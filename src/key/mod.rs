@@ -1,11 +1,18 @@
-//! What identifies a record and where it lives: validated identifiers, the routing hash, slots.
+//! What identifies a record and where it lives: the routing hash, slots, kinds; identifiers are in
+//! [`ids`] and [`placed`].
 //!
 //! The hash decides which shard holds a record and nothing else. Identity is always the whole id:
 //! a 63-bit hash collides by chance near 3 billion ids, and on purpose after 2^32 tries.
 
+mod ids;
+mod placed;
+
 use sha1::{Digest, Sha1};
 
 use crate::error::{Error, Result};
+
+pub use ids::{CustomerId, ItemId, KvKey, ProductId};
+pub use placed::{DeliveryId, OrderId};
 
 /// The longest identifier, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 128;
@@ -65,16 +72,28 @@ pub struct Slot(pub u16);
 pub enum Kind {
     /// A customer's cart.
     Cart = 1,
+    /// A product and its stock.
+    Product = 2,
+    /// An order that is final and settled.
+    Order = 3,
+    /// A delivery.
+    Delivery = 4,
     /// A value of the key-value API.
     Kv = 5,
     /// The first answer to a request with an `Idempotency-Key`.
     Idempotency = 6,
+    /// A product's stock that an order holds, on the product's shard.
+    Reservation = 7,
+    /// An order that is being worked on.
+    OpenOrder = 8,
+    /// What became of a reservation, kept so that a late command changes nothing.
+    Settlement = 9,
 }
 
 impl Kind {
     /// Whether records of this kind are held in memory; the others are read from storage.
     pub fn is_resident(self) -> bool {
-        !matches!(self, Kind::Idempotency)
+        !matches!(self, Kind::Order | Kind::Delivery | Kind::Idempotency | Kind::Settlement)
     }
 }
 
@@ -84,87 +103,17 @@ impl TryFrom<u8> for Kind {
     fn try_from(byte: u8) -> Result<Self> {
         match byte {
             1 => Ok(Kind::Cart),
+            2 => Ok(Kind::Product),
+            3 => Ok(Kind::Order),
+            4 => Ok(Kind::Delivery),
             5 => Ok(Kind::Kv),
             6 => Ok(Kind::Idempotency),
+            7 => Ok(Kind::Reservation),
+            8 => Ok(Kind::OpenOrder),
+            9 => Ok(Kind::Settlement),
             other => Err(Error::Fault(format!("a record of the unknown kind {other}"))),
         }
     }
-}
-
-macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $check:path) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(String);
-
-        impl $name {
-            /// Checks and takes an identifier.
-            ///
-            /// # Errors
-            /// [`Error::Invalid`] that names the field.
-            pub fn new(text: impl Into<String>) -> Result<Self> {
-                let text = text.into();
-                $check($field, &text)?;
-                Ok($name(text))
-            }
-
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-
-            /// The text, owned.
-            pub fn into_string(self) -> String {
-                self.0
-            }
-
-            /// Where it is routed to.
-            pub fn hash(&self) -> KeyHash {
-                KeyHash::of(&self.0)
-            }
-        }
-    };
-}
-
-identifier!(
-    /// A customer: 1 to 128 bytes of UTF-8 without control characters.
-    CustomerId, "customerId", check_id
-);
-identifier!(
-    /// An item in a cart: 1 to 128 bytes of UTF-8 without control characters.
-    ItemId, "itemId", check_id
-);
-identifier!(
-    /// A key of the key-value API: 1 to 255 of `a-z A-Z 0-9`.
-    KvKey, "key", check_kv_key
-);
-
-impl ItemId {
-    /// Takes an identifier that was checked before it was stored.
-    pub(crate) fn from_stored(text: &str) -> Self {
-        ItemId(text.to_owned())
-    }
-}
-
-fn check_id(field: &str, text: &str) -> Result<()> {
-    if text.is_empty() || text.len() > MAX_ID_BYTES {
-        return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {MAX_ID_BYTES}", text.len())));
-    }
-    let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if !plain && text.chars().any(char::is_control) {
-        return Err(Error::Invalid(format!("{field}: control characters are not allowed")));
-    }
-    Ok(())
-}
-
-fn check_kv_key(field: &str, text: &str) -> Result<()> {
-    if text.is_empty() || text.len() > MAX_KV_KEY_BYTES {
-        return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {MAX_KV_KEY_BYTES}", text.len())));
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(Error::Invalid(format!("{field}: only a-z, A-Z and 0-9 are allowed")));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -194,23 +143,5 @@ mod tests {
         assert_eq!(KeyHash::from_bits((1 << 49) - 1).slot(), Slot(0));
         assert_eq!(KeyHash::from_bits(1 << 49).slot(), Slot(1));
         assert_eq!(KeyHash::from_bits(u64::MAX).slot(), Slot(SLOTS - 1));
-    }
-
-    #[test]
-    fn identifiers_are_bounded_in_bytes_and_hold_no_control_characters() {
-        assert!(CustomerId::new("é".repeat(64)).is_ok());
-        assert!(CustomerId::new("a/b c+d").is_ok());
-        for text in ["", "a\0", "a\nb", "\u{85}", &"é".repeat(65), &"x".repeat(129)] {
-            let error = CustomerId::new(text).unwrap_err();
-            assert!(error.detail().starts_with("customerId: "), "{error}");
-        }
-    }
-
-    #[test]
-    fn kv_keys_are_ascii_letters_and_digits() {
-        assert!(KvKey::new("aZ9".repeat(85)).is_ok());
-        for text in ["", "a-b", "é", "a b", &"x".repeat(256)] {
-            assert!(KvKey::new(text).is_err(), "{text}");
-        }
     }
 }

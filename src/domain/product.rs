@@ -1,0 +1,289 @@
+//! The rules of stock: what came in is always what can be sold, what is held and what was sold.
+
+use super::money::Money;
+use super::tag::Tag;
+use crate::error::{Error, Result};
+use crate::key::ProductId;
+
+/// The longest title, in bytes.
+pub const MAX_TITLE_BYTES: usize = 512;
+/// The longest author and the longest topic, in bytes.
+pub const MAX_NAME_BYTES: usize = 256;
+/// The longest ISBN, in letters, digits and hyphens.
+pub const MAX_ISBN_BYTES: usize = 20;
+/// The most stock that a product can have.
+pub const MAX_STOCK: u64 = 1_000_000_000;
+
+/// What a product is, apart from its stock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Details {
+    /// Its title: 1 to [`MAX_TITLE_BYTES`].
+    pub title: String,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// What it is about; search ignores case.
+    pub topic: Option<String>,
+    /// Whether its id is its ISBN.
+    pub has_isbn: bool,
+    /// The price of one.
+    pub price: Money,
+}
+
+/// A product that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewProduct {
+    /// Its id.
+    pub id: ProductId,
+    /// What it is.
+    pub details: Details,
+    /// What can be sold from the start: 0 to [`MAX_STOCK`].
+    pub stock: u64,
+}
+
+/// A product and its stock; `received = stock + held + sold`, always.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    /// The record's version.
+    pub version: u64,
+    /// The version it was made with: tells it from one of the same id that was deleted before.
+    pub incarnation: u64,
+    /// What it is.
+    pub details: Details,
+    /// What can be sold now.
+    pub stock: u64,
+    /// What open orders hold.
+    pub held: u64,
+    /// What was sold.
+    pub sold: u64,
+    /// What came in, less what was written off.
+    pub received: u64,
+}
+
+/// What is to change of a product; `None` leaves it as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Change {
+    /// A new title.
+    pub title: Option<String>,
+    /// A new author.
+    pub author: Option<String>,
+    /// A new topic.
+    pub topic: Option<String>,
+    /// The id is the ISBN from now on.
+    pub has_isbn: bool,
+    /// A new price.
+    pub price: Option<Money>,
+    /// What can be sold now.
+    pub stock: Option<u64>,
+    /// An author or a topic that is not given is removed.
+    pub replaces: bool,
+}
+
+impl NewProduct {
+    /// Checks and takes a product.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the field.
+    pub fn new(id: ProductId, details: Details, stock: u64) -> Result<Self> {
+        details.check()?;
+        if details.has_isbn {
+            check_isbn(&id)?;
+        }
+        check_stock(stock)?;
+        Ok(NewProduct { id, details, stock })
+    }
+}
+
+impl Details {
+    fn check(&self) -> Result<()> {
+        check_text("title", &self.title, MAX_TITLE_BYTES)?;
+        self.author.as_ref().map_or(Ok(()), |author| check_text("author", author, MAX_NAME_BYTES))?;
+        self.topic.as_ref().map_or(Ok(()), |topic| check_text("topic", topic, MAX_NAME_BYTES))
+    }
+}
+
+impl Change {
+    /// Checks a change of the product with this id.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the field.
+    pub fn check(&self, id: &ProductId) -> Result<()> {
+        for (field, text, most) in [
+            ("title", &self.title, MAX_TITLE_BYTES),
+            ("author", &self.author, MAX_NAME_BYTES),
+            ("topic", &self.topic, MAX_NAME_BYTES),
+        ] {
+            text.as_ref().map_or(Ok(()), |text| check_text(field, text, most))?;
+        }
+        if self.has_isbn {
+            check_isbn(id)?;
+        }
+        self.stock.map_or(Ok(()), check_stock)
+    }
+}
+
+/// Checks that an id can be an ISBN: 1 to 20 letters, digits and hyphens.
+///
+/// # Errors
+/// [`Error::Invalid`] that names the field.
+pub fn check_isbn(id: &ProductId) -> Result<()> {
+    let text = id.as_str();
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if text.len() > MAX_ISBN_BYTES || !plain {
+        return Err(Error::Invalid(format!("isbn: must be 1 to {MAX_ISBN_BYTES} letters, digits or hyphens")));
+    }
+    Ok(())
+}
+
+fn check_text(field: &str, text: &str, most: usize) -> Result<()> {
+    if text.is_empty() || text.len() > most {
+        return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {most}", text.len())));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Error::Invalid(format!("{field}: control characters are not allowed")));
+    }
+    Ok(())
+}
+
+fn check_stock(stock: u64) -> Result<()> {
+    if stock > MAX_STOCK {
+        return Err(Error::Invalid(format!("stock: must be 0 to {MAX_STOCK}")));
+    }
+    Ok(())
+}
+
+/// A topic as search compares it.
+pub fn fold_topic(topic: &str) -> String {
+    topic.to_lowercase()
+}
+
+impl Product {
+    /// A product that was just made.
+    pub fn new(details: Details, stock: u64, version: u64) -> Self {
+        Product { version, incarnation: version, details, stock, held: 0, sold: 0, received: stock }
+    }
+
+    /// Its entity tag.
+    pub fn tag(&self) -> Tag {
+        Tag::of_version(self.version)
+    }
+
+    /// Whether nothing was lost or invented.
+    pub fn is_balanced(&self) -> bool {
+        u128::from(self.received) == u128::from(self.stock) + u128::from(self.held) + u128::from(self.sold)
+    }
+
+    /// Takes copies out of what can be sold, for an order.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there are not so many; nothing is held then.
+    pub fn hold(&mut self, count: u32) -> Result<()> {
+        self.stock = self.stock.checked_sub(u64::from(count)).ok_or_else(|| self.insufficient(count))?;
+        self.held += u64::from(count);
+        Ok(())
+    }
+
+    /// Gives back what was held.
+    pub fn release(&mut self, count: u32) {
+        self.held -= u64::from(count);
+        self.stock += u64::from(count);
+    }
+
+    /// Sells what was held.
+    pub fn claim(&mut self, count: u32) {
+        self.held -= u64::from(count);
+        self.sold += u64::from(count);
+    }
+
+    /// Adds to what can be sold.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] past [`MAX_STOCK`].
+    pub fn replenish(&mut self, count: u32) -> Result<()> {
+        let count = u64::from(count);
+        if self.stock + count > MAX_STOCK {
+            return Err(Error::Refused(format!("quantity: {} + {count} is more than {MAX_STOCK}", self.stock)));
+        }
+        self.stock += count;
+        self.received += count;
+        Ok(())
+    }
+
+    /// Applies a change that was checked; the difference in stock counts as received or written off.
+    pub fn apply(&mut self, change: &Change) {
+        let details = &mut self.details;
+        if let Some(title) = &change.title {
+            details.title.clone_from(title);
+        }
+        for (field, new) in [(&mut details.author, &change.author), (&mut details.topic, &change.topic)] {
+            if new.is_some() || change.replaces {
+                field.clone_from(new);
+            }
+        }
+        details.has_isbn |= change.has_isbn;
+        details.price = change.price.unwrap_or(details.price);
+        if let Some(stock) = change.stock {
+            self.received = self.received - self.stock + stock;
+            self.stock = stock;
+        }
+    }
+
+    fn insufficient(&self, count: u32) -> Error {
+        Error::Refused(format!("insufficient stock: {count} wanted, {} can be sold", self.stock))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn product(stock: u64) -> Product {
+        let price = Money::from_hundredths(1_299).unwrap();
+        let details = Details { title: "T".into(), author: None, topic: None, has_isbn: false, price };
+        Product::new(details, stock, 7)
+    }
+
+    #[test]
+    fn nothing_is_sold_that_is_not_there() {
+        let mut product = product(2);
+        assert!(matches!(product.hold(3), Err(Error::Refused(_))));
+        assert_eq!((product.stock, product.held), (2, 0));
+        product.hold(2).unwrap();
+        assert!(product.hold(1).is_err());
+        product.release(1);
+        product.claim(1);
+        assert_eq!((product.stock, product.held, product.sold, product.received), (1, 0, 1, 2));
+    }
+
+    #[test]
+    fn fields_are_bounded() {
+        let id = |text: &str| ProductId::new(text).unwrap();
+        let details = product(1).details;
+        assert!(NewProduct::new(id("a b"), details.clone(), MAX_STOCK).is_ok());
+        assert!(NewProduct::new(id("a"), details.clone(), MAX_STOCK + 1).is_err());
+        assert!(NewProduct::new(id("a b"), Details { has_isbn: true, ..details.clone() }, 1).is_err());
+        assert!(NewProduct::new(id("978-0"), Details { has_isbn: true, ..details.clone() }, 1).is_ok());
+        for title in [String::new(), "x".repeat(MAX_TITLE_BYTES + 1), "a\nb".into()] {
+            assert!(NewProduct::new(id("a"), Details { title, ..details.clone() }, 1).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_invented(steps in prop::collection::vec((0..5_u8, 1..50_u32), 0..200)) {
+            let mut product = product(20);
+            let mut holds = Vec::new();
+            for (step, count) in steps {
+                match step {
+                    0 => if product.hold(count).is_ok() { holds.push(count) },
+                    1 => if let Some(count) = holds.pop() { product.claim(count) },
+                    2 => if let Some(count) = holds.pop() { product.release(count) },
+                    3 => product.replenish(count).unwrap(),
+                    _ => product.apply(&Change { stock: Some(u64::from(count)), ..Change::default() }),
+                }
+                prop_assert!(product.is_balanced(), "{product:?}");
+                prop_assert_eq!(product.held, holds.iter().map(|count| u64::from(*count)).sum::<u64>());
+            }
+        }
+    }
+}
