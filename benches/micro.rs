@@ -14,9 +14,8 @@ use shardcart::domain::money::Money;
 use shardcart::domain::time::Timestamp;
 use shardcart::key::{CustomerId, ItemId, KeyHash, Kind, SLOTS};
 use shardcart::record::Record;
-use shardcart::shard::first_answers::FirstAnswers;
 use shardcart::shard::state::State;
-use shardcart::shard::writer::Writer;
+use shardcart::shard::writer::{Contents, Writer};
 use shardcart::storage::{MemoryStorage, StorageKind, Write};
 
 /// What `cargo bench` adds to the arguments, and `cargo test` does not.
@@ -121,7 +120,7 @@ fn writer() -> Writer {
         state.put(customer(number).hash(), Kind::Cart, record(number));
     }
     let storage = Arc::new(MemoryStorage::default());
-    Writer::new(state, FirstAnswers::default(), 0, storage, 0..=SLOTS - 1)
+    Writer::new(Contents { state, ..Contents::default() }, storage, 0..=SLOTS - 1)
 }
 
 fn write(number: u64) -> Write {
@@ -139,7 +138,8 @@ fn add_line(number: u64, line: u64) -> Request {
 }
 
 fn cart(number: u64) -> Cart {
-    Cart { version: 1, updated_at: Some(now()), lines: (0..LINES).map(|line| self::line(number, line)).collect() }
+    let lines = (0..LINES).map(|line| self::line(number, line)).collect();
+    Cart { version: 1, updated_at: Some(now()), lines, pin: None }
 }
 
 /// Lines 1 and 3 are on special sale.

@@ -13,6 +13,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile([PROTO], ["proto"])?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     fs::write(out.join("shard.descriptors"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".shardcart.v1.Reply").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".shardcart.v1.Reply")
+        .bytes(".shardcart.v1.Products")
+        .bytes(".shardcart.v1.OrderReply")
+        // wire/shop.rs writes it without the number.
+        .skip_debug(["shardcart.v1.Card"])
+        .compile_fds(descriptors)?;
     Ok(())
 }

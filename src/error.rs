@@ -15,8 +15,14 @@ pub enum Error {
     Invalid(String),
     /// There is no such thing.
     NotFound(String),
+    /// No card was given where one is needed, or the payment was refused.
+    PaymentRefused(String),
     /// The request is fine, the state forbids it.
     Refused(String),
+    /// The request is fine, but lines of the order are at fault.
+    LinesAtFault(LinesAtFault),
+    /// It is being worked on, or something that is being worked on forbids it: ask again later.
+    InFlight(String),
     /// `If-Match` does not match the state.
     Precondition(String),
     /// An `Idempotency-Key` was used before, with a different request.
@@ -33,13 +39,72 @@ pub enum Error {
     Fault(String),
 }
 
+/// Which lines of an order cannot be sold, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinesAtFault {
+    /// The explanation for people.
+    pub detail: String,
+    /// The lines.
+    pub lines: Vec<LineAtFault>,
+}
+
+/// A line that cannot be sold as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineAtFault {
+    /// Which product.
+    pub item: String,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// Why a line cannot be sold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no such product.
+    UnknownProduct,
+    /// There is not so much of it.
+    OutOfStock {
+        /// What can be sold.
+        available: u64,
+    },
+    /// The special sale is over, and the price is another one now; both in hundredths.
+    SaleExpired {
+        /// What it was offered for.
+        old_price: u64,
+        /// What it costs.
+        new_price: u64,
+    },
+}
+
+impl Fault {
+    /// The fault's name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::UnknownProduct => "unknown product",
+            Fault::OutOfStock { .. } => "out of stock",
+            Fault::SaleExpired { .. } => "sale expired",
+        }
+    }
+}
+
+impl LinesAtFault {
+    /// Lines with an explanation that names them.
+    pub fn new(lines: Vec<LineAtFault>) -> Self {
+        let names: Vec<_> = lines.iter().map(|line| format!("{}: {}", line.item, line.fault.name())).collect();
+        LinesAtFault { detail: names.join("; "), lines }
+    }
+}
+
 impl Error {
     /// The explanation for people.
     pub fn detail(&self) -> &str {
         match self {
             Error::Invalid(text)
             | Error::NotFound(text)
+            | Error::PaymentRefused(text)
             | Error::Refused(text)
+            | Error::LinesAtFault(LinesAtFault { detail: text, .. })
+            | Error::InFlight(text)
             | Error::Precondition(text)
             | Error::KeyReused(text)
             | Error::Exhausted(text)

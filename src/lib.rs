@@ -19,6 +19,7 @@ pub mod client;
 pub mod codec;
 pub mod domain;
 pub mod error;
+pub mod fail_point;
 pub mod http;
 pub mod key;
 pub mod launcher;

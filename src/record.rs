@@ -54,6 +54,11 @@ impl Record {
         Some(KeyHash::from_bits(u64::from_be_bytes(*bytes)))
     }
 
+    /// Whether it is of a kind.
+    pub fn is_kind(&self, kind: Kind) -> bool {
+        self.key().get(HASH_BYTES) == Some(&(kind as u8))
+    }
+
     /// Bytes taken.
     pub fn size(&self) -> usize {
         self.0.len()

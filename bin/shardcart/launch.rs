@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use shardcart::launcher::{self, Options};
 use shardcart::logging::{self, LogFormat};
+use shardcart::payment::PaymentKind;
 use shardcart::shard::DEFAULT_MIN_FREE_BYTES;
 use shardcart::shutdown::Shutdown;
 use shardcart::storage::StorageKind;
@@ -34,6 +35,9 @@ pub struct Arguments {
     /// Bytes of disk space below which writes are refused with 503.
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MIN_FREE_BYTES)]
     min_free: u64,
+    /// Who takes payments: simulated, or the URL of a payment gateway.
+    #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
+    payment: PaymentKind,
     #[command(flatten)]
     facade: Tuning,
 }
@@ -52,7 +56,10 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         data: arguments.data,
         storage: arguments.storage,
         common: vec![format!("--log-format={format}").into()],
-        shard: vec![format!("--min-free={}", arguments.min_free).into()],
+        shard: vec![
+            format!("--min-free={}", arguments.min_free).into(),
+            format!("--payment={}", arguments.payment).into(),
+        ],
         facade: arguments.facade.arguments().into_iter().map(OsString::from).collect(),
     };
     Ok(launcher::run(&options, shutdown)?)

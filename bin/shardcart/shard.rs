@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use shardcart::address::Address;
 use shardcart::logging::{self, LogFormat};
+use shardcart::payment::PaymentKind;
 use shardcart::shard::{self, DEFAULT_MIN_FREE_BYTES, Options};
 use shardcart::shutdown::Shutdown;
 use shardcart::storage::StorageKind;
@@ -38,6 +39,9 @@ pub struct Arguments {
     /// Bytes of disk space below which writes are refused with 503.
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MIN_FREE_BYTES)]
     min_free: u64,
+    /// Who takes payments: simulated, or the URL of a payment gateway.
+    #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
+    payment: PaymentKind,
     /// End when standard input, a pipe from a launcher, closes.
     #[arg(long, hide = true)]
     parent_pipe: bool,
@@ -55,6 +59,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         storage: arguments.storage,
         store_id: arguments.store_id,
         min_free: arguments.min_free,
+        payment: arguments.payment,
     };
     shard::run(options, shutdown).with_context(|| format!("shard {} of {}", arguments.index, arguments.shards))
 }

@@ -10,6 +10,7 @@ mod session;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -26,6 +27,8 @@ use session::Session;
 pub const COMMAND_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// How long after a request's arrival its reply is waited for.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for an order, which holds stock on other shards and waits for a payment gateway.
+pub const ORDER_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long a shard that broke off is waited for, to resend what may be resent.
 const RESEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a shard has to answer whether it is there.
@@ -93,7 +96,8 @@ impl Client {
         }
     }
 
-    fn owner(&self, hash: KeyHash) -> usize {
+    /// Which shard owns a hash.
+    pub fn owner(&self, hash: KeyHash) -> usize {
         self.table.read().unwrap_or_else(PoisonError::into_inner).owner(hash) as usize
     }
 
@@ -121,6 +125,12 @@ impl Client {
             answers[index] = answered;
         }
         answers
+    }
+
+    /// Runs a request that any shard can answer on every one of them; the replies in the shards' order.
+    pub async fn call_each(&self, request: &Request) -> Vec<Reply> {
+        let started = Instant::now();
+        join_all(self.sessions.iter().map(|session| call_session(session, request, started))).await
     }
 
     /// What each shard says of itself; `None` for one that does not answer.
@@ -156,9 +166,13 @@ impl Client {
 
 /// Sends a request, and again as far as the rule for resending allows.
 async fn call_session(session: &Session, request: &Request, started: Instant) -> Reply {
+    let patience = match request.command {
+        Command::PlaceOrder(_) => ORDER_TIMEOUT,
+        _ => REPLY_TIMEOUT,
+    };
     let mut was_sent = false;
     loop {
-        let lost = match session.send(wire::encode_request(request), started).await {
+        let lost = match session.send(wire::encode_request(request), started, patience).await {
             Ok(reply) => return wire::decode_reply(reply),
             Err(lost) => lost,
         };

@@ -11,7 +11,7 @@ use futures_util::Stream;
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use super::{COMMAND_TIMEOUT, REPLY_TIMEOUT};
+use super::COMMAND_TIMEOUT;
 use crate::error::Error;
 use crate::wire::{MAX_BATCH, proto};
 
@@ -38,6 +38,8 @@ struct Pending {
     /// `None` once it was answered for: the reply may still come.
     answer: Option<oneshot::Sender<Outcome>>,
     started: Instant,
+    /// How long after that the reply is waited for.
+    patience: Duration,
     /// Still to be put on the stream.
     queued: Option<proto::Request>,
 }
@@ -65,8 +67,14 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a request that arrived at `started`; its outcome comes through the receiver.
-    pub fn push(&self, request: proto::Request, started: Instant) -> Result<oneshot::Receiver<Outcome>, Lost> {
+    /// Queues a request that arrived at `started` and whose reply is waited for so long; its outcome
+    /// comes through the receiver.
+    pub fn push(
+        &self,
+        request: proto::Request,
+        started: Instant,
+        patience: Duration,
+    ) -> Result<oneshot::Receiver<Outcome>, Lost> {
         let mut inner = self.lock();
         if inner.up_since.is_none() {
             return Err(Lost::NotSent);
@@ -75,7 +83,7 @@ impl Queue {
             return Err(Lost::Refused(Error::Unavailable("the shard's queue is full; nothing was applied".into())));
         }
         let (answer, outcome) = oneshot::channel();
-        let key = inner.pending.insert(Pending { answer: Some(answer), started, queued: Some(request) });
+        let key = inner.pending.insert(Pending { answer: Some(answer), started, patience, queued: Some(request) });
         inner.queue.push_back(key);
         if let Some(sender) = inner.sender.take() {
             drop(inner);
@@ -148,7 +156,7 @@ impl Queue {
     pub fn expire(&self) {
         let mut inner = self.lock();
         for (_, pending) in &mut inner.pending {
-            if pending.started.elapsed() >= REPLY_TIMEOUT {
+            if pending.started.elapsed() >= pending.patience {
                 pending.settle(Err(Lost::TimedOut));
             }
         }
@@ -224,6 +232,8 @@ pub const EXPIRE_INTERVAL: Duration = Duration::from_millis(100);
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(5);
+
     fn poll(outgoing: &mut Outgoing) -> Poll<Option<proto::RequestBatch>> {
         Pin::new(outgoing).poll_next(&mut Context::from_waker(Waker::noop()))
     }
@@ -238,10 +248,10 @@ mod tests {
     fn what_is_queued_goes_out_as_one_message_and_replies_find_their_request() {
         let queue = Arc::new(Queue::default());
         let mut outgoing = begin(&queue);
-        assert!(matches!(queue.push(proto::Request::default(), Instant::now()), Err(Lost::NotSent)));
+        assert!(matches!(queue.push(proto::Request::default(), Instant::now(), PATIENCE), Err(Lost::NotSent)));
         queue.up();
         let mut outcomes: Vec<_> =
-            (0..3).map(|_| queue.push(proto::Request::default(), Instant::now()).unwrap()).collect();
+            (0..3).map(|_| queue.push(proto::Request::default(), Instant::now(), PATIENCE).unwrap()).collect();
         let Poll::Ready(Some(batch)) = poll(&mut outgoing) else { panic!("nothing was sent") };
         let ids: Vec<_> = batch.requests.iter().map(|request| request.id).collect();
         assert_eq!(ids, [0, 1, 2]);
@@ -255,9 +265,9 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let mut outgoing = begin(&queue);
         queue.up();
-        let mut sent = queue.push(proto::Request::default(), Instant::now()).unwrap();
+        let mut sent = queue.push(proto::Request::default(), Instant::now(), PATIENCE).unwrap();
         assert!(poll(&mut outgoing).is_ready());
-        let mut queued = queue.push(proto::Request::default(), Instant::now()).unwrap();
+        let mut queued = queue.push(proto::Request::default(), Instant::now(), PATIENCE).unwrap();
         queue.down();
         assert_eq!(sent.try_recv().unwrap().unwrap_err(), Lost::Sent);
         assert_eq!(queued.try_recv().unwrap().unwrap_err(), Lost::NotSent);
@@ -269,9 +279,9 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let mut outgoing = begin(&queue);
         queue.up();
-        let mut sent = queue.push(proto::Request::default(), Instant::now()).unwrap();
+        let mut sent = queue.push(proto::Request::default(), Instant::now(), PATIENCE).unwrap();
         assert!(poll(&mut outgoing).is_ready());
-        let mut queued = queue.push(proto::Request::default(), Instant::now()).unwrap();
+        let mut queued = queue.push(proto::Request::default(), Instant::now(), PATIENCE).unwrap();
         queue.finish();
         assert!(matches!(poll(&mut outgoing), Poll::Ready(None)));
         assert_eq!(queued.try_recv().unwrap().unwrap_err(), Lost::NotSent);
@@ -284,7 +294,7 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let mut outgoing = begin(&queue);
         queue.up();
-        drop(queue.push(proto::Request::default(), Instant::now()).unwrap());
+        drop(queue.push(proto::Request::default(), Instant::now(), PATIENCE).unwrap());
         assert!(poll(&mut outgoing).is_pending());
         assert_eq!(queue.lock().pending.len(), 0);
     }
@@ -294,12 +304,12 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let mut outgoing = begin(&queue);
         queue.up();
-        let Some(long_ago) = Instant::now().checked_sub(REPLY_TIMEOUT) else { return };
-        let mut late = queue.push(proto::Request::default(), long_ago).unwrap();
+        let Some(long_ago) = Instant::now().checked_sub(PATIENCE) else { return };
+        let mut late = queue.push(proto::Request::default(), long_ago, PATIENCE).unwrap();
         assert!(poll(&mut outgoing).is_ready());
         queue.expire();
         assert_eq!(late.try_recv().unwrap().unwrap_err(), Lost::TimedOut);
-        let mut next = queue.push(proto::Request::default(), Instant::now()).unwrap();
+        let mut next = queue.push(proto::Request::default(), Instant::now(), PATIENCE).unwrap();
         queue.settle(vec![proto::Reply { id: 0, ..proto::Reply::default() }]);
         assert!(next.try_recv().is_err());
     }
@@ -308,9 +318,10 @@ mod tests {
     fn a_full_queue_refuses() {
         let queue = Arc::new(Queue::default());
         queue.up();
-        let outcomes: Vec<_> =
-            (0..MAX_OUTSTANDING).map(|_| queue.push(proto::Request::default(), Instant::now()).unwrap()).collect();
-        assert!(matches!(queue.push(proto::Request::default(), Instant::now()), Err(Lost::Refused(_))));
+        let outcomes: Vec<_> = (0..MAX_OUTSTANDING)
+            .map(|_| queue.push(proto::Request::default(), Instant::now(), PATIENCE).unwrap())
+            .collect();
+        assert!(matches!(queue.push(proto::Request::default(), Instant::now(), PATIENCE), Err(Lost::Refused(_))));
         drop(outcomes);
     }
 }

@@ -48,15 +48,20 @@ impl Session {
         }
     }
 
-    /// Sends one request that arrived at `started`.
+    /// Sends one request that arrived at `started`, and waits for its reply for so long after that.
     ///
     /// # Errors
     /// What is known of a request without a reply.
-    pub async fn send(&self, request: proto::Request, started: Instant) -> std::result::Result<proto::Reply, Lost> {
+    pub async fn send(
+        &self,
+        request: proto::Request,
+        started: Instant,
+        patience: Duration,
+    ) -> std::result::Result<proto::Reply, Lost> {
         if !*self.up.borrow() {
             return Err(Lost::Refused(self.unavailable()));
         }
-        match self.queue.push(request, started)?.await {
+        match self.queue.push(request, started, patience)?.await {
             Ok(outcome) => outcome,
             Err(_) => Err(Lost::Sent),
         }

@@ -102,7 +102,9 @@ mod tests {
         let shown = format!("{card:?}");
         assert!(shown.contains("1234") && !shown.contains("4242") && !shown.contains("2031"), "{shown}");
         assert_eq!(card.number.last_four().as_str(), "1234");
-        for text in ["", "424242424242424", "42424242424242424", "4242-4242-4242-1", "424242424242424é", "4242 42424242424"] {
+        for text in
+            ["", "424242424242424", "42424242424242424", "4242-4242-4242-1", "424242424242424é", "4242 42424242424"]
+        {
             let error = CardNumber::new(text).unwrap_err();
             assert!(text.is_empty() || !error.detail().contains(text), "{error}");
         }

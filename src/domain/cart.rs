@@ -5,7 +5,7 @@ use super::money::{Money, Total};
 use super::tag::Tag;
 use super::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::ItemId;
+use crate::key::{ItemId, OrderId};
 
 /// The most lines in one cart.
 pub const MAX_LINES: usize = 1_000;
@@ -29,7 +29,8 @@ impl Offer {
         self.special_sale && self.sale_expiration.is_none_or(|end| now < end)
     }
 
-    fn has_sale_expired(&self, now: Timestamp) -> bool {
+    /// Whether it was a special sale that is over.
+    pub fn has_sale_expired(&self, now: Timestamp) -> bool {
         self.special_sale && !self.is_sale_active(now)
     }
 }
@@ -54,6 +55,8 @@ pub struct Cart {
     pub updated_at: Option<Timestamp>,
     /// The lines, in the order they were first added.
     pub lines: Vec<Line>,
+    /// The checkout that is under way. It keeps its lines: they can only be added to.
+    pub pin: Option<OrderId>,
 }
 
 /// What [`Cart::add`] did.
@@ -110,6 +113,17 @@ impl Cart {
         let index = self.position(item)?;
         self.lines.remove(index);
         Ok(())
+    }
+
+    /// Takes out what was sold; what was added meanwhile stays.
+    pub fn subtract(&mut self, item: &ItemId, count: u32) {
+        if let Ok(index) = self.position(item) {
+            let line = &mut self.lines[index];
+            line.count = line.count.saturating_sub(count);
+            if line.count == 0 {
+                self.lines.remove(index);
+            }
+        }
     }
 
     /// How many items there are, over all lines.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 
 use super::members::Members;
 use super::problem::Problem;
@@ -24,10 +24,14 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub struct Call {
     /// The method.
     pub method: Method,
+    /// Where it went.
+    pub uri: Uri,
     /// The headers.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+    /// The id of this execution, of paths whose answers carry one.
+    pub execution_id: Option<String>,
 }
 
 impl Call {
@@ -184,7 +188,7 @@ mod tests {
         for value in values {
             headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
         }
-        Call { method: Method::GET, headers, body: Bytes::new() }
+        Call { method: Method::GET, uri: Uri::default(), headers, body: Bytes::new(), execution_id: None }
     }
 
     fn if_match(values: &[&str]) -> Result<Option<Condition>> {

@@ -1,4 +1,4 @@
-//! Writing the JSON of carts straight into the body.
+//! Writing the JSON of carts, products and orders straight into the body.
 //!
 //! Every answer of the hot paths is a cart. Through serde_json's derived serializers, with decimals
 //! as raw values, rendering one took 40% of the facade's instructions; this takes a tenth of that.
@@ -71,6 +71,14 @@ impl Json {
         let Some(time) = time else { return self.raw("null") };
         write!(self.0, "\"{time}\"").expect("a time of ours can be written, and memory takes it");
         self
+    }
+
+    /// A string, or `null`.
+    pub fn optional_string(&mut self, text: Option<&str>) -> &mut Self {
+        match text {
+            Some(text) => self.string(text),
+            None => self.raw("null"),
+        }
     }
 
     /// The text.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
+use std::fmt::{self, Display};
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -17,8 +17,12 @@ use crate::error::{Error, Result};
 const MAX_MEMBERS: usize = 256;
 
 /// The members of a JSON object; unknown ones are ignored.
-#[derive(Debug)]
-pub struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+#[derive(Debug, Default)]
+pub struct Members<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// Where the object is, as `items[2].`; empty for the body itself.
+    at: String,
+}
 
 impl<'a> Members<'a> {
     /// Reads a body.
@@ -29,7 +33,7 @@ impl<'a> Members<'a> {
         let text = std::str::from_utf8(body)
             .map_err(|error| Error::Invalid(format!("body: not UTF-8 from byte {} on", error.valid_up_to())))?;
         let members: Members = serde_json::from_str(text).map_err(|error| Error::Invalid(format!("body: {error}")))?;
-        for (name, value) in &members.0 {
+        for (name, value) in &members.members {
             if value.get().starts_with(['{', '[']) {
                 let mut deserializer = serde_json::Deserializer::from_str(value.get());
                 Strict.deserialize(&mut deserializer).map_err(|error| Error::Invalid(format!("{name}: {error}")))?;
@@ -40,12 +44,17 @@ impl<'a> Members<'a> {
 
     /// A member that is there and not null.
     fn get(&self, name: &str) -> Option<&'a str> {
-        let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
+        let (_, value) = self.members.iter().find(|(other, _)| other == name)?;
         Some(value.get()).filter(|text| *text != "null")
     }
 
     fn required(&self, name: &str) -> Result<&'a str> {
-        self.get(name).ok_or_else(|| Error::Invalid(format!("{name}: is missing")))
+        self.get(name).ok_or_else(|| self.invalid(name, "is missing"))
+    }
+
+    /// A complaint about a member.
+    pub fn invalid(&self, name: &str, what: impl Display) -> Error {
+        Error::Invalid(format!("{}{name}: {what}", self.at))
     }
 
     /// A required amount of money: a number, or a string with a number.
@@ -54,8 +63,16 @@ impl<'a> Members<'a> {
     /// [`Error::Invalid`] that names the member.
     pub fn money(&self, name: &str) -> Result<Money> {
         let raw = self.required(name)?;
-        let text = if raw.starts_with('"') { string(raw, name)? } else { Cow::Borrowed(raw) };
-        Money::parse(&text).map_err(|error| Error::Invalid(format!("{name}: {error}")))
+        let text = if raw.starts_with('"') { self.unquote(raw, name)? } else { Cow::Borrowed(raw) };
+        Money::parse(&text).map_err(|error| self.invalid(name, error))
+    }
+
+    /// The same for one that may be missing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the member.
+    pub fn optional_money(&self, name: &str) -> Result<Option<Money>> {
+        self.get(name).map(|_| self.money(name)).transpose()
     }
 
     /// A required integer between two bounds, both included.
@@ -64,12 +81,90 @@ impl<'a> Members<'a> {
     /// [`Error::Invalid`] that names the member.
     pub fn count(&self, name: &str, least: u32, most: u32) -> Result<u32> {
         let raw = self.required(name)?;
+        let value = self.integer(raw, name, u64::from(least), u64::from(most))?;
+        u32::try_from(value).map_err(|_| self.invalid(name, "is too large"))
+    }
+
+    /// An optional integer from 0 on.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the member.
+    pub fn amount(&self, name: &str, most: u64) -> Result<Option<u64>> {
+        self.get(name).map(|raw| self.integer(raw, name, 0, most)).transpose()
+    }
+
+    fn integer(&self, raw: &str, name: &str, least: u64, most: u64) -> Result<u64> {
         let digits = raw.strip_prefix('-').unwrap_or(raw);
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Error::Invalid(format!("{name}: is not an integer")));
+            return Err(self.invalid(name, "is not an integer"));
         }
-        let value = raw.parse::<u32>().ok().filter(|value| (least..=most).contains(value));
-        value.ok_or_else(|| Error::Invalid(format!("{name}: must be {least} to {most}")))
+        let value = raw.parse::<u64>().ok().filter(|value| (least..=most).contains(value));
+        value.ok_or_else(|| self.invalid(name, format!("must be {least} to {most}")))
+    }
+
+    /// An optional string.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the member.
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
+        let raw = self.get(name);
+        raw.map(|raw| self.unquote(raw, name).map(Cow::into_owned)).transpose()
+    }
+
+    /// A required string.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the member.
+    pub fn required_text(&self, name: &str) -> Result<String> {
+        self.required(name)?;
+        Ok(self.text(name)?.unwrap_or_default())
+    }
+
+    /// A required string, or an integer as a string.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the member.
+    pub fn text_or_integer(&self, name: &str) -> Result<String> {
+        let raw = self.required(name)?;
+        let digits = raw.strip_prefix('-').unwrap_or(raw);
+        match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => Ok(raw.to_owned()),
+            false => self.required_text(name),
+        }
+    }
+
+    /// An optional object.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the member.
+    pub fn object(&self, name: &str) -> Result<Option<Members<'a>>> {
+        let Some(raw) = self.get(name) else { return Ok(None) };
+        let members: Members = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not an object"))?;
+        Ok(Some(Members { at: format!("{}{name}.", self.at), ..members }))
+    }
+
+    /// A required list of objects, so many at most.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the member.
+    pub fn objects(&self, name: &str, most: usize) -> Result<Vec<Members<'a>>> {
+        let raw = self.required(name)?;
+        let values: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not a list"))?;
+        if values.is_empty() || values.len() > most {
+            return Err(self.invalid(name, format!("must have 1 to {most} entries")));
+        }
+        let objects = values.into_iter().enumerate().map(|(index, value)| {
+            let at = format!("{}{name}[{index}]", self.at);
+            let members: Members =
+                serde_json::from_str(value.get()).map_err(|_| Error::Invalid(format!("{at}: is not an object")))?;
+            Ok(Members { at: format!("{at}."), ..members })
+        });
+        objects.collect()
+    }
+
+    fn unquote(&self, raw: &'a str, name: &str) -> Result<Cow<'a, str>> {
+        let text: Text = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not a string"))?;
+        Ok(text.0)
     }
 
     /// An optional boolean.
@@ -81,7 +176,7 @@ impl<'a> Members<'a> {
             None => Ok(default),
             Some("true") => Ok(true),
             Some("false") => Ok(false),
-            Some(_) => Err(Error::Invalid(format!("{name}: is neither true nor false"))),
+            Some(_) => Err(self.invalid(name, "is neither true nor false")),
         }
     }
 
@@ -91,14 +186,9 @@ impl<'a> Members<'a> {
     /// [`Error::Invalid`] that names the member.
     pub fn time(&self, name: &str) -> Result<Option<Timestamp>> {
         let Some(raw) = self.get(name) else { return Ok(None) };
-        let time = Timestamp::parse(&string(raw, name)?);
-        time.map(Some).map_err(|error| Error::Invalid(format!("{name}: {error}")))
+        let time = Timestamp::parse(&self.unquote(raw, name)?);
+        time.map(Some).map_err(|error| self.invalid(name, error))
     }
-}
-
-fn string<'a>(raw: &'a str, name: &str) -> Result<Cow<'a, str>> {
-    let text: Text = serde_json::from_str(raw).map_err(|_| Error::Invalid(format!("{name}: is not a string")))?;
-    Ok(text.0)
 }
 
 /// A string that is borrowed where it holds no escapes.
@@ -127,7 +217,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                     let value = map.next_value().map_err(|error| A::Error::custom(format!("{name}: {error}")))?;
                     members.push((name, value));
                 }
-                Ok(Members(members))
+                Ok(Members { members, at: String::new() })
             }
         }
         deserializer.deserialize_map(Object)

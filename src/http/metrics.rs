@@ -20,16 +20,25 @@ use crate::wire::proto::StatusReply;
 pub struct Route(usize);
 
 /// First segments of the paths, and the routes' names.
-const ROUTES: [(&str, &str); 7] = [
+const ROUTES: [(&str, &str); 16] = [
     ("items", "/items/{customerId}"),
     ("item", "/item/{customerId}/{itemId}"),
+    ("checkout", "/checkout/{customerId}"),
+    ("find", "/find/{id}"),
+    ("buy", "/buy"),
+    ("replenish", "/replenish"),
+    ("search", "/search/{topic}"),
+    ("info", "/info/{bookId}"),
+    ("purchase", "/purchase/{bookId}"),
+    ("catalog", "/catalog/books"),
+    ("api", "/api"),
     ("kv", "/kv/{key}"),
     ("livez", "/livez"),
     ("readyz", "/readyz"),
     ("metrics", "/metrics"),
     ("", "other"),
 ];
-const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "HEAD", "other"];
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 impl Route {

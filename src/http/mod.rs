@@ -2,13 +2,17 @@
 
 mod call;
 mod carts;
+mod deliveries;
 mod json;
 mod kv;
 mod listener;
+mod lists;
 pub mod members;
 mod metrics;
 mod ops;
+mod orders;
 mod problem;
+mod products;
 mod response;
 mod routes;
 mod service;

@@ -4,8 +4,10 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::error::Error;
+use crate::domain::money::Money;
+use crate::error::{Error, Fault, LineAtFault};
 
 /// Seconds after which a request that was not applied may be sent again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -21,6 +23,36 @@ pub struct Problem {
     detail: String,
     header: Option<(HeaderName, HeaderValue)>,
     replayed: bool,
+    lines: Vec<LineAtFault>,
+}
+
+/// A line of an order that cannot be sold.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    item_id: &'a str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_price: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_price: Option<Box<RawValue>>,
+}
+
+impl<'a> From<&'a LineAtFault> for Line<'a> {
+    fn from(line: &'a LineAtFault) -> Self {
+        let price = |hundredths| {
+            let text = Money::from_hundredths(hundredths).unwrap_or_default().to_string();
+            RawValue::from_string(text).ok()
+        };
+        let (available, old_price, new_price) = match line.fault {
+            Fault::UnknownProduct => (None, None, None),
+            Fault::OutOfStock { available } => (Some(available), None, None),
+            Fault::SaleExpired { old_price, new_price } => (None, price(old_price), price(new_price)),
+        };
+        Line { item_id: &line.item, reason: line.fault.name(), available, old_price, new_price }
+    }
 }
 
 #[derive(Serialize)]
@@ -31,11 +63,13 @@ struct Body<'a> {
     detail: &'a str,
     /// The same as `detail`: older clients read it.
     message: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<Line<'a>>,
 }
 
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, slug, detail: detail.into(), header: None, replayed: false }
+        Problem { status, slug, detail: detail.into(), header: None, replayed: false, lines: Vec::new() }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -97,6 +131,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             message: &self.detail,
+            lines: self.lines.iter().map(Line::from).collect(),
         };
         let json = serde_json::to_vec(&body).expect("a struct of strings and a number is always JSON");
         let mut response = Response::new(Bytes::from(json));
@@ -118,7 +153,9 @@ impl From<&Error> for Problem {
         let (status, slug) = match error {
             Error::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
-            Error::Refused(_) => (StatusCode::CONFLICT, "conflict"),
+            Error::PaymentRefused(_) => (StatusCode::PAYMENT_REQUIRED, "payment-required"),
+            Error::Refused(_) | Error::LinesAtFault(_) => (StatusCode::CONFLICT, "conflict"),
+            Error::InFlight(_) => (StatusCode::CONFLICT, "in-flight"),
             Error::Precondition(_) => (StatusCode::PRECONDITION_FAILED, "precondition-failed"),
             Error::KeyReused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
             Error::Exhausted(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many"),
@@ -133,8 +170,11 @@ impl From<&Error> for Problem {
         };
         let problem = Problem::new(status, slug, detail);
         match error {
-            Error::Unavailable(_) | Error::WrongSlot(_) => problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS),
+            Error::Unavailable(_) | Error::WrongSlot(_) | Error::InFlight(_) => {
+                problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS)
+            }
             Error::Exhausted(_) => problem.with(RETRY_AFTER, RETRY_AFTER_LIMIT_SECONDS),
+            Error::LinesAtFault(at_fault) => Problem { lines: at_fault.lines.clone(), ..problem },
             _ => problem,
         }
     }

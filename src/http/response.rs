@@ -1,7 +1,7 @@
 //! Building answers: JSON, entity tags, empty ones.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -34,6 +34,14 @@ pub fn empty(status: StatusCode) -> Response<Bytes> {
 pub fn with_tag(mut response: Response<Bytes>, tag: Tag) -> Response<Bytes> {
     let value = HeaderValue::try_from(tag.quoted()).expect("a tag is made of digits and a point");
     response.headers_mut().insert(ETAG, value);
+    response
+}
+
+/// Says where what was made is.
+pub fn with_location(mut response: Response<Bytes>, path: &str) -> Response<Bytes> {
+    if let Ok(value) = HeaderValue::try_from(path) {
+        response.headers_mut().insert(LOCATION, value);
+    }
     response
 }
 

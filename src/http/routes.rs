@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Method, Response};
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::{Filter, Reply, path};
@@ -13,7 +13,7 @@ use warp::{Filter, Reply, path};
 use super::call::{Call, Segment};
 use super::metrics::Metrics;
 use super::problem::Problem;
-use super::{carts, kv, ops};
+use super::{carts, deliveries, kv, lists, ops, orders, products};
 use crate::client::Client;
 
 /// What the handlers of one worker share.
@@ -52,7 +52,59 @@ pub fn shop(shop: &Shop) -> BoxedFilter<(impl Reply + use<>,)> {
             reply(carts::item(&shop.client, &call, customer, item).await)
         },
     );
-    items.or(item).unify().or(others(shop)).unify().boxed()
+    items.or(item).unify().or(store(shop)).unify().or(api(shop)).unify().or(others(shop)).unify().boxed()
+}
+
+/// A path with one segment that a handler takes.
+macro_rules! one {
+    ($shop:expr, $path:expr, $handler:path) => {
+        $path.and(with($shop)).and(call()).then(|segment: Segment, shop: Shop, call: Arc<Call>| async move {
+            reply($handler(&shop.client, &call, segment).await)
+        })
+    };
+}
+
+/// A path without any.
+macro_rules! none {
+    ($shop:expr, $path:expr, $handler:path) => {
+        $path
+            .and(with($shop))
+            .and(call())
+            .then(|shop: Shop, call: Arc<Call>| async move { reply($handler(&shop.client, &call).await) })
+    };
+}
+
+fn store(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {
+    let checkout = one!(shop, path!("checkout" / Segment), orders::checkout);
+    let find = one!(shop, path!("find" / Segment), products::find);
+    let buy = none!(shop, path!("buy"), products::buy);
+    let replenish = none!(shop, path!("replenish"), products::replenish);
+    let search = one!(shop, path!("search" / Segment), lists::search);
+    let info = one!(shop, path!("info" / Segment), products::info);
+    let purchase = one!(shop, path!("purchase" / Segment), orders::purchase);
+    let catalog = none!(shop, path!("catalog" / "books"), catalog);
+    let entry = one!(shop, path!("catalog" / "books" / Segment), products::entry);
+    let orders = checkout.or(find).unify().or(buy).unify().or(replenish).unify().or(search).unify();
+    orders.or(info).unify().or(purchase).unify().or(catalog).unify().or(entry).unify().boxed()
+}
+
+fn api(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {
+    let books = none!(shop, path!("api" / "books"), lists::books);
+    let book = one!(shop, path!("api" / "books" / Segment), lists::book);
+    let orders = none!(shop, path!("api" / "orders"), orders::create);
+    let order = one!(shop, path!("api" / "orders" / Segment), orders::get);
+    let deliveries = none!(shop, path!("api" / "delivery"), deliveries::create);
+    let delivery = one!(shop, path!("api" / "delivery" / Segment), deliveries::one);
+    let read = books.or(book).unify().or(orders).unify().or(order).unify();
+    read.or(deliveries).unify().or(delivery).unify().boxed()
+}
+
+async fn catalog(client: &Client, call: &Call) -> Handled {
+    match call.method {
+        Method::GET | Method::HEAD => lists::catalog(client, call).await,
+        Method::POST => products::create(client, call).await,
+        _ => Err(Problem::method_not_allowed("GET, HEAD, POST")),
+    }
 }
 
 fn others(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {

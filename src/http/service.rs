@@ -92,7 +92,8 @@ where
             // warp takes a path for granted; `CONNECT host:port` and `OPTIONS *` have none.
             Ok(Ok(_)) if !parts.uri.path().starts_with('/') => Problem::no_such_path().into_response().into_response(),
             Ok(Ok(body)) => {
-                let call = Arc::new(Call { method: parts.method, headers: parts.headers, body });
+                let (method, uri, headers) = (parts.method, parts.uri.clone(), parts.headers);
+                let call = Arc::new(Call { method, uri, headers, body, execution_id: None });
                 let mut inner = Request::new(Empty::new());
                 *inner.uri_mut() = parts.uri;
                 inner.extensions_mut().insert(call);

@@ -15,14 +15,17 @@ macro_rules! identifier {
             /// # Errors
             /// [`Error::Invalid`] that names the field.
             pub fn new(text: impl Into<String>) -> Result<Self> {
-                let text = text.into();
-                $check($field, &text)?;
-                Ok($name(text))
+                Self::named($field, text)
             }
 
-            /// Takes an identifier that was checked before it was stored.
-            pub(crate) fn from_stored(text: &str) -> Self {
-                $name(text.to_owned())
+            /// The same for one that comes in a field of another name.
+            ///
+            /// # Errors
+            /// [`Error::Invalid`] that names the field.
+            pub fn named(field: &str, text: impl Into<String>) -> Result<Self> {
+                let text = text.into();
+                $check(field, &text)?;
+                Ok($name(text))
             }
 
             /// The text.
@@ -59,6 +62,19 @@ identifier!(
     /// A key of the key-value API: 1 to 255 of `a-z A-Z 0-9`.
     KvKey, "key", check_kv_key
 );
+
+macro_rules! stored {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Takes an identifier that was checked before it was stored.
+            pub(crate) fn from_stored(text: &str) -> Self {
+                $name(text.to_owned())
+            }
+        }
+    )*};
+}
+
+stored!(CustomerId, ItemId, ProductId);
 
 fn check_id(field: &str, text: &str) -> Result<()> {
     if text.is_empty() || text.len() > MAX_ID_BYTES {

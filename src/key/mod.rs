@@ -33,7 +33,12 @@ pub struct KeyHash(u64);
 impl KeyHash {
     /// The hash of an id.
     pub fn of(id: &str) -> Self {
-        let digest = Sha1::digest(id.as_bytes());
+        Self::of_bytes(id.as_bytes())
+    }
+
+    /// The hash of an id's bytes.
+    pub fn of_bytes(id: &[u8]) -> Self {
+        let digest = Sha1::digest(id);
         let mut low = [0; 8];
         low.copy_from_slice(&digest[12..20]);
         Self::from_bits(u64::from_be_bytes(low))

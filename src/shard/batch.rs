@@ -12,6 +12,7 @@ pub struct Batch {
     writes: Vec<Write>,
     by_key: HashTable<usize>,
     bytes: usize,
+    has_products: bool,
 }
 
 impl Batch {
@@ -28,6 +29,16 @@ impl Batch {
         let rehash = |at: &usize| writes[*at].record().hash().map_or(0, KeyHash::table_hash);
         self.by_key.insert_unique(hash.table_hash(), writes.len(), rehash);
         writes.push(write);
+    }
+
+    /// Notes that products are among the writes: a list of products depends on it.
+    pub fn note_product(&mut self) {
+        self.has_products = true;
+    }
+
+    /// Whether products are among the writes.
+    pub fn has_products(&self) -> bool {
+        self.has_products
     }
 
     /// Adds a write of something that no command reads.

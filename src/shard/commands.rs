@@ -4,13 +4,14 @@
 use bytes::Bytes;
 
 use super::writer::Writer;
+use super::{deliveries, orders, products, reservations};
 use crate::codec;
 use crate::domain::cart::{Added, Cart};
 use crate::domain::command::{Command, Request};
 use crate::domain::tag::{Condition, Tag};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{CustomerId, Kind, KvKey};
+use crate::key::{CustomerId, ItemId, Kind, KvKey};
 use crate::wire::{self, proto};
 use proto::reply::Result as Outcome;
 
@@ -20,14 +21,6 @@ pub struct Done {
     pub created: bool,
     /// The reply's result.
     pub outcome: Outcome,
-}
-
-/// The kind of record that a command is about.
-pub fn owner_kind(command: &Command) -> Kind {
-    match command {
-        Command::GetValue { .. } | Command::PutValue { .. } | Command::DeleteValue { .. } => Kind::Kv,
-        _ => Kind::Cart,
-    }
 }
 
 /// Runs a command.
@@ -52,19 +45,55 @@ pub fn run(writer: &mut Writer, request: &Request, now: Timestamp) -> Result<Don
             )
         }
         Command::SetCount { customer, item, count } => {
+            check_pin(writer, request, customer, Some(item))?;
             change_cart(writer, request, customer, now, |cart| cart.set_count(item, *count).map(|()| false))
         }
         Command::RemoveLine { customer, item } => {
+            check_pin(writer, request, customer, Some(item))?;
             change_cart(writer, request, customer, now, |cart| cart.remove(item).map(|()| false))
         }
         Command::TakeCart { customer } => take_cart(writer, request, customer, now),
         Command::GetValue { key } => get_value(writer, request, key),
         Command::PutValue { key, text } => put_value(writer, request, key, text),
         Command::DeleteValue { key } => delete_value(writer, request, key),
+        other => run_shop(writer, request, other, now),
     }
 }
 
-fn check(condition: Option<&Condition>, current: Option<Tag>) -> Result<()> {
+fn run_shop(writer: &mut Writer, request: &Request, command: &Command, now: Timestamp) -> Result<Done> {
+    let done = |outcome| Ok(Done { created: false, outcome });
+    match command {
+        Command::GetProduct { product } => products::get(writer, product),
+        Command::CreateProduct { product } => products::create(writer, request, product),
+        Command::ChangeProduct { product, change } => products::change(writer, request, product, change),
+        Command::DeleteProduct { product } => products::delete(writer, request, product),
+        Command::Replenish { product, count } => products::replenish(writer, request, product, *count),
+        Command::ListProducts(list) => Ok(products::list(writer, list)),
+        Command::GetOrder { order } => orders::record::get(writer, *order),
+        Command::CreateDelivery { order, address, courier } => {
+            deliveries::create(writer, *order, address, courier, now)
+        }
+        Command::GetDelivery { delivery } => deliveries::get(writer, *delivery),
+        Command::MoveDelivery { delivery, status } => deliveries::move_to(writer, request, *delivery, *status, now),
+        Command::Hold(hold) => {
+            let holdings = reservations::hold(writer, hold, now)?;
+            let holdings = holdings.iter().map(wire::encode_holding).collect();
+            done(Outcome::Holdings(proto::Holdings { holdings }))
+        }
+        Command::Settle(settle) => {
+            reservations::settle(writer, settle, now)?;
+            done(Outcome::Done(proto::Done { version: 0 }))
+        }
+        Command::Rule { order } => orders::record::rule(writer, *order),
+        _ => Err(Error::Invalid("the command cannot be run by itself".into())),
+    }
+}
+
+/// Holds a request's condition against what there is.
+///
+/// # Errors
+/// [`Error::Precondition`].
+pub fn check(condition: Option<&Condition>, current: Option<Tag>) -> Result<()> {
     match condition {
         Some(condition) if !condition.matches(current) => {
             Err(Error::Precondition("If-Match: it does not match the current ETag; nothing was applied".into()))
@@ -74,7 +103,10 @@ fn check(condition: Option<&Condition>, current: Option<Tag>) -> Result<()> {
 }
 
 /// A customer without a cart has an empty one of version 0, which conditions are held against too.
-fn read_cart(writer: &mut Writer, request: &Request, customer: &CustomerId, now: Timestamp) -> Result<Cart> {
+///
+/// # Errors
+/// [`Error::Precondition`], or [`Error::Fault`] for a damaged record.
+pub fn read_cart(writer: &mut Writer, request: &Request, customer: &CustomerId, now: Timestamp) -> Result<Cart> {
     let record = writer.read(request.hash, Kind::Cart, customer.as_str().as_bytes());
     let cart = record.map(codec::decode_cart).transpose()?.unwrap_or_default();
     check(request.if_match.as_ref(), Some(cart.tag(now)))?;
@@ -102,7 +134,22 @@ fn change_cart(
     Ok(Done { created, outcome: wire::cart_outcome(Some(record.into())) })
 }
 
+/// A checkout that is under way keeps its lines; without a line named, the whole cart.
+fn check_pin(writer: &mut Writer, request: &Request, customer: &CustomerId, item: Option<&ItemId>) -> Result<()> {
+    let record = writer.read(request.hash, Kind::Cart, customer.as_str().as_bytes());
+    let Some(order) = record.map(codec::decode_pin).transpose()?.flatten() else { return Ok(()) };
+    let order = orders::record::find(writer, order)?;
+    let is_ordered = |item: &ItemId| {
+        order.is_some_and(|order| order.lines.iter().any(|line| line.product.as_str() == item.as_str()))
+    };
+    match item.is_none_or(is_ordered) {
+        true => Err(Error::InFlight("the cart is being checked out; only additions are taken meanwhile".into())),
+        false => Ok(()),
+    }
+}
+
 fn take_cart(writer: &mut Writer, request: &Request, customer: &CustomerId, now: Timestamp) -> Result<Done> {
+    check_pin(writer, request, customer, None)?;
     let cart = read_cart(writer, request, customer, now)?;
     if cart.lines.is_empty() {
         return Err(Error::NotFound("the cart is empty".into()));

@@ -1,5 +1,6 @@
 //! Makes batches durable, one at a time: while one is written and synced, the next is filled.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -18,6 +19,8 @@ pub struct Core {
     storage: Arc<dyn Storage>,
     /// How long commits took.
     pub commit_latency: Histogram,
+    /// Payments of orders that stand, which the gateway refused to take.
+    pub captures_failed: AtomicU64,
 }
 
 impl Core {
@@ -28,6 +31,7 @@ impl Core {
             changed: Condvar::new(),
             storage,
             commit_latency: Histogram::default(),
+            captures_failed: AtomicU64::new(0),
         })
     }
 

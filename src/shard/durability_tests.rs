@@ -10,12 +10,10 @@ use std::task::{Context, Waker};
 use proptest::prelude::*;
 
 use super::committer::Core;
-use super::first_answers::FirstAnswers;
 use super::identity::{Claim, Identity};
 use super::load::load;
 use super::outbox::{Outbox, Waiting};
-use super::state::State;
-use super::writer::{After, Writer};
+use super::writer::{After, Contents, Ran, Writer};
 use crate::codec;
 use crate::domain::cart::Offer;
 use crate::domain::command::{Command, Idempotency, Outcome, Request};
@@ -99,7 +97,7 @@ struct Shard {
 impl Shard {
     fn new() -> Self {
         let storage = Arc::new(LosesUnsynced::default());
-        let writer = Writer::new(State::default(), FirstAnswers::default(), 0, storage.clone(), 0..=SLOTS - 1);
+        let writer = Writer::new(Contents::default(), storage.clone(), 0..=SLOTS - 1);
         let core = Core::new(writer, storage.clone());
         core.start_committer().unwrap();
         Shard { storage, core, outbox: Arc::default(), delivered: Vec::new(), next_id: 0 }
@@ -110,13 +108,15 @@ impl Shard {
         let id = self.next_id;
         self.next_id += 1;
         let mut writer = self.core.lock();
-        let (mut reply, after) = writer.run(request, Timestamp::from_micros(1_000_000).unwrap());
+        let Ran::Replied(mut reply, after) = writer.run(request, Timestamp::from_micros(1_000_000).unwrap()) else {
+            panic!("no order was placed")
+        };
         reply.id = id;
         let at_once = after == After::Nothing;
         if at_once {
             self.delivered.push(reply);
         } else {
-            writer.wait(after, Waiting { outbox: self.outbox.clone(), reply });
+            writer.wait(after, Waiting::Reply { outbox: self.outbox.clone(), reply });
         }
         self.core.commit(writer);
         (id, at_once)

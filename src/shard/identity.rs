@@ -89,6 +89,11 @@ impl Identity {
         (header.shard, header.shards)
     }
 
+    /// The store, if it is known.
+    pub fn store_id(&self) -> Option<Uuid> {
+        self.lock().store_id
+    }
+
     /// The identity as it is sent.
     pub fn hello(&self) -> proto::Hello {
         hello(&self.lock())

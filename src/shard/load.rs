@@ -4,14 +4,13 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::first_answers::{AnswerId, FirstAnswers};
+use super::expiring::{Expiring, ShortId};
 use super::identity::{HEADER_KEY, Identity};
-use super::state::State;
-use super::writer::{COUNTER_KEY, Writer};
+use super::writer::{COUNTER_KEY, Contents, Writer};
 use crate::codec;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{KeyHash, Kind};
+use crate::key::{KeyHash, Kind, ProductId};
 use crate::record::{KEY_PREFIX_BYTES, Record};
 use crate::storage::Storage;
 
@@ -20,11 +19,15 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// How many records are read between two looks at the clock.
 const PROGRESS_STRIDE: u64 = 4_096;
 
+/// When a record expires, where its owner is routed to, which one it is.
+type Expiry = (Timestamp, KeyHash, ShortId);
+
 struct Loader<'a> {
     identity: &'a Identity,
-    state: State,
-    answers: Vec<(Timestamp, KeyHash, AnswerId)>,
-    counter: u64,
+    contents: Contents,
+    answers: Vec<Expiry>,
+    settlements: Vec<Expiry>,
+    now: Timestamp,
     newest_version: u64,
     records: u64,
     last_progress: Instant,
@@ -38,9 +41,10 @@ struct Loader<'a> {
 pub fn load(storage: &Arc<dyn Storage>, identity: &Identity) -> Result<Writer> {
     let mut loader = Loader {
         identity,
-        state: State::default(),
+        contents: Contents::default(),
         answers: Vec::new(),
-        counter: 0,
+        settlements: Vec::new(),
+        now: super::clock::now(),
         newest_version: 0,
         records: 0,
         last_progress: Instant::now(),
@@ -58,7 +62,7 @@ impl Loader<'_> {
         }
         if key == COUNTER_KEY {
             let bytes = value.try_into().map_err(|_| Error::Fault("the stored counter is damaged".into()))?;
-            self.counter = u64::from_be_bytes(bytes);
+            self.contents.counter = u64::from_be_bytes(bytes);
             return Ok(());
         }
         let record = Record::from_parts(key, value);
@@ -77,25 +81,44 @@ impl Loader<'_> {
         let version = self.check_value(kind, hash, id, value)?;
         self.newest_version = self.newest_version.max(version);
         if kind.is_resident() {
-            self.state.put(hash, kind, record);
+            self.contents.state.put(hash, kind, record);
         }
         self.records += 1;
         self.report();
         Ok(())
     }
 
+    /// Decodes a record, notes what has to be known of it in memory, and returns its version.
     fn check_value(&mut self, kind: Kind, hash: KeyHash, id: &[u8], value: &[u8]) -> Result<u64> {
-        match kind {
-            Kind::Cart => Ok(codec::decode_cart(value)?.version),
-            Kind::Kv => Ok(codec::decode_value(value)?.version),
+        Ok(match kind {
+            Kind::Cart => codec::decode_cart(value)?.version,
+            Kind::Kv => codec::decode_value(value)?.version,
+            Kind::Product => {
+                let product = codec::decode_product(value)?;
+                let id = std::str::from_utf8(id).map_err(|_| Error::Fault("a product's key is damaged".into()))?;
+                self.contents.products.insert(&ProductId::from_stored(id), &product.details);
+                product.version
+            }
+            Kind::Order | Kind::OpenOrder => codec::decode_order(value)?.version,
+            Kind::Delivery => codec::decode_delivery(value)?.version,
+            Kind::Reservation => {
+                let reservation = codec::decode_reservation(value)?;
+                if !self.identity.slots().contains(&reservation.order.hash().slot().0) {
+                    self.contents.unruled.push(hash, short_id(id)?, self.now);
+                }
+                reservation.version
+            }
             Kind::Idempotency => {
                 let answer = codec::decode_first_answer(value)?;
-                let id = id.try_into().map_err(|_| Error::Fault("a first answer's key is damaged".into()))?;
-                self.answers.push((answer.expires_at, hash, AnswerId(id)));
-                Ok(answer.version)
+                self.answers.push((answer.expires_at, hash, short_id(id)?));
+                answer.version
             }
-            _ => codec::decode_version(value),
-        }
+            Kind::Settlement => {
+                let settlement = codec::decode_settlement(value)?;
+                self.settlements.push((settlement.expires_at, hash, short_id(id)?));
+                settlement.version
+            }
+        })
     }
 
     fn report(&mut self) {
@@ -106,19 +129,28 @@ impl Loader<'_> {
         }
     }
 
-    fn finish(mut self, storage: &Arc<dyn Storage>) -> Result<Writer> {
-        if self.newest_version > self.counter {
+    fn finish(self, storage: &Arc<dyn Storage>) -> Result<Writer> {
+        let mut contents = self.contents;
+        if self.newest_version > contents.counter {
             return Err(Error::Fault(format!(
                 "a record has version {}, but the last commit's counter is {}: a part of the store is missing",
-                self.newest_version, self.counter
+                self.newest_version, contents.counter
             )));
         }
-        self.answers.sort_unstable_by_key(|(expires_at, ..)| *expires_at);
-        let mut first_answers = FirstAnswers::default();
-        for (expires_at, hash, id) in self.answers {
-            first_answers.insert(hash, id, expires_at);
-        }
-        tracing::debug!(records = self.records, counter = self.counter, "loaded");
-        Ok(Writer::new(self.state, first_answers, self.counter, storage.clone(), self.identity.slots()))
+        contents.first_answers = in_order(self.answers);
+        contents.settlements = in_order(self.settlements);
+        tracing::debug!(records = self.records, counter = contents.counter, "loaded");
+        Ok(Writer::new(contents, storage.clone(), self.identity.slots()))
     }
+}
+
+fn short_id(id: &[u8]) -> Result<ShortId> {
+    id.try_into().map(ShortId).map_err(|_| Error::Fault("a stored record's key is damaged".into()))
+}
+
+fn in_order(mut records: Vec<Expiry>) -> Expiring {
+    records.sort_unstable_by_key(|(expires_at, ..)| *expires_at);
+    let mut expiring = Expiring::default();
+    records.into_iter().for_each(|(expires_at, hash, id)| expiring.insert(hash, id, expires_at));
+    expiring
 }

@@ -5,13 +5,19 @@ mod batch;
 mod clock;
 mod commands;
 mod committer;
+mod deliveries;
 mod disk;
 #[cfg(test)]
 mod durability_tests;
-pub mod first_answers;
+pub mod expiring;
+mod idempotency;
 mod identity;
 mod load;
+mod orders;
 mod outbox;
+mod product_index;
+mod products;
+mod reservations;
 mod server;
 mod session;
 pub mod state;
@@ -27,13 +33,16 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::address::Address;
+use crate::client::{Client, KnownStore};
 use crate::error::{Error, Result};
+use crate::payment::PaymentKind;
 use crate::scheduling;
 use crate::shutdown::Shutdown;
 use crate::slots::MAX_SHARDS;
 use crate::storage::StorageKind;
 use committer::Core;
 use identity::{Claim, Identity};
+use orders::Orders;
 use server::{Listener, Shared};
 
 pub use disk::DEFAULT_MIN_FREE_BYTES;
@@ -66,6 +75,8 @@ pub struct Options {
     pub store_id: Option<Uuid>,
     /// Bytes of disk space below which writes are refused.
     pub min_free: u64,
+    /// Who takes payments.
+    pub payment: PaymentKind,
 }
 
 /// Runs a shard until a shutdown is asked for.
@@ -86,22 +97,21 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if !storage.is_volatile() {
         core.start_committer().map_err(|error| Error::Fault(format!("cannot start the committer: {error}")))?;
     }
-    let shared = Arc::new(Shared {
-        core: core.clone(),
-        identity,
-        storage,
-        operations: AtomicU64::new(0),
-        free_space: disk::FreeSpace::default(),
-        started,
-        shutdown,
-    });
+    let gateway = options.payment.gateway()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::Fault(format!("cannot start the runtime: {error}")))?;
     // Only this thread: the committer is waited for, and so must go on as soon as the disk has synced.
     scheduling::prefer_throughput();
-    runtime.block_on(serve(&options, shared))?;
+    runtime.block_on(async {
+        let orders = Orders::new(core.clone(), connect_to_peers(&options, &identity)?, gateway);
+        let free_space = disk::FreeSpace::default();
+        let operations = AtomicU64::new(0);
+        let shared =
+            Shared { core: core.clone(), orders, identity, storage, operations, free_space, started, shutdown };
+        serve(&options, Arc::new(shared)).await
+    })?;
     core.finish();
     Ok(())
 }
@@ -113,7 +123,9 @@ async fn serve(options: &Options, shared: Arc<Shared>) -> Result<()> {
     let _ = writeln!(std::io::stdout(), "ready {}", listener.address(&options.listen));
     let (index, shards) = shared.identity.shard();
     tracing::debug!(shard = index, shards, address = %listener.address(&options.listen), "ready");
+    shared.orders.resume();
     let background = tokio::spawn(keep_house(options.clone(), shared.clone()));
+    let inquiry = tokio::spawn(orders::ask_for_ever(shared.orders.clone()));
     let mut shutdown = shared.shutdown.clone();
     let overdue = async move {
         shutdown.wait().await;
@@ -127,7 +139,20 @@ async fn serve(options: &Options, shared: Arc<Shared>) -> Result<()> {
         }
     };
     background.abort();
+    inquiry.abort();
     result
+}
+
+/// Sessions with all shards, this one included: an order may want products of any.
+fn connect_to_peers(options: &Options, identity: &Identity) -> Result<Option<Client>> {
+    if options.peers.is_empty() {
+        return Ok(None);
+    }
+    let store = KnownStore::default();
+    if let Some(id) = identity.store_id() {
+        store.get_or_init(|| id);
+    }
+    Client::start(&options.peers, &store).map(Some)
 }
 
 /// Looks at the disk and removes what has expired, again and again.

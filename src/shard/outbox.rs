@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 
+use tokio::sync::oneshot;
+
 use crate::wire::proto;
 
 /// The replies of one session that may leave; filled by the committer, emptied by the session.
@@ -38,17 +40,26 @@ impl Outbox {
     }
 }
 
-/// A reply and the session that it goes to.
-pub struct Waiting {
-    /// Where it goes.
-    pub outbox: Arc<Outbox>,
-    /// What it says.
-    pub reply: proto::Reply,
+/// Something that waits for a commit.
+pub enum Waiting {
+    /// A reply, and the session that it goes to.
+    Reply {
+        /// Where it goes.
+        outbox: Arc<Outbox>,
+        /// What it says.
+        reply: proto::Reply,
+    },
+    /// An order that goes on when its step is durable.
+    Step(oneshot::Sender<()>),
 }
 
 impl Waiting {
-    /// Hands it to its session.
+    /// Lets it go on.
     pub fn deliver(self) {
-        self.outbox.push(self.reply);
+        match self {
+            Waiting::Reply { outbox, reply } => outbox.push(reply),
+            // Whoever waited may have gone away.
+            Waiting::Step(step) => _ = step.send(()),
+        }
     }
 }

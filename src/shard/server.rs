@@ -16,9 +16,11 @@ use tonic::{Request, Response, Status, Streaming};
 use super::committer::Core;
 use super::disk::FreeSpace;
 use super::identity::Identity;
+use super::orders::Orders;
 use super::session::Session;
 use crate::address::Address;
 use crate::error::{Error, Result};
+use crate::key::Kind;
 use crate::shutdown::Shutdown;
 use crate::storage::Storage;
 use crate::wire::{MAX_MESSAGE_BYTES, proto};
@@ -37,6 +39,8 @@ const WINDOW_BYTES: u32 = 1 << 20;
 pub struct Shared {
     /// The writer and the commits.
     pub core: Arc<Core>,
+    /// What drives orders.
+    pub orders: Arc<Orders>,
     /// Who the shard is.
     pub identity: Identity,
     /// Where records are kept.
@@ -76,11 +80,17 @@ fn status(shared: &Shared) -> proto::StatusReply {
     let latency = shared.core.commit_latency.snapshot();
     let writer = shared.core.lock();
     let slots = writer.slots();
-    let kind = |kind: &str, count| proto::KindCount { kind: kind.into(), count };
+    let kind = |name: &str, kind| proto::KindCount { kind: name.into(), count: writer.state().count(kind) };
     proto::StatusReply {
         identity: Some(shared.identity.hello()),
         slots: vec![proto::SlotRange { first: u32::from(*slots.start()), last: u32::from(*slots.end()) }],
-        records: vec![kind("cart", writer.state().carts()), kind("kv", writer.state().values())],
+        records: vec![
+            kind("cart", Kind::Cart),
+            kind("kv", Kind::Kv),
+            kind("product", Kind::Product),
+            kind("open_order", Kind::OpenOrder),
+            kind("reservation", Kind::Reservation),
+        ],
         resident_bytes: writer.state().bytes(),
         idempotency_keys: writer.live_keys() as u64,
         operations: shared.operations.load(Ordering::Relaxed),

@@ -11,9 +11,12 @@ use prost::Message;
 use tonic::{Status, Streaming};
 
 use super::committer::Core;
+use super::orders::Customer;
 use super::outbox::{Outbox, Waiting};
 use super::server::Shared;
-use super::writer::After;
+use super::writer::{After, Ran};
+use crate::domain::card::Card;
+use crate::domain::command::{Command, Request};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::wire::{self, MAX_BATCH, MAX_REPLY_BATCH_BYTES, proto};
@@ -82,16 +85,22 @@ impl Session {
                 }
                 decoded => decoded,
             };
-            let (mut reply, after) = match request {
-                Ok(request) => writer.run(&request, now),
-                Err(error) => (failed(&error, now), After::Nothing),
+            let ran = match &request {
+                Ok(request) => writer.run(request, now),
+                Err(error) => Ran::Replied(failed(error, now), After::Nothing),
             };
-            reply.id = id;
-            if after == After::Nothing {
-                self.ready.push(reply);
-            } else {
-                self.outstanding += 1;
-                writer.wait(after, Waiting { outbox: self.outbox.clone(), reply });
+            match ran {
+                Ran::Replied(reply, After::Nothing) => self.ready.push(proto::Reply { id, ..reply }),
+                Ran::Replied(reply, after) => {
+                    self.outstanding += 1;
+                    let reply = proto::Reply { id, ..reply };
+                    writer.wait(after, Waiting::Reply { outbox: self.outbox.clone(), reply });
+                }
+                Ran::Opened(order) => {
+                    self.outstanding += 1;
+                    let customer = Customer { outbox: self.outbox.clone(), id };
+                    self.shared.orders.drive(order, request.ok().and_then(card_of), customer);
+                }
             }
         }
         core.commit(writer);
@@ -115,6 +124,13 @@ impl Session {
         let count = fits.count();
         let rest = self.ready.split_off(count);
         proto::ReplyBatch { replies: std::mem::replace(&mut self.ready, rest), ..proto::ReplyBatch::default() }
+    }
+}
+
+fn card_of(request: Request) -> Option<Card> {
+    match request.command {
+        Command::PlaceOrder(place) => place.card,
+        _ => None,
     }
 }
 

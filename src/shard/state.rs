@@ -6,13 +6,15 @@ use hashbrown::hash_table::Entry;
 use crate::key::{KeyHash, Kind};
 use crate::record::Record;
 
+/// One more than the greatest number of a kind.
+const KINDS: usize = Kind::Settlement as usize + 1;
+
 /// All resident records, found by their hash and told apart by their whole key.
 #[derive(Default)]
 pub struct State {
     records: HashTable<Record>,
-    carts: u64,
-    values: u64,
-    others: u64,
+    /// By kind.
+    counts: [u64; KINDS],
     bytes: u64,
 }
 
@@ -33,7 +35,7 @@ impl State {
             }
             Entry::Vacant(vacant) => {
                 vacant.insert(record);
-                *self.count(kind) += 1;
+                self.counts[kind as usize] += 1;
             }
         }
         self.bytes += size;
@@ -45,26 +47,18 @@ impl State {
         if let Ok(entry) = found {
             let (record, _) = entry.remove();
             self.bytes -= record.size() as u64;
-            *self.count(kind) -= 1;
+            self.counts[kind as usize] -= 1;
         }
     }
 
-    fn count(&mut self, kind: Kind) -> &mut u64 {
-        match kind {
-            Kind::Cart => &mut self.carts,
-            Kind::Kv => &mut self.values,
-            _ => &mut self.others,
-        }
+    /// How many records of a kind there are.
+    pub fn count(&self, kind: Kind) -> u64 {
+        self.counts[kind as usize]
     }
 
-    /// How many carts there are.
-    pub fn carts(&self) -> u64 {
-        self.carts
-    }
-
-    /// How many values of the key-value API there are.
-    pub fn values(&self) -> u64 {
-        self.values
+    /// Calls `each` with every record of a kind.
+    pub fn each<'a>(&'a self, kind: Kind, mut each: impl FnMut(&'a Record)) {
+        self.records.iter().filter(|record| record.is_kind(kind)).for_each(&mut each);
     }
 
     /// The bytes of all keys and values.
@@ -102,11 +96,11 @@ mod tests {
         let mut state = State::default();
         for value in [&b"short"[..], b"a longer one", b""] {
             state.put(hash, Kind::Cart, Record::new(hash, Kind::Cart, b"alice", value));
-            assert_eq!(state.carts(), 1);
+            assert_eq!(state.count(Kind::Cart), 1);
         }
         assert_eq!(state.bytes(), Record::new(hash, Kind::Cart, b"alice", b"").size() as u64);
         state.delete(hash, Kind::Cart, b"alice");
         state.delete(hash, Kind::Cart, b"alice");
-        assert_eq!((state.carts(), state.bytes()), (0, 0));
+        assert_eq!((state.count(Kind::Cart), state.bytes()), (0, 0));
     }
 }

@@ -7,18 +7,19 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use prost::Message;
-
 use super::batch::{Batch, value_of};
 use super::commands::{self, Done};
-use super::first_answers::{AnswerId, FirstAnswers, LIFETIME_MICROS};
+use super::expiring::{Expiring, ShortId};
+use super::orders::begin::{self, Begun};
 use super::outbox::Waiting;
+use super::product_index::ProductIndex;
+use super::reservations::Unruled;
 use super::state::State;
-use crate::codec::{self, FirstAnswer};
-use crate::domain::command::{Idempotency, Request};
+use crate::domain::command::{Command, Request};
+use crate::domain::order::Pledge;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{KeyHash, Kind};
+use crate::key::{KeyHash, Kind, OrderId};
 use crate::record::Record;
 use crate::storage::{Storage, Write};
 use crate::wire::{self, proto};
@@ -27,7 +28,7 @@ use crate::wire::{self, proto};
 pub const MAX_WAITING_REPLIES: usize = 16_384;
 /// The most bytes in the open batch; past that commands are refused, nothing applied.
 pub const MAX_OPEN_BYTES: usize = 32 << 20;
-/// The most expired first answers removed at a time.
+/// The most expired records of a kind removed at a time.
 const MAX_SWEPT: usize = 1_000;
 
 /// The key under which each commit stores the counter that versions come from.
@@ -45,6 +46,31 @@ pub enum After {
     Open,
 }
 
+/// What came of a request.
+pub enum Ran {
+    /// A reply, which may leave after what it is to wait for.
+    Replied(proto::Reply, After),
+    /// An order that is not decided yet; whoever drives it replies.
+    Opened(OrderId),
+}
+
+/// What a shard holds in memory.
+#[derive(Default)]
+pub struct Contents {
+    /// The resident records.
+    pub state: State,
+    /// The counter of the last commit.
+    pub counter: u64,
+    /// The live idempotency keys.
+    pub first_answers: Expiring,
+    /// The reservations that were settled.
+    pub settlements: Expiring,
+    /// The products' ids, to list them.
+    pub products: ProductIndex,
+    /// Reservations for orders of other shards, which are to be asked about.
+    pub unruled: Unruled,
+}
+
 /// The state of a shard and the effects that are not durable yet.
 pub struct Writer {
     state: State,
@@ -52,7 +78,10 @@ pub struct Writer {
     open_waiting: Vec<Waiting>,
     in_flight: Option<Arc<Batch>>,
     in_flight_waiting: Vec<Waiting>,
-    first_answers: FirstAnswers,
+    pub(super) first_answers: Expiring,
+    pub(super) settlements: Expiring,
+    pub(super) products: ProductIndex,
+    pub(super) unruled: Unruled,
     counter: u64,
     storage: Arc<dyn Storage>,
     slots: RangeInclusive<u16>,
@@ -63,21 +92,18 @@ pub struct Writer {
 
 impl Writer {
     /// A writer over what was loaded.
-    pub fn new(
-        state: State,
-        first_answers: FirstAnswers,
-        counter: u64,
-        storage: Arc<dyn Storage>,
-        slots: RangeInclusive<u16>,
-    ) -> Self {
+    pub fn new(contents: Contents, storage: Arc<dyn Storage>, slots: RangeInclusive<u16>) -> Self {
         Writer {
-            state,
+            state: contents.state,
             open: Batch::default(),
             open_waiting: Vec::new(),
             in_flight: None,
             in_flight_waiting: Vec::new(),
-            first_answers,
-            counter,
+            first_answers: contents.first_answers,
+            settlements: contents.settlements,
+            products: contents.products,
+            unruled: contents.unruled,
+            counter: contents.counter,
             storage,
             slots,
             accepts_writes: true,
@@ -86,42 +112,72 @@ impl Writer {
     }
 
     /// Runs one request. Its reply may leave once what it is to wait for is durable.
-    pub fn run(&mut self, request: &Request, now: Timestamp) -> (proto::Reply, After) {
+    pub fn run(&mut self, request: &Request, now: Timestamp) -> Ran {
         self.after = After::Nothing;
-        let mut reply = match self.run_once(request, now) {
-            Ok(reply) => reply,
-            Err(error) => reply_of(Err(error), now),
-        };
-        reply.id = 0;
-        (reply, self.after)
+        match self.run_once(request, now) {
+            Ok(Ran::Replied(reply, _)) => Ran::Replied(proto::Reply { id: 0, ..reply }, self.after),
+            Ok(opened) => opened,
+            Err(error) => Ran::Replied(reply_of(Err(error), now), self.after),
+        }
     }
 
-    fn run_once(&mut self, request: &Request, now: Timestamp) -> Result<proto::Reply> {
-        let slot = request.hash.slot().0;
-        if !self.slots.contains(&slot) && !request.command.owner().is_empty() {
-            return Err(Error::WrongSlot(format!("slot {slot} is not on this shard")));
+    /// Does something that is not a request, and says what has to be durable before anybody may know.
+    pub fn apply<T>(&mut self, change: impl FnOnce(&mut Writer) -> T) -> (T, After) {
+        self.after = After::Nothing;
+        let result = change(self);
+        (result, self.after)
+    }
+
+    fn run_once(&mut self, request: &Request, now: Timestamp) -> Result<Ran> {
+        if request.command.route().is_some() {
+            self.check_owner(request.hash)?;
         }
-        let Some(idempotency) = &request.idempotency else {
-            self.check_room(request)?;
-            return Ok(reply_of(commands::run(self, request, now), now));
-        };
-        let id = AnswerId::new(commands::owner_kind(&request.command), request.command.owner(), &idempotency.key);
-        if let Some(reply) = self.replay(request.hash, id, idempotency)? {
-            return Ok(reply);
+        let pledge = request.idempotency.as_ref().map(|idempotency| {
+            let (owner, owner_id) = request.command.scope();
+            let answer = ShortId::new(owner, owner_id, idempotency.key.as_bytes()).0;
+            Pledge { answer, fingerprint: idempotency.fingerprint.clone() }
+        });
+        if let Some(pledge) = &pledge
+            && let Some(reply) = self.replay(request.hash, pledge)?
+        {
+            return Ok(Ran::Replied(reply, After::Nothing));
         }
         self.check_room(request)?;
-        if self.first_answers.is_full() {
+        if pledge.is_some() && self.first_answers.is_full() {
             return Err(Error::Exhausted(
                 "too many idempotency keys are live on this shard; nothing was applied".into(),
             ));
         }
-        let result = commands::run(self, request, now);
-        let keep = matches!(result, Ok(_) | Err(Error::NotFound(_) | Error::Refused(_)));
+        let result = match &request.command {
+            Command::PlaceOrder(place) => match begin::run(self, request, place, pledge.as_ref(), now) {
+                Ok(Begun::Open(order)) => return Ok(Ran::Opened(order)),
+                Ok(Begun::Done(done)) => Ok(done),
+                Err(error) => Err(error),
+            },
+            _ => commands::run(self, request, now),
+        };
+        let is_kept = result.as_ref().map_or_else(is_kept, |_| true);
         let reply = reply_of(result, now);
-        if keep {
-            self.keep_first_answer(request.hash, id, idempotency, &reply, now)?;
+        if let Some(pledge) = pledge.filter(|_| is_kept) {
+            self.keep_first_answer(request.hash, &pledge, &reply, now)?;
         }
-        Ok(reply)
+        Ok(Ran::Replied(reply, After::Nothing))
+    }
+
+    /// Whether a hash is one of this shard's.
+    pub fn owns(&self, hash: KeyHash) -> bool {
+        self.slots.contains(&hash.slot().0)
+    }
+
+    /// Refuses what is another shard's.
+    ///
+    /// # Errors
+    /// [`Error::WrongSlot`].
+    pub fn check_owner(&self, hash: KeyHash) -> Result<()> {
+        if self.owns(hash) {
+            return Ok(());
+        }
+        Err(Error::WrongSlot(format!("slot {} is not on this shard", hash.slot().0)))
     }
 
     /// Refuses a command that may write while there is no room for it, before anything is applied.
@@ -139,50 +195,29 @@ impl Writer {
         Ok(())
     }
 
-    fn replay(&mut self, hash: KeyHash, id: AnswerId, asked: &Idempotency) -> Result<Option<proto::Reply>> {
-        if !self.first_answers.contains(id) {
-            return Ok(None);
-        }
-        let Some(bytes) = self.read_stored(hash, Kind::Idempotency, &id.0)? else {
-            return Ok(None);
-        };
-        let first = codec::decode_first_answer(&bytes)?;
-        if first.fingerprint != asked.fingerprint {
-            return Err(Error::KeyReused("Idempotency-Key: it was used before, with a different request".into()));
-        }
-        let mut reply = proto::Reply::decode(first.reply.as_slice())
-            .map_err(|error| Error::Fault(format!("a first answer cannot be read: {error}")))?;
-        reply.replayed = true;
-        Ok(Some(reply))
-    }
-
-    fn keep_first_answer(
-        &mut self,
-        hash: KeyHash,
-        id: AnswerId,
-        idempotency: &Idempotency,
-        reply: &proto::Reply,
-        now: Timestamp,
-    ) -> Result<()> {
-        let answer = FirstAnswer {
-            version: self.next_version(),
-            expires_at: Timestamp::from_micros(now.micros() + LIFETIME_MICROS)?,
-            fingerprint: idempotency.fingerprint.clone(),
-            reply: reply.encode_to_vec(),
-        };
-        self.put(hash, Kind::Idempotency, &id.0, &codec::encode_first_answer(&answer));
-        self.first_answers.insert(hash, id, answer.expires_at);
-        Ok(())
-    }
-
     /// Reads a resident record; the reply will wait until what was read is durable.
     pub fn read(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) -> Option<&[u8]> {
         self.wait_for_writes_of(hash, kind, id);
         self.state.get(hash, kind, id)
     }
 
+    /// Lets the reply wait until every change of a product so far is durable: a list depends on all.
+    pub fn wait_for_products(&mut self) {
+        let newest = if self.open.has_products() {
+            After::Open
+        } else if self.in_flight.as_ref().is_some_and(|batch| batch.has_products()) {
+            After::InFlight
+        } else {
+            After::Nothing
+        };
+        self.after = self.after.max(newest);
+    }
+
     /// Reads a record that is not resident.
-    fn read_stored(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) -> Result<Option<Vec<u8>>> {
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when storage cannot be read.
+    pub fn read_stored(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) -> Result<Option<Vec<u8>>> {
         self.wait_for_writes_of(hash, kind, id);
         let in_flight = || self.in_flight.as_ref().and_then(|batch| batch.find(hash, kind, id));
         if let Some(write) = self.open.find(hash, kind, id).or_else(in_flight) {
@@ -205,6 +240,9 @@ impl Writer {
     /// Puts a record; the reply will wait for its commit.
     pub fn put(&mut self, hash: KeyHash, kind: Kind, id: &[u8], value: &[u8]) {
         let record = Record::new(hash, kind, id, value);
+        if kind == Kind::Product {
+            self.open.note_product();
+        }
         if kind.is_resident() {
             self.state.put(hash, kind, record.clone());
         }
@@ -214,6 +252,9 @@ impl Writer {
 
     /// Deletes a record; the reply will wait for its commit.
     pub fn delete(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) {
+        if kind == Kind::Product {
+            self.open.note_product();
+        }
         if kind.is_resident() {
             self.state.delete(hash, kind, id);
         }
@@ -239,14 +280,18 @@ impl Writer {
         }
     }
 
-    /// Removes first answers that have expired.
+    /// Removes what has expired.
     pub fn sweep(&mut self, now: Timestamp) {
         if !self.accepts_writes {
             return;
         }
         for _ in 0..MAX_SWEPT {
-            let Some(key) = self.first_answers.pop_expired(now) else { break };
-            self.delete(key.hash, Kind::Idempotency, &key.id.0);
+            let Some(live) = self.first_answers.pop_expired(now) else { break };
+            self.delete(live.hash, Kind::Idempotency, &live.id.0);
+        }
+        for _ in 0..MAX_SWEPT {
+            let Some(live) = self.settlements.pop_expired(now) else { break };
+            self.delete(live.hash, Kind::Settlement, &live.id.0);
         }
     }
 
@@ -306,7 +351,13 @@ impl Writer {
     }
 }
 
-fn reply_of(result: Result<Done>, now: Timestamp) -> proto::Reply {
+/// Whether the answer to a request that failed is given again.
+pub fn is_kept(error: &Error) -> bool {
+    matches!(error, Error::PaymentRefused(_) | Error::NotFound(_) | Error::Refused(_) | Error::LinesAtFault(_))
+}
+
+/// A reply to be sent.
+pub fn reply_of(result: Result<Done>, now: Timestamp) -> proto::Reply {
     let (created, result) = match result {
         Ok(done) => (done.created, done.outcome),
         Err(error) => (false, wire::failure(&error)),

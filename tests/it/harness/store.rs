@@ -70,17 +70,21 @@ impl Setup {
     }
 
     fn shard_args(&self, index: u32, data: &Path) -> Vec<String> {
-        let data = data.join(format!("shard-{index}"));
-        let listen = if self.tcp { "127.0.0.1:0".into() } else { format!("unix:{}", data.join("sock").display()) };
+        let socket = |index| format!("unix:{}", data.join(format!("shard-{index}")).join("sock").display());
+        let listen = if self.tcp { "127.0.0.1:0".into() } else { socket(index) };
         let mut args: Vec<String> = vec!["shard".into()];
         for (name, value) in [
             ("--index", index.to_string()),
             ("--shards", self.shards.to_string()),
             ("--listen", listen),
-            ("--data", data.display().to_string()),
+            ("--data", data.join(format!("shard-{index}")).display().to_string()),
             ("--storage", self.storage.to_owned()),
         ] {
             args.extend([name.into(), value]);
+        }
+        if !self.tcp {
+            // On TCP the ports are not known before all run.
+            args.extend(["--peers".into(), (0..self.shards).map(socket).collect::<Vec<_>>().join(",")]);
         }
         args.extend(self.shard_options.iter().cloned());
         args

@@ -1,21 +1,23 @@
 //! The protobuf messages between facade and shard, and the only conversions to and from them.
 
-use bytes::Bytes;
+mod reply;
+mod shop;
+
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use crate::codec;
-use crate::domain::cart::{Cart, MAX_COUNT, Offer};
-use crate::domain::command::{Answer, Command, Idempotency, Outcome, Reply, Request};
+use crate::domain::cart::{MAX_COUNT, Offer};
+use crate::domain::command::{Command, Idempotency, Request};
 use crate::domain::kv::MAX_VALUE_BYTES;
 use crate::domain::money::Money;
 use crate::domain::tag::{Condition, Tag};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::key::{CustomerId, ItemId, KeyHash, KvKey, MAX_IDEMPOTENCY_KEY_BYTES};
-use proto::failure::Reason;
-use proto::reply::Result as Outcomes;
 use proto::request::Command as Commands;
+
+pub use reply::{Outcomes, cart_outcome, decode_reply, failure};
+pub use shop::{MAX_LIST, encode_holding, encode_ruling};
 
 /// The generated types.
 #[allow(missing_docs, clippy::doc_markdown)]
@@ -52,9 +54,14 @@ pub fn encode_request(request: &Request) -> proto::Request {
     }
 }
 
-/// SHA-256 over a command: its kind, its ids and its parsed body, whatever the text they came in.
+/// SHA-256 over a command: its kind, its ids and its parsed body, whatever the text they came in. Of a
+/// card it covers the last four characters.
 pub fn fingerprint(command: &Command) -> Vec<u8> {
-    let message = proto::Request { command: Some(encode_command(command)), ..proto::Request::default() };
+    let mut encoded = encode_command(command);
+    if let Commands::PlaceOrder(proto::PlaceOrder { card: Some(card), .. }) = &mut encoded {
+        shop::mask(card);
+    }
+    let message = proto::Request { command: Some(encoded), ..proto::Request::default() };
     Sha256::digest(message.encode_to_vec()).to_vec()
 }
 
@@ -95,6 +102,7 @@ fn encode_command(command: &Command) -> Commands {
             Commands::PutValue(proto::PutValue { key: text(key.as_str()), value: value.clone() })
         }
         Command::DeleteValue { key } => Commands::DeleteValue(proto::DeleteValue { key: text(key.as_str()) }),
+        other => shop::encode(other),
     }
 }
 
@@ -164,62 +172,8 @@ fn decode_command(command: Commands) -> Result<Command> {
         Commands::GetValue(m) => Command::GetValue { key: KvKey::new(m.key)? },
         Commands::PutValue(m) => Command::PutValue { key: KvKey::new(m.key)?, text: m.value },
         Commands::DeleteValue(m) => Command::DeleteValue { key: KvKey::new(m.key)? },
+        other => shop::decode(other)?,
     })
-}
-
-/// A reply that says why nothing was done.
-pub fn failure(error: &Error) -> Outcomes {
-    let reason = match error {
-        Error::Invalid(_) => Reason::Invalid,
-        Error::NotFound(_) => Reason::NotFound,
-        Error::Refused(_) => Reason::Refused,
-        Error::Precondition(_) => Reason::Precondition,
-        Error::KeyReused(_) => Reason::KeyReused,
-        Error::Exhausted(_) => Reason::Exhausted,
-        Error::Unavailable(_) => Reason::Unavailable,
-        Error::WrongSlot(_) => Reason::WrongSlot,
-        Error::Indeterminate(_) => Reason::Indeterminate,
-        Error::Fault(_) => Reason::Fault,
-    };
-    Outcomes::Failure(proto::Failure { reason: reason.into(), detail: error.detail().to_owned() })
-}
-
-/// A reply's result that holds a cart's record; nothing for a customer without a cart.
-pub fn cart_outcome(record: Option<Bytes>) -> Outcomes {
-    Outcomes::Cart(record.unwrap_or_default())
-}
-
-/// What a shard replied. A reply that cannot be read is an [`Error::Fault`].
-pub fn decode_reply(reply: proto::Reply) -> Reply {
-    Reply { replayed: reply.replayed, result: decode_result(reply) }
-}
-
-fn decode_result(reply: proto::Reply) -> Result<Answer> {
-    let outcome = match reply.result {
-        Some(Outcomes::Failure(failure)) => return Err(decode_failure(failure)),
-        Some(Outcomes::Done(done)) => Outcome::Done { version: done.version },
-        Some(Outcomes::Cart(record)) if record.is_empty() => Outcome::Cart(Cart::default()),
-        Some(Outcomes::Cart(record)) => Outcome::Cart(codec::decode_cart(&record)?),
-        Some(Outcomes::Value(record)) => Outcome::Value(codec::decode_value(&record)?),
-        None => return Err(Error::Fault("the shard's reply has no result this release knows".into())),
-    };
-    Ok(Answer { at: Timestamp::from_micros(reply.at)?, created: reply.created, outcome })
-}
-
-fn decode_failure(failure: proto::Failure) -> Error {
-    let detail = failure.detail;
-    match Reason::try_from(failure.reason) {
-        Ok(Reason::Invalid) => Error::Invalid(detail),
-        Ok(Reason::NotFound) => Error::NotFound(detail),
-        Ok(Reason::Refused) => Error::Refused(detail),
-        Ok(Reason::Precondition) => Error::Precondition(detail),
-        Ok(Reason::KeyReused) => Error::KeyReused(detail),
-        Ok(Reason::Exhausted) => Error::Exhausted(detail),
-        Ok(Reason::Unavailable) => Error::Unavailable(detail),
-        Ok(Reason::WrongSlot) => Error::WrongSlot(detail),
-        Ok(Reason::Indeterminate) => Error::Indeterminate(detail),
-        Ok(Reason::Fault | Reason::Unspecified) | Err(_) => Error::Fault(detail),
-    }
 }
 
 /// The same errors as gRPC status codes, for the calls that are not part of a session.
@@ -227,9 +181,13 @@ pub fn status_of(error: &Error) -> tonic::Status {
     let code = match error {
         Error::Invalid(_) => tonic::Code::InvalidArgument,
         Error::NotFound(_) => tonic::Code::NotFound,
-        Error::Refused(_) | Error::Precondition(_) | Error::KeyReused(_) | Error::WrongSlot(_) => {
-            tonic::Code::FailedPrecondition
-        }
+        Error::PaymentRefused(_)
+        | Error::Refused(_)
+        | Error::LinesAtFault(_)
+        | Error::InFlight(_)
+        | Error::Precondition(_)
+        | Error::KeyReused(_)
+        | Error::WrongSlot(_) => tonic::Code::FailedPrecondition,
         Error::Exhausted(_) => tonic::Code::ResourceExhausted,
         Error::Unavailable(_) => tonic::Code::Unavailable,
         Error::Indeterminate(_) => tonic::Code::DeadlineExceeded,

@@ -1,0 +1,169 @@
+//! The rules of a delivery: where an order goes, and how far it is.
+
+use std::fmt;
+
+use super::tag::Tag;
+use super::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::key::{DeliveryId, OrderId};
+
+/// The longest address, in bytes.
+pub const MAX_ADDRESS_BYTES: usize = 1_024;
+/// The longest name of a courier, in bytes.
+pub const MAX_COURIER_BYTES: usize = 128;
+/// Who delivers when nobody is named.
+pub const DEFAULT_COURIER: &str = "local";
+
+/// How far a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryStatus {
+    /// It is to be sent.
+    Scheduled,
+    /// It is on its way.
+    Dispatched,
+    /// It has arrived.
+    Delivered,
+    /// It will not arrive.
+    Cancelled,
+}
+
+/// An order's delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The record's version.
+    pub version: u64,
+    /// Its id, which carries the order's home slot.
+    pub id: DeliveryId,
+    /// What is delivered.
+    pub order: OrderId,
+    /// Where to.
+    pub address: String,
+    /// By whom.
+    pub courier: String,
+    /// How far it is.
+    pub status: DeliveryStatus,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Checks an address.
+///
+/// # Errors
+/// [`Error::Invalid`] that names the field.
+pub fn check_address(text: &str) -> Result<()> {
+    check("address", text, MAX_ADDRESS_BYTES)
+}
+
+/// Checks the name of a courier.
+///
+/// # Errors
+/// [`Error::Invalid`] that names the field.
+pub fn check_courier(text: &str) -> Result<()> {
+    check("courier", text, MAX_COURIER_BYTES)
+}
+
+/// An address may have several lines; other control characters are no part of one.
+fn check(field: &str, text: &str, most: usize) -> Result<()> {
+    if text.trim().is_empty() || text.len() > most {
+        return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {most}, not only spaces", text.len())));
+    }
+    if text.chars().any(|char| char.is_control() && char != '\n' && char != '\r' && char != '\t') {
+        return Err(Error::Invalid(format!("{field}: control characters are not allowed")));
+    }
+    Ok(())
+}
+
+impl DeliveryStatus {
+    /// All of them, in the order in which they are numbered.
+    pub const ALL: [DeliveryStatus; 4] =
+        [DeliveryStatus::Scheduled, DeliveryStatus::Dispatched, DeliveryStatus::Delivered, DeliveryStatus::Cancelled];
+
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeliveryStatus::Scheduled => "scheduled",
+            DeliveryStatus::Dispatched => "dispatched",
+            DeliveryStatus::Delivered => "delivered",
+            DeliveryStatus::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the field.
+    pub fn parse(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|status| status.name() == text);
+        found.ok_or_else(|| Error::Invalid("status: must be scheduled, dispatched, delivered or cancelled".into()))
+    }
+}
+
+impl fmt::Display for DeliveryStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Delivery {
+    /// Goes on to another status.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for any move but scheduled, dispatched, delivered, or cancelled before that.
+    pub fn move_to(&mut self, status: DeliveryStatus) -> Result<()> {
+        use DeliveryStatus::{Cancelled, Delivered, Dispatched, Scheduled};
+        match (self.status, status) {
+            (Scheduled, Dispatched | Cancelled) | (Dispatched, Delivered | Cancelled) => {
+                self.status = status;
+                Ok(())
+            }
+            (from, to) => Err(Error::Refused(format!("status: a delivery does not go from {from} to {to}"))),
+        }
+    }
+
+    /// Its entity tag.
+    pub fn tag(&self) -> Tag {
+        Tag::of_version(self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Slot;
+
+    #[test]
+    fn only_the_documented_moves_are_possible() {
+        let allowed = |from, to| {
+            let mut delivery = Delivery {
+                version: 1,
+                id: DeliveryId::new(Slot(0), 0, 0),
+                order: OrderId::new(Slot(0), 0, 0),
+                address: "x".into(),
+                courier: DEFAULT_COURIER.into(),
+                status: from,
+                updated_at: Timestamp::default(),
+            };
+            delivery.move_to(to).is_ok()
+        };
+        let moves: Vec<_> = DeliveryStatus::ALL
+            .into_iter()
+            .flat_map(|from| DeliveryStatus::ALL.into_iter().map(move |to| (from.name(), to.name(), allowed(from, to))))
+            .filter_map(|(from, to, allowed)| allowed.then_some((from, to)))
+            .collect();
+        let expected = [
+            ("scheduled", "dispatched"),
+            ("scheduled", "cancelled"),
+            ("dispatched", "delivered"),
+            ("dispatched", "cancelled"),
+        ];
+        assert_eq!(moves, expected);
+    }
+
+    #[test]
+    fn addresses_are_bounded() {
+        assert!(check_address("1 Main St\nTown").is_ok());
+        for text in ["", " \n", "a\0", &"x".repeat(MAX_ADDRESS_BYTES + 1)] {
+            assert!(check_address(text).is_err(), "{text:?}");
+        }
+    }
+}
