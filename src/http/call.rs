@@ -28,6 +28,9 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+    /// The id of this execution, where every answer carries one.
+    #[expect(dead_code, reason = "for the handlers of /find/{id}, /buy and /replenish")]
+    pub execution_id: Option<String>,
 }
 
 impl Call {
@@ -184,7 +187,7 @@ mod tests {
         for value in values {
             headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
         }
-        Call { method: Method::GET, headers, body: Bytes::new() }
+        Call { method: Method::GET, headers, body: Bytes::new(), execution_id: None }
     }
 
     fn if_match(values: &[&str]) -> Result<Option<Condition>> {

@@ -21,6 +21,7 @@ pub struct Problem {
     detail: String,
     header: Option<(HeaderName, HeaderValue)>,
     replayed: bool,
+    execution_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -31,11 +32,13 @@ struct Body<'a> {
     detail: &'a str,
     /// The same as `detail`: older clients read it.
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution_id: Option<&'a str>,
 }
 
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, slug, detail: detail.into(), header: None, replayed: false }
+        Problem { status, slug, detail: detail.into(), header: None, replayed: false, execution_id: None }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -89,6 +92,23 @@ impl Problem {
         Problem { replayed, ..Problem::from(error) }
     }
 
+    /// The same with the id of an execution as one more member, where there is one.
+    pub fn with_execution_id(self, execution_id: Option<String>) -> Self {
+        Problem { execution_id, ..self }
+    }
+
+    /// An empty response that takes the problem to `http::service`, which knows the execution's id.
+    pub fn enclosed(self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::new());
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    /// Takes out what [`Problem::enclosed`] has put in.
+    pub fn take_from<B>(response: &mut Response<B>) -> Option<Problem> {
+        response.extensions_mut().remove()
+    }
+
     /// The response.
     pub fn into_response(self) -> Response<Bytes> {
         let body = Body {
@@ -97,6 +117,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             message: &self.detail,
+            execution_id: self.execution_id.as_deref(),
         };
         let json = serde_json::to_vec(&body).expect("a struct of strings and a number is always JSON");
         let mut response = Response::new(Bytes::from(json));

@@ -8,6 +8,7 @@ mod connections;
 mod crash;
 mod disk_full;
 mod down;
+mod execution;
 mod grpc;
 mod harness;
 mod idempotency;
