@@ -21,7 +21,6 @@ pub struct Problem {
     detail: String,
     header: Option<(HeaderName, HeaderValue)>,
     replayed: bool,
-    execution_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -38,7 +37,7 @@ struct Body<'a> {
 
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, slug, detail: detail.into(), header: None, replayed: false, execution_id: None }
+        Problem { status, slug, detail: detail.into(), header: None, replayed: false }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -92,11 +91,6 @@ impl Problem {
         Problem { replayed, ..Problem::from(error) }
     }
 
-    /// The same with the id of an execution as one more member, where there is one.
-    pub fn with_execution_id(self, execution_id: Option<String>) -> Self {
-        Problem { execution_id, ..self }
-    }
-
     /// An empty response that takes the problem to `http::service`, which knows the execution's id.
     pub fn enclosed(self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
@@ -111,13 +105,18 @@ impl Problem {
 
     /// The response.
     pub fn into_response(self) -> Response<Bytes> {
+        self.into_response_of(None)
+    }
+
+    /// The response, with the id of the execution as one more member where there is one.
+    pub fn into_response_of(self, execution_id: Option<&str>) -> Response<Bytes> {
         let body = Body {
             r#type: format!("/problems/{}", self.slug),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
             message: &self.detail,
-            execution_id: self.execution_id.as_deref(),
+            execution_id,
         };
         let json = serde_json::to_vec(&body).expect("a struct of strings and a number is always JSON");
         let mut response = Response::new(Bytes::from(json));

@@ -103,7 +103,7 @@ where
         let is_executed = self.port == Port::Shop && execution::is_executed(parts.uri.path());
         let execution_id = is_executed.then(|| self.common.executions.next());
         let handled = self.handle(parts, body, execution_id.clone()).await;
-        let mut response = handled.unwrap_or_else(|refusal| refusal.into_response(execution_id));
+        let mut response = handled.unwrap_or_else(|refusal| refusal.into_response(execution_id.as_deref()));
         let status = response.status();
         if status.is_server_error() && self.common.ids.may_log_fault() {
             let request_id = id.to_str().unwrap_or_default();
@@ -146,8 +146,8 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn into_response(self, execution_id: Option<String>) -> WarpResponse {
-        let mut response = self.problem.with_execution_id(execution_id).into_response();
+    fn into_response(self, execution_id: Option<&str>) -> WarpResponse {
+        let mut response = self.problem.into_response_of(execution_id);
         if self.is_last {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
