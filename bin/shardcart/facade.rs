@@ -13,6 +13,8 @@ use shardcart::logging::{self, LogFormat};
 use shardcart::shutdown::Shutdown;
 use uuid::Uuid;
 
+use crate::access::Access;
+
 #[derive(Args)]
 pub struct Arguments {
     /// The addresses of all shards, in order.
@@ -29,6 +31,8 @@ pub struct Arguments {
     data: Option<PathBuf>,
     #[command(flatten)]
     tuning: Tuning,
+    #[command(flatten)]
+    access: Access,
     /// The store that the shards must belong to; without it, it is the first one met.
     #[arg(long, value_name = "UUID")]
     store_id: Option<Uuid>,
@@ -85,6 +89,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         header_timeout: Duration::from_millis(tuning.header_timeout_ms),
         body_timeout: Duration::from_millis(tuning.body_timeout_ms),
         store_id: arguments.store_id,
+        access: arguments.access.settings()?,
         exclusive: !arguments.parent_pipe,
     };
     http::run(options, shutdown).context("facade")

@@ -12,6 +12,7 @@ use shardcart::shard::DEFAULT_MIN_FREE_BYTES;
 use shardcart::shutdown::Shutdown;
 use shardcart::storage::StorageKind;
 
+use crate::access::Access;
 use crate::facade::Tuning;
 
 #[derive(Args)]
@@ -36,6 +37,8 @@ pub struct Arguments {
     min_free: u64,
     #[command(flatten)]
     facade: Tuning,
+    #[command(flatten)]
+    access: Access,
 }
 
 pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
@@ -45,6 +48,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Human => "human",
         LogFormat::Json => "json",
     };
+    let facade = arguments.facade.arguments().into_iter().map(OsString::from).chain(arguments.access.arguments());
     let options = Options {
         shards: arguments.shards,
         http: arguments.http,
@@ -53,7 +57,8 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         storage: arguments.storage,
         common: vec![format!("--log-format={format}").into()],
         shard: vec![format!("--min-free={}", arguments.min_free).into()],
-        facade: arguments.facade.arguments().into_iter().map(OsString::from).collect(),
+        access: arguments.access.settings()?,
+        facade: facade.collect(),
     };
     Ok(launcher::run(&options, shutdown)?)
 }

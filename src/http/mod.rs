@@ -3,6 +3,7 @@
 mod call;
 mod carts;
 mod execution;
+mod gate;
 mod json;
 mod kv;
 mod listener;
@@ -25,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::access::{self, Access, Port};
 use crate::address::Address;
 use crate::client::{Client, KnownStore};
 use crate::error::{Error, Result};
@@ -33,7 +35,7 @@ use execution::Executions;
 use listener::Limits;
 use metrics::Metrics;
 use routes::Shop;
-use service::{Common, Front, Port, RequestIds};
+use service::{Common, Front, RequestIds};
 
 /// Connections at a time by default.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
@@ -63,6 +65,8 @@ pub struct Options {
     pub body_timeout: Duration,
     /// The store that the shards must belong to; when `None` it is the first one met.
     pub store_id: Option<Uuid>,
+    /// Who may come in.
+    pub access: access::Settings,
     /// Whether to make sure that nobody else listens on the addresses.
     pub exclusive: bool,
 }
@@ -71,6 +75,7 @@ pub struct Options {
 #[derive(Clone)]
 struct Shared {
     store: KnownStore,
+    access: Arc<Access>,
     executions: Arc<Executions>,
 }
 
@@ -92,7 +97,8 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if let Some(id) = options.store_id {
         store.get_or_init(|| id);
     }
-    let shared = Shared { store, executions: Arc::new(Executions::new()) };
+    let access = Access::open(&options.access, options.http.iter().chain(&options.kv).copied())?.follow()?;
+    let shared = Shared { store, access, executions: Arc::new(Executions::new()) };
     let (first, options) = bind_first(options)?;
     let mut sockets = vec![first];
     for _ in 1..options.workers {
@@ -163,6 +169,7 @@ async fn serve(
     let common = Arc::new(Common {
         metrics: metrics.clone(),
         body_timeout: options.body_timeout,
+        access: shared.access.clone(),
         executions: shared.executions.clone(),
         ids: RequestIds::new(),
     });

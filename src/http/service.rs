@@ -19,8 +19,10 @@ use warp::Reply;
 
 use super::call::Call;
 use super::execution::{self, Executions};
+use super::gate;
 use super::metrics::{Metrics, Route};
 use super::problem::Problem;
+use crate::access::{Access, Port};
 
 /// The longest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 << 10;
@@ -41,19 +43,12 @@ pub struct Common {
     pub metrics: Metrics,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
+    /// Who may come in.
+    pub access: Arc<Access>,
     /// Ids of executions.
     pub executions: Arc<Executions>,
     /// Ids of requests.
     pub ids: RequestIds,
-}
-
-/// Which of the facade's two kinds of ports a request came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Port {
-    /// The shop's.
-    Shop,
-    /// The key-value port, whose paths are keys: any first segment may be there.
-    KeyValue,
 }
 
 /// The service of the connections to one port; `S` are warp's routes.
@@ -117,11 +112,17 @@ where
 
     async fn handle(
         &mut self,
-        parts: Parts,
+        mut parts: Parts,
         body: Incoming,
         execution_id: Option<String>,
     ) -> Result<WarpResponse, Refusal> {
-        let body = read_within(self.common.body_timeout, body).await?;
+        let admitted = gate::admit(&self.common.access, self.port, &mut parts);
+        // Also of who is not let in: the answer could not be read while the body is still being sent.
+        let body = read_within(self.common.body_timeout, body).await;
+        if let Err(problem) = admitted {
+            return Err(Refusal { problem, is_last: body.is_err_and(|unread| unread.is_last) });
+        }
+        let body = body?;
         // warp takes a path for granted; `CONNECT host:port` and `OPTIONS *` have none.
         if !parts.uri.path().starts_with('/') {
             return Err(Problem::no_such_path().into());

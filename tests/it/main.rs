@@ -1,5 +1,6 @@
 //! Whole stores under test: real processes, real sockets, nothing shared between tests.
 
+mod api_keys;
 mod bad_input;
 mod carts;
 mod concurrency;
