@@ -1,11 +1,13 @@
 //! Ids of executions: every answer of `/find/{id}`, `/buy` and `/replenish` carries one, errors too.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base16ct::lower;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+use super::clock::Clock;
 
 /// First segments of the paths whose answers carry an execution id.
 const EXECUTED: [&str; 3] = ["find", "buy", "replenish"];
@@ -19,21 +21,22 @@ pub fn is_executed(path: &str) -> bool {
 #[derive(Debug)]
 pub struct Executions {
     facade: Uuid,
+    clock: Arc<Clock>,
     /// The time of the last execution, in nanoseconds since 1970.
     last: AtomicI64,
 }
 
 impl Executions {
     /// Those of a facade with a new id of its own.
-    pub fn new() -> Self {
-        Executions { facade: Uuid::new_v4(), last: AtomicI64::new(i64::MIN) }
+    pub fn new(clock: Arc<Clock>) -> Self {
+        Executions { facade: Uuid::new_v4(), clock, last: AtomicI64::new(i64::MIN) }
     }
 
     /// The id of an execution that happens now: the SHA-256 of its time and the facade's id, as 64
     /// hexadecimal digits.
     pub fn next(&self) -> String {
         let mut digest = Sha256::new();
-        digest.update(self.time_of_next(now_nanos()).to_be_bytes());
+        digest.update(self.time_of_next(self.clock.now()).to_be_bytes());
         digest.update(self.facade.as_bytes());
         lower::encode_string(&digest.finalize())
     }
@@ -44,12 +47,6 @@ impl Executions {
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(unused(last)));
         unused(last.unwrap_or_else(|last| last))
     }
-}
-
-/// Nanoseconds since 1970, which fit until 2262.
-fn now_nanos() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -70,7 +67,7 @@ mod tests {
 
     #[test]
     fn an_id_is_the_hash_of_the_time_and_the_facade() {
-        let executions = Executions::new();
+        let executions = Executions::new(Arc::default());
         let id = executions.next();
         let mut hashed = executions.last.load(Ordering::Relaxed).to_be_bytes().to_vec();
         hashed.extend_from_slice(executions.facade.as_bytes());
@@ -80,7 +77,7 @@ mod tests {
 
     #[test]
     fn no_time_is_used_twice_when_the_clock_stands_still_or_goes_back() {
-        let executions = Executions::new();
+        let executions = Executions::new(Arc::default());
         assert_eq!([10, 10, 3, 20, 19].map(|now| executions.time_of_next(now)), [10, 11, 12, 20, 21]);
     }
 
@@ -88,7 +85,7 @@ mod tests {
     fn no_id_comes_twice_from_many_threads() {
         const THREADS: usize = 4;
         const EACH: usize = 2_000;
-        let executions = Executions::new();
+        let executions = Executions::new(Arc::default());
         let ids: BTreeSet<_> = thread::scope(|scope| {
             let make = || (0..EACH).map(|_| executions.next()).collect::<Vec<_>>();
             let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(make)).collect();

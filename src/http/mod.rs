@@ -2,6 +2,7 @@
 
 mod call;
 mod carts;
+mod clock;
 mod execution;
 mod gate;
 mod json;
@@ -9,6 +10,7 @@ mod kv;
 mod listener;
 pub mod members;
 mod metrics;
+mod ntp;
 mod ops;
 mod problem;
 mod response;
@@ -31,11 +33,14 @@ use crate::address::Address;
 use crate::client::{Client, KnownStore};
 use crate::error::{Error, Result};
 use crate::shutdown::Shutdown;
+use clock::Clock;
 use execution::Executions;
 use listener::Limits;
 use metrics::Metrics;
 use routes::Shop;
 use service::{Common, Front, RequestIds};
+
+pub use ntp::NtpServer;
 
 /// Connections at a time by default.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
@@ -67,6 +72,8 @@ pub struct Options {
     pub store_id: Option<Uuid>,
     /// Who may come in.
     pub access: access::Settings,
+    /// What corrects the clock of the execution ids.
+    pub ntp_server: Option<NtpServer>,
     /// Whether to make sure that nobody else listens on the addresses.
     pub exclusive: bool,
 }
@@ -98,7 +105,11 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         store.get_or_init(|| id);
     }
     let access = Access::open(&options.access, options.http.iter().chain(&options.kv).copied())?.follow()?;
-    let shared = Shared { store, access, executions: Arc::new(Executions::new()) };
+    let clock = Arc::new(Clock::default());
+    if let Some(server) = options.ntp_server.clone() {
+        ntp::follow(server, clock.clone())?;
+    }
+    let shared = Shared { store, access, executions: Arc::new(Executions::new(clock)) };
     let (first, options) = bind_first(options)?;
     let mut sockets = vec![first];
     for _ in 1..options.workers {

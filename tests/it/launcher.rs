@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use shardcart::access::{self, KEY_VARIABLE, KeyFile};
 
 use super::harness::http::Connection;
-use super::harness::{Client, eventually, offer};
+use super::harness::{Client, DEADLINE, eventually, offer};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shardcart");
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -283,6 +283,18 @@ fn keys_are_passed_on_to_the_facade() {
         client.call("GET", "/kv").header("X-API-Key", key.reveal()).send().expect_problem(404, "");
     }
     assert!(!launcher.log().contains("development key"), "{}", launcher.log());
+}
+
+#[test]
+fn a_time_server_is_passed_on_to_the_facade() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let server = socket.local_addr().unwrap().to_string();
+    let options = ["--shards", "1", "--http", ANY_PORT, "--kv", ANY_PORT, "--ntp-server", &server];
+    let _launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options);
+    let mut packet = [0; 64];
+    assert_eq!(socket.recv(&mut packet).unwrap(), 48);
 }
 
 #[test]

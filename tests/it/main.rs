@@ -19,6 +19,7 @@ mod launcher;
 mod layering;
 mod linear;
 mod linearizability;
+mod ntp;
 mod ops;
 mod paths;
 mod resend;
