@@ -8,12 +8,14 @@
 //! - [`client`] finds the shard of a key and carries commands there, batched.
 //! - [`storage`] keeps a shard's records on disk.
 //! - [`wire`] has the protobuf messages and their conversions; [`codec`] the records as bytes.
+//! - [`access`] has the API keys: who may read and who may write.
 //! - [`domain`] has the rules: carts, money, time, tags. [`key`] has identifiers and the hash.
 //!
 //! A request comes in at `http::listener`, is read by `http::service`, routed by `http::routes` to
 //! `http::carts` or `http::kv`, sent by `client` over a session to `shard::session`, run by
 //! `shard::writer`, made durable by `shard::committer`, and its reply goes the same way back.
 
+pub mod access;
 pub mod address;
 pub mod client;
 pub mod codec;

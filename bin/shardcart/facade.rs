@@ -8,10 +8,14 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use shardcart::address::Address;
-use shardcart::http::{self, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Options};
+use shardcart::http::{
+    self, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, NtpServer, Options,
+};
 use shardcart::logging::{self, LogFormat};
 use shardcart::shutdown::Shutdown;
 use uuid::Uuid;
+
+use crate::access::Access;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -29,6 +33,8 @@ pub struct Arguments {
     data: Option<PathBuf>,
     #[command(flatten)]
     tuning: Tuning,
+    #[command(flatten)]
+    access: Access,
     /// The store that the shards must belong to; without it, it is the first one met.
     #[arg(long, value_name = "UUID")]
     store_id: Option<Uuid>,
@@ -52,6 +58,10 @@ pub struct Tuning {
     /// Milliseconds that the body of a request may take.
     #[arg(long, value_name = "MS", default_value_t = millis(DEFAULT_BODY_TIMEOUT))]
     body_timeout_ms: u64,
+    /// A time server, asked in the background, that corrects the clock of the execution ids [default: the
+    /// system's clock].
+    #[arg(long, value_name = "HOST[:PORT]")]
+    ntp_server: Option<NtpServer>,
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -67,6 +77,7 @@ impl Tuning {
             format!("--body-timeout-ms={}", self.body_timeout_ms),
         ];
         arguments.extend(self.workers.map(|workers| format!("--workers={workers}")));
+        arguments.extend(self.ntp_server.iter().map(|server| format!("--ntp-server={server}")));
         arguments
     }
 }
@@ -85,6 +96,8 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         header_timeout: Duration::from_millis(tuning.header_timeout_ms),
         body_timeout: Duration::from_millis(tuning.body_timeout_ms),
         store_id: arguments.store_id,
+        access: arguments.access.settings()?,
+        ntp_server: tuning.ntp_server,
         exclusive: !arguments.parent_pipe,
     };
     http::run(options, shutdown).context("facade")

@@ -13,6 +13,7 @@ use shardcart::shard::DEFAULT_MIN_FREE_BYTES;
 use shardcart::shutdown::Shutdown;
 use shardcart::storage::StorageKind;
 
+use crate::access::Access;
 use crate::facade::Tuning;
 
 #[derive(Args)]
@@ -40,6 +41,8 @@ pub struct Arguments {
     payment: PaymentKind,
     #[command(flatten)]
     facade: Tuning,
+    #[command(flatten)]
+    access: Access,
 }
 
 pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
@@ -49,6 +52,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Human => "human",
         LogFormat::Json => "json",
     };
+    let facade = arguments.facade.arguments().into_iter().map(OsString::from).chain(arguments.access.arguments());
     let options = Options {
         shards: arguments.shards,
         http: arguments.http,
@@ -60,7 +64,8 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
             format!("--min-free={}", arguments.min_free).into(),
             format!("--payment={}", arguments.payment).into(),
         ],
-        facade: arguments.facade.arguments().into_iter().map(OsString::from).collect(),
+        access: arguments.access.settings()?,
+        facade: facade.collect(),
     };
     Ok(launcher::run(&options, shutdown)?)
 }

@@ -1,6 +1,8 @@
 //! The command line: one binary whose subcommands are the roles a process can have.
 
+mod access;
 mod facade;
+mod keys;
 mod launch;
 mod shard;
 
@@ -39,6 +41,8 @@ enum Role {
     Facade(facade::Arguments),
     /// Run one shard.
     Shard(shard::Arguments),
+    /// Make, list and revoke API keys.
+    Keys(keys::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Role::Launch(arguments) => launch::run(arguments, cli.log_format),
         Role::Facade(arguments) => facade::run(arguments, cli.log_format),
         Role::Shard(arguments) => shard::run(arguments, cli.log_format),
+        Role::Keys(arguments) => keys::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,13 +2,17 @@
 
 mod call;
 mod carts;
+mod clock;
 mod deliveries;
+mod execution;
+mod gate;
 mod json;
 mod kv;
 mod listener;
 mod lists;
 pub mod members;
 mod metrics;
+mod ntp;
 mod ops;
 mod orders;
 mod problem;
@@ -28,14 +32,19 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::access::{self, Access, Port};
 use crate::address::Address;
 use crate::client::{Client, KnownStore};
 use crate::error::{Error, Result};
 use crate::shutdown::Shutdown;
+use clock::Clock;
+use execution::Executions;
 use listener::Limits;
 use metrics::Metrics;
 use routes::Shop;
-use service::Front;
+use service::{Common, Front, RequestIds};
+
+pub use ntp::NtpServer;
 
 /// Connections at a time by default.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
@@ -65,8 +74,20 @@ pub struct Options {
     pub body_timeout: Duration,
     /// The store that the shards must belong to; when `None` it is the first one met.
     pub store_id: Option<Uuid>,
+    /// Who may come in.
+    pub access: access::Settings,
+    /// What corrects the clock of the execution ids.
+    pub ntp_server: Option<NtpServer>,
     /// Whether to make sure that nobody else listens on the addresses.
     pub exclusive: bool,
+}
+
+/// What all workers share.
+#[derive(Clone)]
+struct Shared {
+    store: KnownStore,
+    access: Arc<Access>,
+    executions: Arc<Executions>,
 }
 
 /// One worker's listeners.
@@ -87,16 +108,22 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if let Some(id) = options.store_id {
         store.get_or_init(|| id);
     }
+    let access = Access::open(&options.access, options.http.iter().chain(&options.kv).copied())?.follow()?;
+    let clock = Arc::new(Clock::default());
+    if let Some(server) = options.ntp_server.clone() {
+        ntp::follow(server, clock.clone())?;
+    }
+    let shared = Shared { store, access, executions: Arc::new(Executions::new(clock)) };
     let (first, options) = bind_first(options)?;
     let mut sockets = vec![first];
     for _ in 1..options.workers {
         sockets.push(bind_again(&options)?);
     }
     let workers = sockets.into_iter().zip(Metrics::for_workers(options.workers)).map(|(sockets, metrics)| {
-        let (options, shutdown, store) = (options.clone(), shutdown.clone(), store.clone());
+        let (options, shutdown, shared) = (options.clone(), shutdown.clone(), shared.clone());
         thread::Builder::new()
             .name("worker".into())
-            .spawn(move || run_worker(&options, sockets, &store, metrics, &shutdown))
+            .spawn(move || run_worker(&options, sockets, &shared, metrics, &shutdown))
             .map_err(|error| Error::Fault(format!("cannot start a worker: {error}")))
     });
     let workers = workers.collect::<Result<Vec<_>>>()?;
@@ -131,7 +158,7 @@ fn bind_again(options: &Options) -> Result<Sockets> {
 fn run_worker(
     options: &Options,
     sockets: Sockets,
-    store: &KnownStore,
+    shared: &Shared,
     metrics: Metrics,
     shutdown: &Shutdown,
 ) -> Result<()> {
@@ -139,29 +166,36 @@ fn run_worker(
         .enable_all()
         .build()
         .map_err(|error| Error::Fault(format!("cannot start a runtime: {error}")))?;
-    runtime.block_on(serve(options, sockets, store, metrics, shutdown))
+    runtime.block_on(serve(options, sockets, shared, metrics, shutdown))
 }
 
 async fn serve(
     options: &Options,
     sockets: Sockets,
-    store: &KnownStore,
+    shared: &Shared,
     metrics: Metrics,
     shutdown: &Shutdown,
 ) -> Result<()> {
-    let shop = Shop { client: Arc::new(Client::start(&options.shards, store)?), metrics: metrics.clone() };
+    let shop = Shop { client: Arc::new(Client::start(&options.shards, &shared.store)?), metrics: metrics.clone() };
     let limits = Limits {
         header_timeout: options.header_timeout,
         connections: Arc::new(Semaphore::new(options.max_connections / options.workers)),
     };
+    let common = Arc::new(Common {
+        metrics: metrics.clone(),
+        body_timeout: options.body_timeout,
+        access: shared.access.clone(),
+        executions: shared.executions.clone(),
+        ids: RequestIds::new(),
+    });
     shop.client.wait_until_up(FIRST_SESSIONS_TIMEOUT).await;
     let mut servers = JoinSet::new();
     for socket in sockets.shop {
-        let front = Front::new(warp::service(routes::shop(&shop)), metrics.clone(), options.body_timeout);
+        let front = Front::new(warp::service(routes::shop(&shop)), Port::Shop, common.clone());
         servers.spawn(listener::serve(socket, front, limits.clone(), shutdown.clone()));
     }
     if let Some(socket) = sockets.kv {
-        let front = Front::new(warp::service(routes::key_value(&shop)), metrics.clone(), options.body_timeout);
+        let front = Front::new(warp::service(routes::key_value(&shop)), Port::KeyValue, common);
         servers.spawn(listener::serve(socket, front, limits, shutdown.clone()));
     }
     if metrics.is_last_worker_up() {

@@ -1,7 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457), one table from [`Error`].
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -21,9 +21,9 @@ pub struct Problem {
     pub status: StatusCode,
     slug: &'static str,
     detail: String,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     replayed: bool,
-    lines: Vec<LineAtFault>,
+    lines: Box<[LineAtFault]>,
 }
 
 /// A line of an order that cannot be sold.
@@ -65,21 +65,34 @@ struct Body<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lines: Vec<Line<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution_id: Option<&'a str>,
 }
 
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, slug, detail: detail.into(), header: None, replayed: false, lines: Vec::new() }
+        Problem { status, slug, detail: detail.into(), header: None, replayed: false, lines: Box::default() }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
     /// 400: the text names the field.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid", detail)
+    }
+
+    /// 401: the text says what is wrong with the key.
+    pub fn unauthorized(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+            .with(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"))
+    }
+
+    /// 403: the key is known, but may not do this.
+    pub fn forbidden(detail: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
     /// 404 for a path that there is not.
@@ -123,8 +136,25 @@ impl Problem {
         Problem { replayed, ..Problem::from(error) }
     }
 
+    /// An empty response that takes the problem to `http::service`, which knows the execution's id.
+    pub fn enclosed(self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::new());
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    /// Takes out what [`Problem::enclosed`] has put in.
+    pub fn take_from<B>(response: &mut Response<B>) -> Option<Problem> {
+        response.extensions_mut().remove()
+    }
+
     /// The response.
     pub fn into_response(self) -> Response<Bytes> {
+        self.into_response_of(None)
+    }
+
+    /// The response, with the id of the execution as one more member where there is one.
+    pub fn into_response_of(self, execution_id: Option<&str>) -> Response<Bytes> {
         let body = Body {
             r#type: format!("/problems/{}", self.slug),
             title: self.status.canonical_reason().unwrap_or("Error"),
@@ -132,13 +162,14 @@ impl Problem {
             detail: &self.detail,
             message: &self.detail,
             lines: self.lines.iter().map(Line::from).collect(),
+            execution_id,
         };
         let json = serde_json::to_vec(&body).expect("a struct of strings and a number is always JSON");
         let mut response = Response::new(Bytes::from(json));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.header.map(|header| *header) {
             headers.insert(name, value);
         }
         if self.replayed {
@@ -174,7 +205,7 @@ impl From<&Error> for Problem {
                 problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS)
             }
             Error::Exhausted(_) => problem.with(RETRY_AFTER, RETRY_AFTER_LIMIT_SECONDS),
-            Error::LinesAtFault(at_fault) => Problem { lines: at_fault.lines.clone(), ..problem },
+            Error::LinesAtFault(at_fault) => Problem { lines: at_fault.lines.as_slice().into(), ..problem },
             _ => problem,
         }
     }

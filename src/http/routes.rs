@@ -28,7 +28,7 @@ pub struct Shop {
 type Handled = Result<Response<Bytes>, Problem>;
 
 fn reply(handled: Handled) -> Response<Bytes> {
-    handled.unwrap_or_else(Problem::into_response)
+    handled.unwrap_or_else(Problem::enclosed)
 }
 
 /// The complete request; `http::service` has put it there.
@@ -133,7 +133,7 @@ fn query() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Cop
 }
 
 fn nothing() -> impl Filter<Extract = (Response<Bytes>,), Error = Infallible> + Copy {
-    path::full().map(|_: FullPath| Problem::no_such_path().into_response())
+    path::full().map(|_: FullPath| Problem::no_such_path().enclosed())
 }
 
 /// The paths of the key-value port.

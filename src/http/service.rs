@@ -10,15 +10,19 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response};
+use http::request::Parts;
+use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
 use tower_service::Service;
 use warp::Reply;
 
 use super::call::Call;
+use super::execution::{self, Executions};
+use super::gate;
 use super::metrics::{Metrics, Route};
 use super::problem::Problem;
+use crate::access::{Access, Port};
 
 /// The longest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 << 10;
@@ -33,29 +37,32 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 type WarpResponse = warp::reply::Response;
 
-/// The service of one worker's connections; `S` are warp's routes.
-pub struct Front<S> {
-    routes: S,
-    metrics: Metrics,
-    body_timeout: Duration,
-    ids: Arc<RequestIds>,
+/// What the listeners of one worker have in common.
+pub struct Common {
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+    /// Who may come in.
+    pub access: Arc<Access>,
+    /// Ids of executions.
+    pub executions: Arc<Executions>,
+    /// Ids of requests.
+    pub ids: RequestIds,
 }
 
-impl<S: Clone> Clone for Front<S> {
-    fn clone(&self) -> Self {
-        Front {
-            routes: self.routes.clone(),
-            metrics: self.metrics.clone(),
-            body_timeout: self.body_timeout,
-            ids: self.ids.clone(),
-        }
-    }
+/// The service of the connections to one port; `S` are warp's routes.
+#[derive(Clone)]
+pub struct Front<S> {
+    routes: S,
+    port: Port,
+    common: Arc<Common>,
 }
 
 impl<S> Front<S> {
     /// Routes behind the limits.
-    pub fn new(routes: S, metrics: Metrics, body_timeout: Duration) -> Self {
-        Front { routes, metrics, body_timeout, ids: Arc::new(RequestIds::new()) }
+    pub fn new(routes: S, port: Port, common: Arc<Common>) -> Self {
+        Front { routes, port, common }
     }
 }
 
@@ -87,31 +94,83 @@ where
         let (parts, body) = request.into_parts();
         let route = Route::of(parts.uri.path());
         let method = parts.method.clone();
-        let id = self.ids.of(&parts.headers);
-        let mut response = match tokio::time::timeout(self.body_timeout, read(body)).await {
-            // warp takes a path for granted; `CONNECT host:port` and `OPTIONS *` have none.
-            Ok(Ok(_)) if !parts.uri.path().starts_with('/') => Problem::no_such_path().into_response().into_response(),
-            Ok(Ok(body)) => {
-                let (method, uri, headers) = (parts.method, parts.uri.clone(), parts.headers);
-                let call = Arc::new(Call { method, uri, headers, body, execution_id: None });
-                let mut inner = Request::new(Empty::new());
-                *inner.uri_mut() = parts.uri;
-                inner.extensions_mut().insert(call);
-                let Ok(response) = self.routes.call(inner).await;
-                response
-            }
-            Ok(Err(unread)) => refuse(unread),
-            Err(_) => closing(Problem::timeout()),
-        };
+        let id = self.common.ids.of(&parts.headers);
+        let is_executed = self.port == Port::Shop && execution::is_executed(parts.uri.path());
+        let execution_id = is_executed.then(|| self.common.executions.next());
+        let handled = self.handle(parts, body, execution_id.clone()).await;
+        let mut response = handled.unwrap_or_else(|refusal| refusal.into_response(execution_id.as_deref()));
         let status = response.status();
-        if status.is_server_error() && self.ids.may_log_fault() {
+        if status.is_server_error() && self.common.ids.may_log_fault() {
             let request_id = id.to_str().unwrap_or_default();
             tracing::error!(status = status.as_u16(), %method, route = route.name(), request_id, "a request was not served");
         }
         tracing::debug!(status = status.as_u16(), %method, route = route.name(), "answered");
         response.headers_mut().insert(REQUEST_ID, id);
-        self.metrics.observe(route, &method, status, started.elapsed());
+        self.common.metrics.observe(route, &method, status, started.elapsed());
         response
+    }
+
+    async fn handle(
+        &mut self,
+        mut parts: Parts,
+        body: Incoming,
+        execution_id: Option<String>,
+    ) -> Result<WarpResponse, Refusal> {
+        let admitted = gate::admit(&self.common.access, self.port, &mut parts);
+        // Also of who is not let in: the answer could not be read while the body is still being sent.
+        let body = read_within(self.common.body_timeout, body).await;
+        if let Err(problem) = admitted {
+            return Err(Refusal { problem, is_last: body.is_err_and(|unread| unread.is_last) });
+        }
+        let body = body?;
+        // warp takes a path for granted; `CONNECT host:port` and `OPTIONS *` have none.
+        if !parts.uri.path().starts_with('/') {
+            return Err(Problem::no_such_path().into());
+        }
+        let (method, uri, headers) = (parts.method, parts.uri.clone(), parts.headers);
+        let call = Arc::new(Call { method, uri, headers, body, execution_id });
+        let mut inner = Request::new(Empty::new());
+        *inner.uri_mut() = parts.uri;
+        inner.extensions_mut().insert(call);
+        let Ok(mut response) = self.routes.call(inner).await;
+        match Problem::take_from(&mut response) {
+            None => Ok(response),
+            Some(problem) => Err(problem.into()),
+        }
+    }
+}
+
+/// A request that is answered with a problem.
+struct Refusal {
+    problem: Problem,
+    /// Whether the connection is of no more use after it.
+    is_last: bool,
+}
+
+impl Refusal {
+    fn into_response(self, execution_id: Option<&str>) -> WarpResponse {
+        let mut response = self.problem.into_response_of(execution_id);
+        if self.is_last {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.into_response()
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Refusal { problem, is_last: false }
+    }
+}
+
+impl From<Unread> for Refusal {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge { drained } => Refusal { problem: Problem::too_large(MAX_BODY_BYTES), is_last: !drained },
+            Unread::Broken => {
+                Refusal { problem: Problem::invalid("body: could not be read to its end"), is_last: true }
+            }
+        }
     }
 }
 
@@ -121,6 +180,14 @@ enum Unread {
     TooLarge { drained: bool },
     /// The client broke off or sent nonsense.
     Broken,
+}
+
+/// The whole body, within the time that it may take.
+async fn read_within(timeout: Duration, body: Incoming) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(timeout, read(body)).await {
+        Ok(read) => read.map_err(Refusal::from),
+        Err(_) => Err(Refusal { problem: Problem::timeout(), is_last: true }),
+    }
 }
 
 async fn read(mut body: Incoming) -> Result<Bytes, Unread> {
@@ -154,23 +221,8 @@ async fn read(mut body: Incoming) -> Result<Bytes, Unread> {
     }
 }
 
-fn refuse(unread: Unread) -> WarpResponse {
-    match unread {
-        Unread::TooLarge { drained: true } => Problem::too_large(MAX_BODY_BYTES).into_response().into_response(),
-        Unread::TooLarge { drained: false } => closing(Problem::too_large(MAX_BODY_BYTES)),
-        Unread::Broken => closing(Problem::invalid("body: could not be read to its end")),
-    }
-}
-
-/// An answer after which the connection is of no more use.
-fn closing(problem: Problem) -> WarpResponse {
-    let mut response: Response<Bytes> = problem.into_response();
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response.into_response()
-}
-
 /// Makes ids that are unique over facades and restarts, and remembers how many faults were logged.
-struct RequestIds {
+pub struct RequestIds {
     prefix: String,
     next: AtomicU64,
     epoch: Instant,
@@ -180,7 +232,8 @@ struct RequestIds {
 }
 
 impl RequestIds {
-    fn new() -> Self {
+    /// Those of one worker.
+    pub fn new() -> Self {
         let mut prefix = uuid::Uuid::new_v4().simple().to_string();
         prefix.truncate(16);
         RequestIds {

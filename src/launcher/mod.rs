@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::access::{self, Access};
 use crate::error::{Error, Result};
 use crate::shutdown::Shutdown;
 use crate::storage::StorageKind;
@@ -33,6 +34,8 @@ pub struct Options {
     pub data: PathBuf,
     /// What keeps the records.
     pub storage: StorageKind,
+    /// Who may come in; the facade gets the same as arguments.
+    pub access: access::Settings,
     /// Arguments for every child, as of logs.
     pub common: Vec<OsString>,
     /// More arguments for the shards.
@@ -47,6 +50,8 @@ pub struct Options {
 /// [`Error::Invalid`] or [`Error::Fault`] when something cannot be used or a child cannot be started;
 /// nothing is left running.
 pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
+    // The facade would refuse too, but only when everything else runs.
+    Access::open(&options.access, options.http.iter().copied().chain([options.kv]))?;
     // The ports first: a refusal must not leave behind a data directory with a layout of its own.
     let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
     let kv = Port::reserve(options.kv)?;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -10,9 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use shardcart::access::{self, KEY_VARIABLE, KeyFile};
 
 use super::harness::http::Connection;
-use super::harness::{Client, eventually, offer};
+use super::harness::{Client, DEADLINE, eventually, offer};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shardcart");
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -41,6 +42,7 @@ impl Launcher {
             .args(["launch", "--workers", "2"])
             .args(options)
             .current_dir(directory)
+            .env_remove(KEY_VARIABLE)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(file)
@@ -249,6 +251,50 @@ fn a_second_launcher_is_refused_while_the_first_runs() {
     assert!(said.contains(&format!("cannot listen on {port}")), "{said}");
     assert!(!others.path().join("data").exists(), "a refusal leaves nothing behind");
     add(launcher.shop(), "apple");
+}
+
+#[test]
+fn a_store_that_others_can_reach_is_refused_without_a_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = directory.path().join("keys.json");
+    let empty = r#"{"format":1,"keys":[]}"#;
+    fs::write(&keys, empty).unwrap();
+    let with_file = ["--kv", ANY_PORT, "--http", "0.0.0.0:0", "--api-keys", "keys.json", "--open-writes"];
+    for options in
+        [&with_file[..], &["--kv", ANY_PORT, "--http", "0.0.0.0:0"], &["--kv", "0.0.0.0:0", "--http", ANY_PORT]]
+    {
+        let said = refusal(directory.path(), options, 2);
+        assert!(said.contains("0.0.0.0:0 can be reached from other machines and there is no API key"), "{said}");
+        assert!(!directory.path().join("data").exists(), "a refusal leaves nothing behind");
+    }
+    fs::write(&keys, "{").unwrap();
+    assert!(refusal(directory.path(), &with_file, 1).contains("keys.json is no file of API keys"));
+}
+
+#[test]
+fn keys_are_passed_on_to_the_facade() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, key) = KeyFile::add(&directory.path().join("keys.json"), "", access::Role::Read).unwrap();
+    let options = ["--shards", "1", "--http", "0.0.0.0:0", "--kv", ANY_PORT, "--api-keys", "keys.json"];
+    let options = [&options[..], &["--require-key", "--open-writes"]].concat();
+    let launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options).until_ready();
+    for mut client in [Client::new(launcher.shop()), Client::new(launcher.kv())] {
+        client.get("/kv").expect_problem(401, "X-API-Key");
+        client.call("GET", "/kv").header("X-API-Key", key.reveal()).send().expect_problem(404, "");
+    }
+    assert!(!launcher.log().contains("development key"), "{}", launcher.log());
+}
+
+#[test]
+fn a_time_server_is_passed_on_to_the_facade() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let server = socket.local_addr().unwrap().to_string();
+    let options = ["--shards", "1", "--http", ANY_PORT, "--kv", ANY_PORT, "--ntp-server", &server];
+    let _launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options);
+    let mut packet = [0; 64];
+    assert_eq!(socket.recv(&mut packet).unwrap(), 48);
 }
 
 #[test]

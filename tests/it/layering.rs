@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The modules of the library from the bottom up; a module may import only from lower rows.
 const ROWS: [&[&str]; 8] = [
     &["error"],
-    &["address", "fail_point", "key", "logging", "metrics", "scheduling", "shutdown"],
+    &["access", "address", "fail_point", "key", "logging", "metrics", "scheduling", "shutdown"],
     &["domain", "record", "slots"],
     &["codec", "payment", "storage"],
     &["wire"],

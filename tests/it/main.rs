@@ -1,5 +1,6 @@
 //! Whole stores under test: real processes, real sockets, nothing shared between tests.
 
+mod api_keys;
 mod bad_input;
 mod carts;
 mod concurrency;
@@ -8,6 +9,7 @@ mod connections;
 mod crash;
 mod disk_full;
 mod down;
+mod execution;
 mod grpc;
 mod harness;
 mod idempotency;
@@ -17,6 +19,7 @@ mod launcher;
 mod layering;
 mod linear;
 mod linearizability;
+mod ntp;
 mod ops;
 mod paths;
 mod resend;

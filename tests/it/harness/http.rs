@@ -261,12 +261,36 @@ impl Answer {
     /// Asserts that it is a problem with all its members, and that the explanation mentions something.
     #[track_caller]
     pub fn expect_problem(self, status: u16, mentions: &str) -> Self {
+        self.expect_members(status, mentions, &PROBLEM_MEMBERS)
+    }
+
+    /// The same for a problem that carries an execution id too.
+    #[track_caller]
+    pub fn expect_executed_problem(self, status: u16, mentions: &str) -> Self {
+        self.execution_id();
+        let [detail, rest @ ..] = PROBLEM_MEMBERS;
+        let members: Vec<_> = [detail, "execution_id"].into_iter().chain(rest).collect();
+        self.expect_members(status, mentions, &members)
+    }
+
+    /// The execution id: a SHA-256 in hexadecimal digits.
+    #[track_caller]
+    pub fn execution_id(&self) -> String {
+        let json = self.json();
+        let id = json["execution_id"].as_str().unwrap_or_else(|| panic!("no execution_id in {json}"));
+        let is_hex = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        assert!(id.len() == 64 && is_hex, "not a SHA-256: {id}");
+        id.to_owned()
+    }
+
+    #[track_caller]
+    fn expect_members(self, status: u16, mentions: &str, expected: &[&str]) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();
         let mut members: Vec<_> = problem.as_object().expect("an object").keys().map(String::as_str).collect();
         members.sort_unstable();
-        assert_eq!(members, PROBLEM_MEMBERS);
+        assert_eq!(members, expected);
         assert_eq!(problem["status"], status);
         assert_eq!(problem["message"], problem["detail"]);
         for member in ["type", "title", "detail"] {

@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use shardcart::access::KEY_VARIABLE;
+
 use super::{DEADLINE, eventually};
 
 /// How many of the last lines of a log are shown when a test fails.
@@ -28,7 +30,12 @@ pub struct Process {
 impl Process {
     /// Starts `shardcart ARGS` and waits until it is ready.
     pub fn start(name: &str, logs: &Path, args: &[String]) -> Self {
-        match Self::try_start(name, logs, args) {
+        Self::start_in(name, logs, args, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub fn start_in(name: &str, logs: &Path, args: &[String], environment: &[(String, String)]) -> Self {
+        match Self::try_start_in(name, logs, args, environment) {
             Ok(process) => process,
             Err((status, log)) => panic!("{name} ended with {status} before it was ready; its log:\n{log}"),
         }
@@ -36,11 +43,23 @@ impl Process {
 
     /// The same for a process that may refuse to run: how it ended, and its log.
     pub fn try_start(name: &str, logs: &Path, args: &[String]) -> Result<Self, (ExitStatus, String)> {
+        Self::try_start_in(name, logs, args, &[])
+    }
+
+    fn try_start_in(
+        name: &str,
+        logs: &Path,
+        args: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Self, (ExitStatus, String)> {
         let log = logs.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).expect("the log can be made");
         let mut child = Command::new(env!("CARGO_BIN_EXE_shardcart"))
             .args(args)
             .arg("--parent-pipe")
+            // What is set where the tests run is none of their business.
+            .env_remove(KEY_VARIABLE)
+            .envs(environment.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(file)

@@ -1,0 +1,322 @@
+//! The file of keys: who has one, of which role, and its digest; never a key itself. It is replaced as
+//! a whole, under a lock, so that nobody ever sees half of it and no change is lost.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{self, Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Role;
+use super::secret::{Digest, Secret};
+use crate::error::{Error, Result};
+
+/// The most keys in a file.
+pub const MAX_KEYS: usize = 1_000;
+/// The longest file, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// The longest name or id of a key, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+/// The length of a new id; what is random in it suffices among so few.
+const ID_DIGITS: usize = 12;
+/// How long the lock is waited for; whoever has it holds it for milliseconds.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is tried.
+const LOCK_INTERVAL: Duration = Duration::from_millis(10);
+/// Only its owner reads and writes it.
+const MODE: u32 = 0o600;
+const FORMAT: u32 = 1;
+
+/// One key, as far as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// What it is revoked by.
+    pub id: String,
+    /// For people: who has it, what for.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    sha256: Digest,
+    /// When it was made, as RFC 3339 has it.
+    pub created: Timestamp,
+}
+
+/// What is in a file of keys.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFile {
+    format: u32,
+    keys: Vec<Entry>,
+}
+
+impl KeyFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when it cannot be read or is no file of keys.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::parse(path, &read(path).map_err(|error| fault("cannot read", path, &error))?)
+    }
+
+    /// Adds a new key to a file, which is made when it is missing. This is the only time that the key
+    /// itself is known.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that cannot be, [`Error::Exhausted`] when the file is full,
+    /// [`Error::Fault`] when it cannot be changed.
+    pub fn add(path: &Path, name: &str, role: Role) -> Result<(Entry, Secret)> {
+        if name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
+            return Err(Error::Invalid(format!(
+                "--name: must be at most {MAX_NAME_BYTES} bytes without control characters"
+            )));
+        }
+        let key = Secret::random()?;
+        let mut id = uuid::Uuid::new_v4().simple().to_string();
+        id.truncate(ID_DIGITS);
+        let entry = Entry { id, name: name.into(), role, sha256: key.digest(), created: Timestamp::now() };
+        Self::change(path, |file| {
+            if file.keys.len() >= MAX_KEYS {
+                return Err(Error::Exhausted(format!("{} has {MAX_KEYS} keys already", path.display())));
+            }
+            file.keys.push(entry.clone());
+            Ok(())
+        })?;
+        Ok((entry, key))
+    }
+
+    /// Removes a key from a file. Facades notice within a second or two.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such key, [`Error::Fault`] when the file cannot be changed.
+    pub fn revoke(path: &Path, id: &str) -> Result<Entry> {
+        Self::change(path, |file| {
+            let place = file.keys.iter().position(|entry| entry.id == id);
+            let place = place.ok_or_else(|| Error::NotFound(format!("{} has no key {id}", path.display())))?;
+            Ok(file.keys.remove(place))
+        })
+    }
+
+    /// Its keys, the oldest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.keys
+    }
+
+    pub(super) fn digests(&self) -> impl Iterator<Item = (Digest, Role)> {
+        self.keys.iter().map(|entry| (entry.sha256, entry.role))
+    }
+
+    /// What is wrong is told by its place alone: somebody may have put a key where none belongs.
+    fn parse(path: &Path, text: &[u8]) -> Result<Self> {
+        let refuse = |what: String| Err(Error::Fault(format!("{} {what}", path.display())));
+        let file: KeyFile = match serde_json::from_slice(text) {
+            Ok(file) => file,
+            Err(error) => {
+                let (line, column) = (error.line(), error.column());
+                return refuse(format!("is no file of API keys: line {line}, column {column}"));
+            }
+        };
+        if file.format != FORMAT {
+            return refuse(format!("is of format {}, this release knows {FORMAT}", file.format));
+        }
+        if file.keys.len() > MAX_KEYS {
+            return refuse(format!("has more than {MAX_KEYS} keys"));
+        }
+        let is_printable = |text: &str| text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control);
+        for (place, entry) in file.keys.iter().enumerate() {
+            let is_new = |other: &Entry| other.id != entry.id && !bool::from(other.sha256.is(&entry.sha256));
+            if !is_printable(&entry.id) || !is_printable(&entry.name) || !file.keys[..place].iter().all(is_new) {
+                return refuse(format!("is no file of API keys: key number {} cannot be", place + 1));
+            }
+        }
+        Ok(file)
+    }
+
+    fn change<T>(path: &Path, change: impl FnOnce(&mut KeyFile) -> Result<T>) -> Result<T> {
+        // A link stays a link: what it points to is changed.
+        let path = fs::canonicalize(path).or_else(|_| path::absolute(path));
+        let path = path.map_err(|error| Error::Fault(format!("cannot find the file of API keys: {error}")))?;
+        let _lock = lock(&path)?;
+        let mut file = match read(&path) {
+            Ok(text) => Self::parse(&path, &text)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => KeyFile { format: FORMAT, keys: Vec::new() },
+            Err(error) => return Err(fault("cannot read", &path, &error)),
+        };
+        let changed = change(&mut file)?;
+        let mut text = serde_json::to_vec_pretty(&file)
+            .map_err(|error| Error::Fault(format!("cannot write the API keys: {error}")))?;
+        text.push(b'\n');
+        replace(&path, &text).map_err(|error| fault("cannot write", &path, &error))?;
+        Ok(changed)
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for whoever writes into it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = Vec::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("it is longer than {MAX_FILE_BYTES} bytes")));
+    }
+    Ok(text)
+}
+
+/// Takes the lock, a file of its own beside the keys: that one is replaced at each change.
+fn lock(path: &Path) -> Result<File> {
+    let path = beside(path, ".lock");
+    let open = OpenOptions::new().create(true).append(true).mode(MODE).open(&path);
+    let file = open.map_err(|error| fault("cannot make", &path, &error))?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock().map_err(io::Error::from) {
+            Ok(()) => return Ok(file),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && started.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(LOCK_INTERVAL);
+            }
+            Err(error) => return Err(fault("cannot lock", &path, &error)),
+        }
+    }
+}
+
+/// Replaces a file by another one that is on disk, in one step.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let temporary = beside(path, ".new");
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&temporary)?;
+    // Whoever could read it before still can, also after root has changed it.
+    if let Ok(before) = fs::metadata(path) {
+        fchown(&file, Some(before.uid()), Some(before.gid()))?;
+    }
+    file.write_all(text)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    File::open(directory)?.sync_all()
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}
+
+fn fault(what: &str, path: &Path, error: &io::Error) -> Error {
+    Error::Fault(format!("{what} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn names(file: &KeyFile) -> Vec<&str> {
+        file.entries().iter().map(|entry| entry.name.as_str()).collect()
+    }
+
+    #[test]
+    fn keys_are_added_listed_and_revoked() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        let (reader, key) = KeyFile::add(&path, "reader", Role::Read).unwrap();
+        let (_, other) = KeyFile::add(&path, "", Role::Admin).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            text.contains(&String::from(key.digest()))
+                && !text.contains(key.reveal())
+                && !text.contains(other.reveal())
+        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        assert_eq!(names(&KeyFile::read(&path).unwrap()), ["reader", ""]);
+        assert_eq!(KeyFile::revoke(&path, &reader.id).unwrap().name, "reader");
+        assert!(matches!(KeyFile::revoke(&path, &reader.id), Err(Error::NotFound(_))));
+        assert_eq!(names(&KeyFile::read(&path).unwrap()), [""]);
+    }
+
+    #[test]
+    fn nothing_is_lost_when_many_add_at_once() {
+        const AT_ONCE: usize = 16;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| KeyFile::add(&path, "one", Role::Read).unwrap());
+            }
+        });
+        assert_eq!(KeyFile::read(&path).unwrap().entries().len(), AT_ONCE);
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, link) = (directory.path().join("keys.json"), directory.path().join("link"));
+        KeyFile::add(&path, "one", Role::Read).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        KeyFile::add(&link, "two", Role::Read).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(names(&KeyFile::read(&path).unwrap()), ["one", "two"]);
+    }
+
+    #[test]
+    fn what_is_no_file_of_keys_is_refused_without_showing_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        let entry = |id: &str, of: &str, more: &str| {
+            let digest = String::from(Digest::of(of.as_bytes()));
+            format!(
+                r#"{{"id":"{id}","name":"","role":"read","sha256":"{digest}","created":"2026-11-23T00:00:00Z"{more}}}"#
+            )
+        };
+        let file = |format: u32, entries: &[String]| format!(r#"{{"format":{format},"keys":[{}]}}"#, entries.join(","));
+        let many: Vec<_> = (0..=MAX_KEYS).map(|n| entry(&n.to_string(), &n.to_string(), "")).collect();
+        assert!(KeyFile::parse(&path, file(1, &many[1..]).as_bytes()).is_ok());
+        let cases = [
+            String::new(),
+            "secret".into(),
+            r#"{"secret":1}"#.into(),
+            file(2, &[]),
+            file(1, &[entry("1", "a", r#","key":"secret""#)]),
+            file(1, &[entry("1", "a", "").replace("read", "secret")]),
+            file(1, &[entry("1", "a", "").replace("2026", "secret")]),
+            file(1, &[entry("1", "a", ""), entry("1", "b", "")]),
+            file(1, &[entry("1", "a", ""), entry("2", "a", "")]),
+            file(1, &[entry(r"\u0007secret", "a", "")]),
+            file(1, &many),
+            " ".repeat(MAX_FILE_BYTES as usize + 1),
+        ];
+        for text in cases {
+            fs::write(&path, &text).unwrap();
+            let error = KeyFile::read(&path).unwrap_err().to_string();
+            assert!(error.contains("keys.json") && !error.contains("secret"), "{error}");
+            assert!(KeyFile::add(&path, "one", Role::Read).is_err(), "what cannot be read is not written over");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert!(KeyFile::read(directory.path()).is_err() && KeyFile::read(&directory.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn a_full_file_takes_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        let (entry, _) = KeyFile::add(&path, "one", Role::Read).unwrap();
+        let keys = (0..MAX_KEYS).map(|number| Entry {
+            id: number.to_string(),
+            sha256: Digest::of(&number.to_be_bytes()),
+            ..entry.clone()
+        });
+        let full = KeyFile { format: FORMAT, keys: keys.collect() };
+        fs::write(&path, serde_json::to_vec(&full).unwrap()).unwrap();
+        assert!(matches!(KeyFile::add(&path, "more", Role::Read), Err(Error::Exhausted(_))));
+        assert!(matches!(KeyFile::add(&path, "bell\u{7}", Role::Read), Err(Error::Invalid(_))));
+    }
+}
