@@ -99,6 +99,8 @@ fn a_change_with_a_key_is_sent_again_and_applied_once() {
         wired.proxy.cut(Mode::Pass);
     });
     assert_eq!(answer.expect(201).json()["itemTotal"], 1);
+    // Else the greeting of the other worker's new session could be what is held back.
+    wired.wait_until_connected();
     wired.proxy.set(Mode::HoldRequests);
     let answer = add_while(&wired, "bob", Some("key"), || {
         wired.wait_until_held("bob");
