@@ -80,7 +80,7 @@ fn the_api_wants_a_key_of_the_right_role() {
     let [read, write, admin] = ["read", "write", "admin"].map(|role| keys.make(role));
     let store = Setup::new(1).facade_options(&["--api-keys", keys.path()]).start();
     let mut client = store.client();
-    for path in [ANYTHING, "/api", "/api/", "/api/books/1?x=y"] {
+    for path in [ANYTHING, "/api", "/api/", "/api/elsewhere/1?x=y"] {
         for method in METHODS {
             let is_read = ["GET", "HEAD"].contains(&method);
             for keys in [&[][..], &[""], &["unknown"], &[DEVELOPMENT_KEY], &[&read, &read], &[&admin, "unknown"]] {
