@@ -7,7 +7,9 @@ mod kv;
 mod listener;
 pub mod members;
 mod metrics;
+mod openapi;
 mod ops;
+mod paths;
 mod problem;
 mod response;
 mod routes;
@@ -30,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::shutdown::Shutdown;
 use listener::Limits;
 use metrics::Metrics;
+pub use paths::PATHS;
 use routes::Shop;
 use service::Front;
 
