@@ -17,6 +17,7 @@ mod launcher;
 mod layering;
 mod linear;
 mod linearizability;
+mod openapi;
 mod ops;
 mod paths;
 mod resend;
