@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shardcart::http::PATHS;
 
 use crate::harness::{Client, Document, Setup, Store, offer};
@@ -131,6 +131,31 @@ fn it_has_the_paths_of_the_router() {
             expected.insert("HEAD".into());
         }
         assert_eq!(allowed, expected, "{template}");
+    }
+}
+
+#[test]
+fn a_wrong_answer_is_noticed() {
+    let (_store, mut client, document) = start();
+    client.post("/item/alice/tea", &offer("0.07", 3)).expect(201);
+    let cart = client.get("/items/alice").expect(200).json();
+    let schema = json!({"$ref": "#/components/schemas/Cart"});
+    assert_eq!(document.complaints(&schema, &cart), Vec::<String>::new());
+    for (pointer, wrong) in [
+        ("/version", json!(-1)),
+        ("/version", json!("1")),
+        ("/total", json!("0.21")),
+        ("/updatedAt", json!("today")),
+        ("/updatedAt", json!("2026-11-23T14:26:53+01:00")),
+        ("/items/0/offeredPrice", json!(0.071)),
+        ("/items/0/itemCount", json!(0)),
+        ("/items/0/saleActive", json!(null)),
+        ("/items/0/itemId", json!("")),
+        ("/items/0", json!({})),
+    ] {
+        let mut altered = cart.clone();
+        *altered.pointer_mut(pointer).expect("a member of a cart") = wrong;
+        assert_ne!(document.complaints(&schema, &altered), Vec::<String>::new(), "{pointer}: {altered}");
     }
 }
 

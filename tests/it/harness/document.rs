@@ -92,7 +92,11 @@ impl Document {
         let content = &response["content"][media_type];
         assert!(!content.is_null(), "{what}: {media_type} is not in the document");
         if method != "HEAD" && !content["schema"].is_null() {
-            let body = if media_type.ends_with("json") { answer.json() } else { answer.text().into() };
+            let body = match media_type.rsplit(['/', '+']).next() {
+                Some("json") => answer.json(),
+                Some("yaml") => serde_saphyr::from_str(&answer.text()).expect("it is YAML"),
+                _ => answer.text().into(),
+            };
             let complaints = self.complaints(&content["schema"], &body);
             assert!(complaints.is_empty(), "{what}: {complaints:#?}\n{body:#}");
         }
