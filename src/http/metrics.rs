@@ -12,6 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::paths::{self, PATHS};
 use crate::metrics::{Histogram, Snapshot};
 use crate::wire::proto::StatusReply;
 
@@ -19,46 +20,33 @@ use crate::wire::proto::StatusReply;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route(usize);
 
-/// First segments of the paths, and the routes' names.
-const ROUTES: [(&str, &str); 16] = [
-    ("items", "/items/{customerId}"),
-    ("item", "/item/{customerId}/{itemId}"),
-    ("checkout", "/checkout/{customerId}"),
-    ("find", "/find/{id}"),
-    ("buy", "/buy"),
-    ("replenish", "/replenish"),
-    ("search", "/search/{topic}"),
-    ("info", "/info/{bookId}"),
-    ("purchase", "/purchase/{bookId}"),
-    ("catalog", "/catalog/books"),
-    ("api", "/api"),
-    ("kv", "/kv/{key}"),
-    ("livez", "/livez"),
-    ("readyz", "/readyz"),
-    ("metrics", "/metrics"),
-    ("", "other"),
-];
+/// One for each path, and one for what is none of them.
+const ROUTES: usize = PATHS.len() + 1;
+const OTHER: &str = "other";
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 impl Route {
     /// The route of a path; keys of the key-value port are "other", as any key may be there.
     pub fn of(path: &str) -> Self {
-        let first = path.split('/').nth(1).unwrap_or_default();
-        Route(ROUTES.iter().position(|(segment, _)| *segment == first).unwrap_or(ROUTES.len() - 1))
+        Route(paths::position(path).unwrap_or(PATHS.len()))
     }
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        ROUTES[self.0].1
+        PATHS.get(self.0).copied().unwrap_or(OTHER)
+    }
+
+    fn all() -> impl Iterator<Item = Route> {
+        (0..ROUTES).map(Route)
     }
 }
 
 /// One worker's counts.
 #[derive(Debug, Default)]
 struct Counts {
-    latency: [Histogram; ROUTES.len()],
-    requests: [[[AtomicU64; CLASSES.len()]; METHODS.len()]; ROUTES.len()],
+    latency: [Histogram; ROUTES],
+    requests: [[[AtomicU64; CLASSES.len()]; METHODS.len()]; ROUTES],
 }
 
 /// The counts of all workers, through one of them.
@@ -132,13 +120,13 @@ impl Scrape {
     fn encode_http(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let help = "HTTP requests answered.";
         let mut requests = encoder.encode_descriptor("shardcart_http_requests", help, None, MetricType::Counter)?;
-        for (route, (_, name)) in ROUTES.iter().enumerate() {
+        for route in Route::all() {
             for (m, method) in METHODS.iter().enumerate() {
                 for (c, class) in CLASSES.iter().enumerate() {
-                    let count = |counts: &Counts| counts.requests[route][m][c].load(Ordering::Relaxed);
+                    let count = |counts: &Counts| counts.requests[route.0][m][c].load(Ordering::Relaxed);
                     let total: u64 = self.counts.iter().map(count).sum();
                     if total > 0 {
-                        let labels = [("route", *name), ("method", *method), ("status", *class)];
+                        let labels = [("route", route.name()), ("method", *method), ("status", *class)];
                         requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&total, None)?;
                     }
                 }
@@ -151,10 +139,10 @@ impl Scrape {
             Some(&Unit::Seconds),
             MetricType::Histogram,
         )?;
-        for (route, (_, name)) in ROUTES.iter().enumerate() {
-            let sum = self.counts.iter().map(|counts| counts.latency[route].snapshot()).reduce(add);
+        for route in Route::all() {
+            let sum = self.counts.iter().map(|counts| counts.latency[route.0].snapshot()).reduce(add);
             if let Some(sum) = sum.filter(|sum| sum.counts.iter().any(|count| *count > 0)) {
-                encode_histogram(latency.encode_family(&[("route", *name)])?, &sum)?;
+                encode_histogram(latency.encode_family(&[("route", route.name())])?, &sum)?;
             }
         }
         Ok(())

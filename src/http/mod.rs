@@ -13,8 +13,10 @@ mod lists;
 pub mod members;
 mod metrics;
 mod ntp;
+mod openapi;
 mod ops;
 mod orders;
+mod paths;
 mod problem;
 mod products;
 mod response;
@@ -41,6 +43,7 @@ use clock::Clock;
 use execution::Executions;
 use listener::Limits;
 use metrics::Metrics;
+pub use paths::PATHS;
 use routes::Shop;
 use service::{Common, Front, RequestIds};
 

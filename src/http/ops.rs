@@ -26,7 +26,11 @@ struct Ready {
     shards: usize,
 }
 
-fn check_method(call: &Call) -> Result<(), Problem> {
+/// Only reading is possible.
+///
+/// # Errors
+/// 405 for other methods.
+pub fn check_method(call: &Call) -> Result<(), Problem> {
     match call.method {
         Method::GET | Method::HEAD => Ok(()),
         _ => Err(Problem::method_not_allowed("GET, HEAD")),

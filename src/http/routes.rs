@@ -7,13 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Response};
 use warp::filters::BoxedFilter;
-use warp::path::FullPath;
+use warp::path::{FullPath, Tail};
 use warp::{Filter, Reply, path};
 
 use super::call::{Call, Segment};
 use super::metrics::Metrics;
 use super::problem::Problem;
-use super::{carts, deliveries, kv, lists, ops, orders, products};
+use super::{carts, deliveries, kv, lists, openapi, ops, orders, products};
 use crate::client::Client;
 
 /// What the handlers of one worker share.
@@ -125,7 +125,18 @@ fn operations(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {
     let metrics = path!("metrics").and(with(shop)).and(call()).then(|shop: Shop, call: Arc<Call>| async move {
         reply(ops::metrics(&shop.client, &call, &shop.metrics).await)
     });
-    livez.or(readyz).unify().or(metrics).unify().boxed()
+    livez.or(readyz).unify().or(metrics).unify().or(description()).unify().boxed()
+}
+
+fn description() -> BoxedFilter<(Response<Bytes>,)> {
+    let json = path!("openapi.json").and(call()).then(|call: Arc<Call>| async move { reply(openapi::json(&call)) });
+    let yaml = path!("openapi.yaml").and(call()).then(|call: Arc<Call>| async move { reply(openapi::yaml(&call)) });
+    let docs = path("docs").and(path::tail()).and(path::full()).and(call()).then(
+        |file: Tail, path: FullPath, call: Arc<Call>| async move {
+            reply(openapi::docs(&call, path.as_str(), file.as_str()))
+        },
+    );
+    json.or(yaml).unify().or(docs).unify().boxed()
 }
 
 fn query() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Copy {

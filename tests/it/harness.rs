@@ -1,5 +1,6 @@
 //! What all tests share: processes, stores made of them, an HTTP client, and waiting with a deadline.
 
+pub mod document;
 pub mod http;
 pub mod process;
 pub mod proxy;
@@ -9,6 +10,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use document::Document;
 pub use http::{Answer, Client};
 pub use process::Process;
 pub use proxy::Proxy;

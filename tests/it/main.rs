@@ -20,6 +20,7 @@ mod layering;
 mod linear;
 mod linearizability;
 mod ntp;
+mod openapi;
 mod ops;
 mod paths;
 mod resend;

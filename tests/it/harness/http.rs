@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::DEADLINE;
+use super::{DEADLINE, Document};
 
 /// The five members of every problem.
 const PROBLEM_MEMBERS: [&str; 5] = ["detail", "message", "status", "title", "type"];
@@ -108,7 +108,16 @@ impl Call<'_> {
         self.try_send().unwrap_or_else(|error| panic!("no answer to {line}: {error}"))
     }
 
-    /// The same where the connection may break.
+    /// The same, and asserts that the OpenAPI document says this of the answer.
+    #[track_caller]
+    pub fn send_as_documented(self, document: &Document) -> Answer {
+        let (method, line) = (self.method, self.head.lines().next().unwrap_or_default().to_owned());
+        let answer = self.send();
+        document.check(method, line.split(' ').nth(1).unwrap_or_default(), &answer);
+        answer
+    }
+
+    /// [`Call::send`] where the connection may break.
     pub fn try_send(self) -> io::Result<Answer> {
         const CHUNK_BYTES: usize = 8_000;
         let mut bytes = self.head.into_bytes();

@@ -1,0 +1,60 @@
+//! Swagger UI at `/docs/`, from files that are part of the program.
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode};
+use utoipa_swagger_ui::{Config, SwaggerFile, serve};
+
+use super::super::call::Call;
+use super::super::ops::check_method;
+use super::super::problem::Problem;
+use super::super::response::empty;
+use super::Handled;
+use crate::error::Error;
+
+/// Nothing from elsewhere, and no scripts but the files. Swagger UI sets styles and images inline.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+/// Relative to `/docs/`, so that it also works behind a prefix. The validator is a service elsewhere.
+static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    let config = Config::from("../openapi.json").validator_url("none").display_request_duration(true);
+    Arc::new(config.persist_authorization(true).try_it_out_enabled(true))
+});
+
+/// A file of Swagger UI; without a name the page itself, whose links need the slash after `/docs`.
+pub fn docs(call: &Call, path: &str, file: &str) -> Handled {
+    check_method(call)?;
+    if file.is_empty() && !path.ends_with('/') {
+        let mut response = empty(StatusCode::PERMANENT_REDIRECT);
+        response.headers_mut().insert(LOCATION, HeaderValue::from_static("/docs/"));
+        return Ok(response);
+    }
+    let file = file.strip_suffix('/').unwrap_or(file);
+    let found = serve(file, CONFIG.clone()).map_err(|error| Error::Fault(format!("Swagger UI: {error}")))?;
+    found.map_or_else(|| Err(Problem::no_such_path()), respond)
+}
+
+fn respond(file: SwaggerFile<'static>) -> Handled {
+    let content_type = HeaderValue::try_from(with_charset(file.content_type))
+        .map_err(|error| Error::Fault(format!("Swagger UI: {error}")))?;
+    let bytes = match file.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
+    let mut response = Response::new(bytes);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+fn with_charset(content_type: String) -> String {
+    if content_type.starts_with("text/") { content_type + "; charset=utf-8" } else { content_type }
+}
