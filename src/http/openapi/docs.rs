@@ -8,12 +8,12 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION,
 use http::{Response, StatusCode};
 use utoipa_swagger_ui::{Config, SwaggerFile, serve};
 
-use super::super::call::Call;
-use super::super::ops::check_method;
-use super::super::problem::Problem;
-use super::super::response::empty;
 use super::Handled;
 use crate::error::Error;
+use crate::http::call::Call;
+use crate::http::ops::check_method;
+use crate::http::problem::Problem;
+use crate::http::response::empty;
 
 /// Nothing from elsewhere, and no scripts but the files. Swagger UI sets styles and images inline.
 const POLICY: HeaderValue = HeaderValue::from_static(
