@@ -116,7 +116,8 @@ fn it_has_the_paths_of_the_router() {
     for template in documented {
         let path = document.example_path(template);
         let answer = client.call("PROPFIND", &path).header("X-API-Key", DEVELOPMENT_KEY).send();
-        let answer = answer.expect_problem(405, "");
+        let is_executed = ["/find", "/buy", "/replenish"].iter().any(|prefix| template.starts_with(prefix));
+        let answer = if is_executed { answer.expect_executed_problem(405, "") } else { answer.expect_problem(405, "") };
         let allowed: BTreeSet<_> = answer.header("allow").expect("Allow").split(", ").map(str::to_owned).collect();
         let operations = document.operations().into_iter().filter(|operation| operation.0 == template);
         let mut expected: BTreeSet<_> = operations.map(|(_, method, _)| method).collect();
