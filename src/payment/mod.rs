@@ -1,6 +1,10 @@
 //! Paying for an order: what a shard asks of a payment gateway. Every call names the order, which is
 //! the idempotency key of all of them: a call that is repeated has the effect of one.
 
+mod http;
+mod kind;
+mod simulated;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +12,10 @@ use async_trait::async_trait;
 use crate::domain::card::{Card, LastFour};
 use crate::domain::money::Total;
 use crate::key::OrderId;
+
+pub use http::HttpGateway;
+pub use kind::PaymentKind;
+pub use simulated::SimulatedGateway;
 
 /// A payment, as far as it may be remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,44 +105,4 @@ pub trait PaymentGateway: Send + Sync + 'static {
     /// # Errors
     /// [`NoAnswer`].
     async fn capture(&self, payment: &Payment, timeout: Duration) -> Result<Capture, NoAnswer>;
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PaymentKind {
-    Simulated,
-}
-struct Stub;
-#[async_trait]
-impl PaymentGateway for Stub {
-    async fn authorise(&self, p: &Payment, _: &Card, _: Duration) -> Result<Authorisation, NoAnswer> {
-        if p.last_four.as_str() == "0002" {
-            return Ok(Authorisation::Refused { reason: "declined".into() });
-        }
-        Ok(Authorisation::Authorised { transaction: format!("sim-{}", p.order) })
-    }
-    async fn lookup(&self, p: &Payment, _: Duration) -> Result<Known, NoAnswer> {
-        Ok(Known::Authorised { transaction: format!("sim-{}", p.order) })
-    }
-    async fn void(&self, _: &Payment, _: Duration) -> Result<(), NoAnswer> {
-        Ok(())
-    }
-    async fn capture(&self, _: &Payment, _: Duration) -> Result<Capture, NoAnswer> {
-        Ok(Capture::Captured)
-    }
-}
-impl PaymentKind {
-    pub fn gateway(&self) -> crate::error::Result<std::sync::Arc<dyn PaymentGateway>> {
-        Ok(std::sync::Arc::new(Stub))
-    }
-}
-impl std::fmt::Display for PaymentKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("simulated")
-    }
-}
-impl std::str::FromStr for PaymentKind {
-    type Err = crate::error::Error;
-    fn from_str(_: &str) -> crate::error::Result<Self> {
-        Ok(PaymentKind::Simulated)
-    }
 }

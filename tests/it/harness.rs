@@ -1,6 +1,7 @@
 //! What all tests share: processes, stores made of them, an HTTP client, and waiting with a deadline.
 
 pub mod document;
+pub mod gateway;
 pub mod http;
 pub mod process;
 pub mod proxy;
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use document::Document;
+pub use gateway::{Action, Fault, Gateway};
 pub use http::{Answer, Client};
 pub use process::Process;
 pub use proxy::Proxy;

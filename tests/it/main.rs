@@ -23,6 +23,7 @@ mod ntp;
 mod openapi;
 mod ops;
 mod paths;
+mod payment;
 mod resend;
 mod sales;
 mod shutdown;
