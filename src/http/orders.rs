@@ -80,8 +80,8 @@ fn wanted(line: &Members<'_>) -> Result<Wanted, Problem> {
 fn card(members: &Members<'_>) -> Result<Option<Card>, Problem> {
     let Some(payment) = members.object("payment")? else { return Ok(None) };
     let Some(number) = payment.text("card_number")?.filter(|number| !number.is_empty()) else { return Ok(None) };
-    let invalid = |error: Error| payment.invalid("", error).detail().replacen(". ", ".", 1);
-    Card::new(number, payment.text("expiry")?).map(Some).map_err(|error| Problem::invalid(invalid(error)))
+    let card = Card::new(number, payment.text("expiry")?);
+    card.map(Some).map_err(|error| Problem::invalid(format!("payment.{error}")))
 }
 
 /// `POST /checkout/{customerId}`.

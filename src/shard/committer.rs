@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::batch::Batch;
 use super::writer::Writer;
 use crate::error::Result;
+use crate::fail_point;
 use crate::metrics::Histogram;
 use crate::storage::Storage;
 
@@ -112,6 +113,8 @@ impl Core {
 
     fn store(&self, batch: &Batch) -> Result<()> {
         self.storage.write(batch.writes())?;
-        self.storage.sync()
+        self.storage.sync()?;
+        fail_point::hit("committed");
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::product::Product;
 use crate::domain::reservation::{Held, Holding, Reservation, Ruling};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
+use crate::fail_point;
 use crate::key::{KeyHash, Kind, OrderId, ProductId};
 
 /// The most reservations on one shard; past that holds are refused.
@@ -74,6 +75,7 @@ pub fn due(writer: &mut Writer, now: Timestamp, limit: usize) -> Vec<Reservation
 /// # Errors
 /// [`Error::WrongSlot`] for another shard's product, [`Error::Exhausted`] past a limit.
 pub fn hold(writer: &mut Writer, hold: &Hold, now: Timestamp) -> Result<Vec<Holding>> {
+    fail_point::hit("holding");
     hold.lines.iter().try_for_each(|line| writer.check_owner(line.product.hash()))?;
     let is_full = writer.state().count(Kind::Reservation) + hold.lines.len() as u64 > MAX_RESERVATIONS;
     if !hold.only_look && (is_full || writer.settlements.is_full()) {
@@ -152,6 +154,7 @@ fn take(writer: &mut Writer, order: OrderId, line: &Wanted, now: Timestamp) -> R
 /// # Errors
 /// [`Error::WrongSlot`] for another shard's product.
 pub fn settle(writer: &mut Writer, settle: &Settle, now: Timestamp) -> Result<()> {
+    fail_point::hit("settling");
     settle.products.iter().try_for_each(|product| writer.check_owner(product.hash()))?;
     for product in &settle.products {
         let id = id_of(settle.order, product);
@@ -183,4 +186,119 @@ fn end(writer: &mut Writer, order: OrderId, id: &ProductId, ruling: Ruling) -> R
     }
     products::put(writer, id, Some(&old), &mut product);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::money::Money;
+    use crate::domain::product::Details;
+    use crate::key::{SLOTS, Slot};
+    use crate::shard::writer::Contents;
+    use crate::storage::MemoryStorage;
+
+    /// A shard with half of the slots, and a product of its own.
+    fn shard(stock: u64) -> (Writer, ProductId) {
+        let mut writer = Writer::new(Contents::default(), Arc::new(MemoryStorage::default()), 0..=SLOTS / 2 - 1);
+        let mut ids = (0..).map(|number| ProductId::new(format!("p{number}")).unwrap());
+        let id = ids.find(|id| writer.owns(id.hash())).unwrap();
+        make(&mut writer, &id, stock);
+        (writer, id)
+    }
+
+    fn make(writer: &mut Writer, id: &ProductId, stock: u64) {
+        let details =
+            Details { title: "T".into(), author: None, topic: None, has_isbn: false, price: Money::default() };
+        let incarnation = writer.next_version();
+        products::put(writer, id, None, &mut Product::new(details, stock, incarnation));
+    }
+
+    /// An order whose home is another shard.
+    fn order(number: u128) -> OrderId {
+        OrderId::new(Slot(SLOTS - 1), 0, number << 20)
+    }
+
+    fn held(writer: &mut Writer, order: OrderId, id: &ProductId, count: u32) -> Holding {
+        let lines = vec![Wanted { product: id.clone(), count }];
+        hold(writer, &Hold { order, lines, only_look: false }, Timestamp::default()).unwrap().remove(0)
+    }
+
+    fn settled(writer: &mut Writer, order: OrderId, id: &ProductId, ruling: Ruling) {
+        settle(writer, &Settle { order, products: vec![id.clone()], ruling }, Timestamp::default()).unwrap();
+    }
+
+    fn stock(writer: &mut Writer, id: &ProductId) -> (u64, u64, u64) {
+        let product = products::find(writer, id).unwrap().unwrap();
+        (product.stock, product.held, product.sold)
+    }
+
+    #[test]
+    fn repeating_changes_nothing() {
+        let (mut writer, id) = shard(5);
+        for _ in 0..3 {
+            assert!(matches!(held(&mut writer, order(1), &id, 2), Holding::Enough(_)));
+            assert_eq!(stock(&mut writer, &id), (3, 2, 0));
+        }
+        for _ in 0..3 {
+            settled(&mut writer, order(1), &id, Ruling::Claim);
+            assert_eq!(stock(&mut writer, &id), (3, 0, 2));
+        }
+        assert_eq!(held(&mut writer, order(1), &id, 2), Holding::Settled);
+        assert_eq!(stock(&mut writer, &id), (3, 0, 2));
+    }
+
+    #[test]
+    fn a_release_that_overtakes_its_hold_wins() {
+        let (mut writer, id) = shard(5);
+        settled(&mut writer, order(1), &id, Ruling::Release);
+        assert_eq!(held(&mut writer, order(1), &id, 2), Holding::Settled);
+        assert_eq!(stock(&mut writer, &id), (5, 0, 0));
+    }
+
+    #[test]
+    fn all_lines_are_held_or_none() {
+        let (mut writer, id) = shard(5);
+        let other = ProductId::new("none").unwrap();
+        let lines = [&id, &other].map(|id| Wanted { product: id.clone(), count: 1 }).to_vec();
+        let asked = Hold { order: order(1), lines, only_look: false };
+        if writer.owns(other.hash()) {
+            let found = hold(&mut writer, &asked, Timestamp::default()).unwrap();
+            assert!(matches!(found[..], [Holding::Enough(_), Holding::Unknown]));
+        } else {
+            assert!(matches!(hold(&mut writer, &asked, Timestamp::default()), Err(Error::WrongSlot(_))));
+        }
+        assert_eq!(stock(&mut writer, &id), (5, 0, 0));
+    }
+
+    #[test]
+    fn a_product_that_was_made_again_is_another_one() {
+        let (mut writer, id) = shard(5);
+        for (number, ruling) in [(1, Ruling::Claim), (2, Ruling::Release)] {
+            held(&mut writer, order(number), &id, 2);
+            let old = products::find(&mut writer, &id).unwrap().unwrap();
+            writer.products.remove(&id, &old.details);
+            writer.delete(id.hash(), Kind::Product, id.as_str().as_bytes());
+            make(&mut writer, &id, 7);
+            settled(&mut writer, order(number), &id, ruling);
+            assert_eq!(stock(&mut writer, &id), (7, 0, 0));
+        }
+    }
+
+    #[test]
+    fn only_orders_of_other_shards_that_still_hold_are_asked_about() {
+        let (mut writer, id) = shard(9);
+        let ours = OrderId::new(Slot(0), 0, 0);
+        for order in [order(1), order(2), ours] {
+            held(&mut writer, order, &id, 1);
+        }
+        settled(&mut writer, order(1), &id, Ruling::Claim);
+        let at = |micros| Timestamp::from_micros(micros).unwrap();
+        assert!(due(&mut writer, at(ASK_INTERVAL_MICROS - 1), 10).is_empty());
+        let orders = |found: Vec<Reservation>| found.iter().map(|reservation| reservation.order).collect::<Vec<_>>();
+        assert_eq!(orders(due(&mut writer, at(ASK_INTERVAL_MICROS), 10)), [order(2)]);
+        assert!(due(&mut writer, at(ASK_INTERVAL_MICROS), 10).is_empty());
+        assert_eq!(orders(due(&mut writer, at(2 * ASK_INTERVAL_MICROS), 10)), [order(2)]);
+    }
 }

@@ -5,6 +5,7 @@ pub mod gateway;
 pub mod http;
 pub mod process;
 pub mod proxy;
+pub mod shop;
 pub mod store;
 
 use std::sync::Barrier;

@@ -51,8 +51,6 @@ pub struct Paid {
 struct State {
     payments: HashMap<String, Paid>,
     faults: HashMap<Action, VecDeque<Fault>>,
-    /// How many requests wait to be let go on.
-    held: u32,
     released: bool,
     seen: Vec<String>,
 }
@@ -97,11 +95,6 @@ impl Gateway {
     /// The next request for an action goes wrong, after those planned before.
     pub fn plan(&self, action: Action, fault: Fault) {
         self.shared.lock().faults.entry(action).or_default().push_back(fault);
-    }
-
-    /// How many requests are held.
-    pub fn held(&self) -> u32 {
-        self.shared.lock().held
     }
 
     /// Lets held requests go on, now and from now on.
@@ -187,9 +180,7 @@ impl Shared {
             Some(Fault::Ignore) => return None,
             Some(Fault::Fail) => return Some((500, json!({"status": "failed"}))),
             Some(Fault::Hold) => {
-                state.held += 1;
                 state = self.changed.wait_while(state, |state| !state.released).unwrap_or_else(PoisonError::into_inner);
-                state.held -= 1;
             }
             Some(Fault::Lose | Fault::Refuse) | None => {}
         }

@@ -121,7 +121,8 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).expect("our own child can be signalled");
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    /// Waits until it has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
         let name = self.name.clone();
         eventually(&format!("{name} ends"), || self.child.try_wait().expect("our own child can be waited for"))
     }

@@ -159,6 +159,20 @@ impl Store {
         self.start_shard(index);
     }
 
+    /// Starts a shard again, which from then on dies at a fail point.
+    pub fn arm_shard(&mut self, index: usize, fail_point: &str) {
+        self.shards[index].kill();
+        let environment = [("SHARDCART_FAIL_POINT".to_owned(), fail_point.to_owned())];
+        self.shards[index].start_again_in(&environment);
+        self.wait_for_shard(index);
+    }
+
+    /// Waits until a shard has died at its fail point, and starts it again.
+    pub fn revive_shard(&mut self, index: usize) {
+        self.shards[index].wait();
+        self.start_shard(index);
+    }
+
     /// Starts a shard that is down and waits until the facade has found it.
     pub fn start_shard(&mut self, index: usize) {
         self.shards[index].start_again();
@@ -234,7 +248,15 @@ impl Shard {
 
     /// Starts it where it was.
     pub fn start_again(&mut self) {
-        self.process = Some(Process::start(&self.name, &self.logs, &self.args));
+        self.start_again_in(&[]);
+    }
+
+    fn start_again_in(&mut self, environment: &[(String, String)]) {
+        self.process = Some(Process::start_in(&self.name, &self.logs, &self.args, environment));
+    }
+
+    fn wait(&mut self) {
+        self.process.take().expect("the shard is up").wait();
     }
 }
 
