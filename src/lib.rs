@@ -17,6 +17,7 @@
 
 pub mod access;
 pub mod address;
+pub mod catalog;
 pub mod client;
 pub mod codec;
 pub mod domain;
@@ -26,6 +27,7 @@ pub mod http;
 pub mod key;
 pub mod launcher;
 pub mod logging;
+pub mod members;
 pub mod metrics;
 pub mod payment;
 pub mod record;

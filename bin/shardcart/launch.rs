@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use shardcart::catalog::Catalog;
 use shardcart::launcher::{self, Options};
 use shardcart::logging::{self, LogFormat};
 use shardcart::payment::PaymentKind;
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// Bytes of disk space below which writes are refused with 503.
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MIN_FREE_BYTES)]
     min_free: u64,
+    /// What a fresh store is filled with: the sample, nothing, or a file (CSV or JSON).
+    #[arg(long, value_name = "sample|none|FILE", default_value = "sample")]
+    catalog: Catalog,
     /// Who takes payments: simulated, or the URL of a payment gateway.
     #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
     payment: PaymentKind,
@@ -59,6 +63,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         kv: arguments.kv,
         data: arguments.data,
         storage: arguments.storage,
+        catalog: arguments.catalog,
         common: vec![format!("--log-format={format}").into()],
         shard: vec![
             format!("--min-free={}", arguments.min_free).into(),

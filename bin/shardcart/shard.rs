@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use shardcart::address::Address;
+use shardcart::catalog::Catalog;
 use shardcart::logging::{self, LogFormat};
 use shardcart::payment::PaymentKind;
 use shardcart::shard::{self, DEFAULT_MIN_FREE_BYTES, Options};
@@ -39,6 +40,10 @@ pub struct Arguments {
     /// Bytes of disk space below which writes are refused with 503.
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MIN_FREE_BYTES)]
     min_free: u64,
+    /// What a fresh store is filled with: the sample, nothing, or a file (CSV or JSON), of which the shard
+    /// takes what is its own.
+    #[arg(long, value_name = "sample|none|FILE", default_value = "sample")]
+    catalog: Catalog,
     /// Who takes payments: simulated, or the URL of a payment gateway.
     #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
     payment: PaymentKind,
@@ -59,6 +64,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         storage: arguments.storage,
         store_id: arguments.store_id,
         min_free: arguments.min_free,
+        catalog: arguments.catalog,
         payment: arguments.payment,
     };
     shard::run(options, shutdown).with_context(|| format!("shard {} of {}", arguments.index, arguments.shards))

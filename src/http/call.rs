@@ -9,12 +9,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Method, Uri};
 
-use super::members::Members;
 use super::problem::Problem;
 use crate::domain::command::{Command, Idempotency, Request};
 use crate::domain::tag::{Condition, Tag};
 use crate::error::{Error, Result};
 use crate::key::MAX_IDEMPOTENCY_KEY_BYTES;
+use crate::members::Members;
 use crate::wire::{self, MAX_TAGS};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -10,7 +10,6 @@ mod json;
 mod kv;
 mod listener;
 mod lists;
-pub mod members;
 mod metrics;
 mod ntp;
 mod openapi;

@@ -5,7 +5,6 @@ use http::{Method, Response, StatusCode};
 
 use super::call::{Call, Segment};
 use super::json::Json;
-use super::members::Members;
 use super::problem::Problem;
 use super::products::{check_method, failed, unexpected};
 use super::response::{empty, json_text, with_location, with_replayed, with_tag};
@@ -17,6 +16,7 @@ use crate::domain::delivery::check_address;
 use crate::domain::order::{MAX_ORDER_LINES, Order, OrderPayment, Status, Wanted, add_together};
 use crate::error::Error;
 use crate::key::{CustomerId, OrderId, ProductId};
+use crate::members::Members;
 
 type Handled = Result<Response<Bytes>, Problem>;
 

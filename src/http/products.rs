@@ -6,15 +6,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::call::{Call, Segment};
 use super::json::Json;
-use super::members::Members;
 use super::problem::Problem;
 use super::response::{empty, json_text, with_location, with_replayed, with_tag};
+use crate::catalog::row;
 use crate::client::Client;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::command::{Answer, Basket, Command, Outcome, PlaceOrder, Request};
 use crate::domain::order::Wanted;
-use crate::domain::product::{Change, Details, MAX_STOCK, NewProduct, Product};
+use crate::domain::product::{Change, MAX_STOCK, Product};
 use crate::error::Error;
 use crate::key::ProductId;
 
@@ -154,32 +154,13 @@ async fn get(client: &Client, call: &Call, id: &ProductId) -> Handled {
 
 /// `POST /catalog/books`.
 pub async fn create(client: &Client, call: &Call) -> Handled {
-    let members = call.members()?;
-    let (id, has_isbn) = new_id(&members)?;
-    let details = Details {
-        title: members.required_text("title")?,
-        author: members.text("author")?,
-        topic: members.text("topic")?,
-        has_isbn,
-        price: members.money("price")?,
-    };
-    let stock = members.amount("stock", MAX_STOCK)?.ok_or_else(|| members.invalid("stock", "is missing"))?;
-    let product = NewProduct::new(id.clone(), details, stock)?;
+    let product = row::from_members(&call.members()?)?;
+    let id = product.id.clone();
     let reply = client.call(&call.change(Command::CreateProduct { product })?).await;
     let product = product_of(reply.result.map_err(|error| failed(error, reply.replayed))?)?;
     let response = product_response(StatusCode::CREATED, &id, &product);
     let response = with_location(response, &format!("/catalog/books/{}", segment(id.as_str())));
     Ok(with_replayed(response, reply.replayed))
-}
-
-/// A new product's id, and whether it is its ISBN.
-fn new_id(members: &Members<'_>) -> Result<(ProductId, bool), Problem> {
-    match (members.text("id")?, members.text("isbn")?) {
-        (None, None) => Err(Problem::invalid("id: is missing, and so is isbn")),
-        (Some(id), Some(isbn)) if id != isbn => Err(Problem::invalid("isbn: is not the id")),
-        (_, Some(isbn)) => Ok((ProductId::named("isbn", isbn)?, true)),
-        (Some(id), None) => Ok((ProductId::named("id", id)?, false)),
-    }
 }
 
 /// `/catalog/books/{id}`.

@@ -1,5 +1,6 @@
 //! Starts N shards and a facade as child processes, restarts what dies, stops all of it cleanly.
 
+mod catalog;
 mod child;
 mod preflight;
 mod restart;
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::access::{self, Access};
+use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::shutdown::Shutdown;
 use crate::storage::StorageKind;
@@ -34,6 +36,8 @@ pub struct Options {
     pub data: PathBuf,
     /// What keeps the records.
     pub storage: StorageKind,
+    /// What a fresh store is filled with.
+    pub catalog: Catalog,
     /// Who may come in; the facade gets the same as arguments.
     pub access: access::Settings,
     /// Arguments for every child, as of logs.
@@ -55,7 +59,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     // The ports first: a refusal must not leave behind a data directory with a layout of its own.
     let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
     let kv = Port::reserve(options.kv)?;
-    let data = DataDirectory::open(&options.data, options.shards, options.storage)?;
+    let data = DataDirectory::open(&options.data, options.shards, options.storage, &options.catalog)?;
     let program = env::current_exe().map_err(|error| Error::Fault(format!("cannot find this program: {error}")))?;
     let store = Store { options, program, data, http, kv };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -132,6 +136,7 @@ impl Store<'_> {
             shards.stop(&mut shutdown).await;
             return started.map(drop);
         }
+        self.data.filled()?;
         let (mut facade, started) = Group::start(vec![self.facade()], &mut shutdown).await;
         let result = match started {
             Ok(true) => {
@@ -162,6 +167,7 @@ impl Store<'_> {
             format!("--peers={}", peers.join(",")).into(),
             format!("--storage={}", self.options.storage).into(),
             format!("--store-id={}", self.data.store_id()).into(),
+            format!("--catalog={}", self.data.catalog()).into(),
             "--data".into(),
             self.data.shard(shard).into(),
         ];

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 use uuid::Uuid;
 
+use super::catalog;
+use super::child::say;
 use crate::address::{Address, MAX_SOCKET_PATH};
+use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::storage::StorageKind;
 
@@ -26,6 +29,8 @@ pub const MAX_SHARDS: u32 = 64;
 const FORMAT: u32 = 1;
 const STORE_FILE: &str = "store.json";
 const LOCK_FILE: &str = "lock";
+/// A copy of the catalogue that the shards are being filled with.
+const CATALOG_FILE: &str = "catalog.jsonl";
 
 /// What `store.json` says of a data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +40,25 @@ struct Store {
     shards: u32,
     storage: String,
     created: String,
+    /// What the shards are filled with: `sample`, `none`, or while that is not done in all of them,
+    /// `file`, which is kept beside this.
+    #[serde(default)]
+    catalog: Filling,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Filling {
+    Sample,
+    #[default]
+    None,
+    File,
 }
 
 /// A data directory that is ours for as long as this is held.
 pub struct DataDirectory {
     path: PathBuf,
-    store_id: Uuid,
+    store: Store,
     _lock: File,
 }
 
@@ -50,7 +68,7 @@ impl DataDirectory {
     /// # Errors
     /// [`Error::Fault`] when it is in use, holds another number of shards or another storage, or
     /// lacks a shard's data; [`Error::Invalid`] for a path or a number of shards that cannot be.
-    pub fn open(path: &Path, shards: u32, storage: StorageKind) -> Result<Self> {
+    pub fn open(path: &Path, shards: u32, storage: StorageKind, catalog: &Catalog) -> Result<Self> {
         if shards == 0 || shards > MAX_SHARDS {
             return Err(Error::Invalid(format!("--shards {shards}: must be 1 to {MAX_SHARDS}")));
         }
@@ -69,10 +87,17 @@ impl DataDirectory {
                 path.display()
             )));
         }
+        let is_fresh = !path.join(STORE_FILE).exists();
+        if let (true, Catalog::File(file)) = (is_fresh, catalog) {
+            catalog::check(file)?;
+        }
         make_directory(&path).map_err(|error| fault("cannot make", &path, &error))?;
         let lock = lock(&path)?;
-        let store_id = check_store(&path, shards, storage)?;
-        Ok(DataDirectory { path, store_id, _lock: lock })
+        let store = check_store(&path, shards, storage, catalog)?;
+        if let (false, Catalog::File(file)) = (is_fresh, catalog) {
+            say(&format!("--catalog {} is not read: the store is not a fresh one", file.display()));
+        }
+        Ok(DataDirectory { path, store, _lock: lock })
     }
 
     /// The directory, as an absolute path.
@@ -82,7 +107,30 @@ impl DataDirectory {
 
     /// The store's id.
     pub fn store_id(&self) -> Uuid {
-        self.store_id
+        self.store.store_id
+    }
+
+    /// What the shards are to be filled with where they are fresh.
+    pub fn catalog(&self) -> Catalog {
+        match self.store.catalog {
+            Filling::Sample => Catalog::Sample,
+            Filling::None => Catalog::None,
+            Filling::File => Catalog::File(self.path.join(CATALOG_FILE)),
+        }
+    }
+
+    /// All shards are filled: the copy of the catalogue has done its duty. Shards that keep nothing need it
+    /// at every start.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when the directory cannot be written.
+    pub fn filled(&self) -> Result<()> {
+        if self.store.catalog != Filling::File || self.store.storage == StorageKind::Memory.to_string() {
+            return Ok(());
+        }
+        write_store(&self.path, &Store { catalog: Filling::None, ..self.store.clone() })?;
+        let copy = self.path.join(CATALOG_FILE);
+        fs::remove_file(&copy).map_err(|error| fault("cannot remove", &copy, &error))
     }
 
     /// Where a shard's data is.
@@ -116,11 +164,13 @@ fn lock(directory: &Path) -> Result<File> {
     }
 }
 
-fn check_store(directory: &Path, shards: u32, storage: StorageKind) -> Result<Uuid> {
+fn check_store(directory: &Path, shards: u32, storage: StorageKind, catalog: &Catalog) -> Result<Store> {
     let path = directory.join(STORE_FILE);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return create_store(directory, shards, storage),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return create_store(directory, shards, storage, catalog);
+        }
         Err(error) => return Err(fault("cannot read", &path, &error)),
     };
     let store: Store = serde_json::from_slice(&text)
@@ -141,12 +191,12 @@ fn check_store(directory: &Path, shards: u32, storage: StorageKind) -> Result<Uu
     let missing = (0..shards).find(|shard| !shard_path(directory, *shard).is_dir());
     match missing {
         Some(shard) => refuse(format!("the data of shard {shard} is missing; starting would lose it for good")),
-        None => Ok(store.store_id),
+        None => Ok(store),
     }
 }
 
 /// The shards' directories come first: a store.json stands for a directory that is whole.
-fn create_store(directory: &Path, shards: u32, storage: StorageKind) -> Result<Uuid> {
+fn create_store(directory: &Path, shards: u32, storage: StorageKind, catalog: &Catalog) -> Result<Store> {
     for shard in 0..shards {
         let path = shard_path(directory, shard);
         make_directory(&path).map_err(|error| fault("cannot make", &path, &error))?;
@@ -158,16 +208,29 @@ fn create_store(directory: &Path, shards: u32, storage: StorageKind) -> Result<U
             )));
         }
     }
+    let catalog = match catalog {
+        Catalog::Sample => Filling::Sample,
+        Catalog::None => Filling::None,
+        Catalog::File(file) => {
+            catalog::copy(file, &directory.join(CATALOG_FILE))?;
+            Filling::File
+        }
+    };
     let store = Store {
+        catalog,
         format: FORMAT,
         store_id: Uuid::new_v4(),
         shards,
         storage: storage.to_string(),
         created: jiff::Timestamp::now().to_string(),
     };
-    let text = serde_json::to_vec_pretty(&store).map_err(|error| Error::Fault(format!("{STORE_FILE}: {error}")))?;
-    write_durably(directory, STORE_FILE, &text).map_err(|error| fault("cannot write in", directory, &error))?;
-    Ok(store.store_id)
+    write_store(directory, &store)?;
+    Ok(store)
+}
+
+fn write_store(directory: &Path, store: &Store) -> Result<()> {
+    let text = serde_json::to_vec_pretty(store).map_err(|error| Error::Fault(format!("{STORE_FILE}: {error}")))?;
+    write_durably(directory, STORE_FILE, &text).map_err(|error| fault("cannot write in", directory, &error))
 }
 
 /// Makes a directory that is still there after a power failure, and what is missing above it.
@@ -245,7 +308,7 @@ mod tests {
     #[test]
     fn a_directory_keeps_its_store_and_refuses_another_layout() {
         let directory = tempfile::tempdir().unwrap();
-        let open = |shards, storage| DataDirectory::open(directory.path(), shards, storage);
+        let open = |shards, storage| DataDirectory::open(directory.path(), shards, storage, &Catalog::None);
         let id = open(4, StorageKind::Fjall).unwrap().store_id();
         assert_eq!(open(4, StorageKind::Fjall).unwrap().store_id(), id);
         let refusal = open(2, StorageKind::Fjall).err().unwrap().to_string();
@@ -260,21 +323,21 @@ mod tests {
     fn a_path_too_long_for_a_socket_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let long = directory.path().join("x".repeat(MAX_SOCKET_PATH));
-        assert!(matches!(DataDirectory::open(&long, 1, StorageKind::Fjall), Err(Error::Invalid(_))));
+        assert!(matches!(DataDirectory::open(&long, 1, StorageKind::Fjall, &Catalog::None), Err(Error::Invalid(_))));
     }
 
     #[test]
     fn a_path_that_would_split_the_list_of_addresses_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let comma = directory.path().join("a,b");
-        assert!(matches!(DataDirectory::open(&comma, 1, StorageKind::Fjall), Err(Error::Invalid(_))));
+        assert!(matches!(DataDirectory::open(&comma, 1, StorageKind::Fjall, &Catalog::None), Err(Error::Invalid(_))));
         assert!(!comma.exists());
     }
 
     #[test]
     fn shards_without_their_store_are_not_adopted() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Fjall);
+        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Fjall, &Catalog::None);
         drop(open().unwrap());
         fs::remove_file(directory.path().join(STORE_FILE)).unwrap();
         drop(open().unwrap());

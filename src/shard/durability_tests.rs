@@ -14,6 +14,7 @@ use super::identity::{Claim, Identity};
 use super::load::load;
 use super::outbox::{Outbox, Waiting};
 use super::writer::{After, Contents, Ran, Writer};
+use crate::catalog::Catalog;
 use crate::codec;
 use crate::domain::cart::Offer;
 use crate::domain::command::{Command, Idempotency, Outcome, Request};
@@ -250,7 +251,7 @@ fn writes_are_refused_before_they_are_applied_while_there_is_no_room() {
 #[test]
 fn a_record_newer_than_the_last_commit_is_noticed() {
     let storage: Arc<dyn Storage> = Arc::new(LosesUnsynced::default());
-    let identity = Identity::open(&*storage, Claim { store_id: None, shard: 0, shards: 1 }).unwrap();
+    let identity = Identity::open(&*storage, Claim { store_id: None, shard: 0, shards: 1 }, &Catalog::None).unwrap();
     let hash = KeyHash::of("abc");
     storage.write(&[Write::Put(Record::new(hash, Kind::Kv, b"abc", &codec::encode_value(5, "x")))]).unwrap();
     let refusal = load(&storage, &identity).err().unwrap();

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::fill;
+use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::slots::{self, FIRST_TABLE_VERSION};
@@ -29,6 +31,9 @@ struct Header {
     first_slot: u16,
     last_slot: u16,
     table_version: u64,
+    /// The catalogue is being written; until it is, the shard does not serve.
+    #[serde(default)]
+    filling: bool,
 }
 
 /// The identity of a running shard.
@@ -48,11 +53,12 @@ pub struct Claim {
 }
 
 impl Identity {
-    /// Checks the header in storage against what is asked for; a fresh storage gets one.
+    /// Checks the header in storage against what is asked for. A fresh storage gets one, in one commit
+    /// with the sample where that is wanted.
     ///
     /// # Errors
     /// [`Error::Fault`] when the storage belongs to another shard or store, or fails.
-    pub fn open(storage: &dyn Storage, claim: Claim) -> Result<Self> {
+    pub fn open(storage: &dyn Storage, claim: Claim, catalog: &Catalog) -> Result<Self> {
         let Some(bytes) = storage.get(HEADER_KEY)? else {
             let slots = slots::initial_run(claim.shard, claim.shards);
             let header = Header {
@@ -63,8 +69,13 @@ impl Identity {
                 first_slot: *slots.start(),
                 last_slot: *slots.end(),
                 table_version: FIRST_TABLE_VERSION,
+                filling: matches!(catalog, Catalog::File(_)),
             };
-            write(storage, &header)?;
+            let sample = match catalog {
+                Catalog::Sample => fill::sample_records(&slots),
+                Catalog::None | Catalog::File(_) => Vec::new(),
+            };
+            write(storage, &header, sample)?;
             return Ok(Identity { header: Mutex::new(header) });
         };
         let mut header: Header = serde_json::from_slice(&bytes)
@@ -72,7 +83,7 @@ impl Identity {
         check(&header, claim)?;
         if header.store_id.is_none() && claim.store_id.is_some() {
             header.store_id = claim.store_id;
-            write(storage, &header)?;
+            write(storage, &header, Vec::new())?;
         }
         Ok(Identity { header: Mutex::new(header) })
     }
@@ -87,6 +98,21 @@ impl Identity {
     pub fn shard(&self) -> (u32, u32) {
         let header = self.lock();
         (header.shard, header.shards)
+    }
+
+    /// Whether the catalogue is still to be written.
+    pub fn is_filling(&self) -> bool {
+        self.lock().filling
+    }
+
+    /// The catalogue is written.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when storage fails.
+    pub fn filled(&self, storage: &dyn Storage) -> Result<()> {
+        let mut header = self.lock();
+        header.filling = false;
+        write(storage, &header, Vec::new())
     }
 
     /// The store, if it is known.
@@ -128,7 +154,7 @@ impl Identity {
             Some(_) => Ok(ours),
             None => {
                 let claimed = Header { store_id: Some(store_id), ..header.clone() };
-                write(storage, &claimed)?;
+                write(storage, &claimed, Vec::new())?;
                 *header = claimed;
                 Ok(hello(&header))
             }
@@ -168,9 +194,10 @@ fn check(header: &Header, claim: Claim) -> Result<()> {
     }
 }
 
-fn write(storage: &dyn Storage, header: &Header) -> Result<()> {
+fn write(storage: &dyn Storage, header: &Header, mut beside: Vec<Write>) -> Result<()> {
     let text = serde_json::to_vec(header).map_err(|error| Error::Fault(format!("the header: {error}")))?;
-    storage.write(&[Write::Put(Record::from_parts(HEADER_KEY, &text))])?;
+    beside.push(Write::Put(Record::from_parts(HEADER_KEY, &text)));
+    storage.write(&beside)?;
     storage.sync()
 }
 
@@ -188,11 +215,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let storage = StorageKind::Fjall.open(directory.path()).unwrap();
         let id = Uuid::new_v4();
-        Identity::open(&*storage, claim(1, 4, Some(id))).unwrap();
-        assert!(Identity::open(&*storage, claim(1, 4, Some(id))).is_ok());
-        assert!(Identity::open(&*storage, claim(1, 4, None)).is_ok());
+        Identity::open(&*storage, claim(1, 4, Some(id)), &Catalog::None).unwrap();
+        assert!(Identity::open(&*storage, claim(1, 4, Some(id)), &Catalog::None).is_ok());
+        assert!(Identity::open(&*storage, claim(1, 4, None), &Catalog::None).is_ok());
         for other in [claim(0, 4, Some(id)), claim(1, 2, Some(id)), claim(1, 4, Some(Uuid::new_v4()))] {
-            assert!(Identity::open(&*storage, other).is_err(), "{other:?}");
+            assert!(Identity::open(&*storage, other, &Catalog::None).is_err(), "{other:?}");
         }
     }
 
@@ -200,12 +227,12 @@ mod tests {
     fn a_shard_without_a_store_takes_the_first_one_named() {
         let directory = tempfile::tempdir().unwrap();
         let storage = StorageKind::Fjall.open(directory.path()).unwrap();
-        let identity = Identity::open(&*storage, claim(1, 2, None)).unwrap();
+        let identity = Identity::open(&*storage, claim(1, 2, None), &Catalog::None).unwrap();
         let mut hello = identity.hello();
         assert!(matches!(identity.greet(&*storage, &hello), Err(Error::Unavailable(_))));
         hello.store_id = Uuid::new_v4().to_string();
         assert_eq!(identity.greet(&*storage, &hello).unwrap(), hello);
-        let reopened = Identity::open(&*storage, claim(1, 2, None)).unwrap();
+        let reopened = Identity::open(&*storage, claim(1, 2, None), &Catalog::None).unwrap();
         assert_eq!(reopened.greet(&*storage, &hello).unwrap(), hello);
         let stranger = proto::Hello { store_id: Uuid::new_v4().to_string(), ..hello.clone() };
         assert!(matches!(reopened.greet(&*storage, &stranger), Err(Error::WrongSlot(_))));

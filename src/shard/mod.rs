@@ -10,6 +10,7 @@ mod disk;
 #[cfg(test)]
 mod durability_tests;
 pub mod expiring;
+mod fill;
 mod idempotency;
 mod identity;
 mod load;
@@ -33,6 +34,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::address::Address;
+use crate::catalog::Catalog;
 use crate::client::{Client, KnownStore};
 use crate::error::{Error, Result};
 use crate::payment::PaymentKind;
@@ -75,6 +77,8 @@ pub struct Options {
     pub store_id: Option<Uuid>,
     /// Bytes of disk space below which writes are refused.
     pub min_free: u64,
+    /// What a fresh store is filled with.
+    pub catalog: Catalog,
     /// Who takes payments.
     pub payment: PaymentKind,
 }
@@ -91,7 +95,10 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let _lock = lock(&options.data)?;
     let storage = options.storage.open(&options.data)?;
     let claim = Claim { store_id: options.store_id, shard: options.index, shards: options.shards };
-    let identity = Identity::open(&*storage, claim)?;
+    let identity = Identity::open(&*storage, claim, &options.catalog)?;
+    if identity.is_filling() {
+        fill::fill(&*storage, &identity, &options.catalog)?;
+    }
     let writer = load::load(&storage, &identity)?;
     let core = Core::new(writer, storage.clone());
     if !storage.is_volatile() {

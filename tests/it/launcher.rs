@@ -22,20 +22,20 @@ const SHARDS: &str = "2";
 const LONGER_THAN_AN_ORPHAN: Duration = Duration::from_secs(1);
 
 /// A running launcher; it is killed when this is dropped, and its children end with it.
-struct Launcher {
+pub struct Launcher {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     log: PathBuf,
 }
 
 /// What `/proc` says of a child.
-struct Role {
+pub struct Role {
     pid: Pid,
     arguments: String,
 }
 
 impl Launcher {
-    fn spawn(program: &Path, directory: &Path, options: &[&str]) -> Self {
+    pub fn spawn(program: &Path, directory: &Path, options: &[&str]) -> Self {
         let log = directory.join("launcher.log");
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let mut child = Command::new(program)
@@ -58,15 +58,15 @@ impl Launcher {
 
     /// Starts two shards and a facade on these ports, with the data in `directory/data`, and waits
     /// until all are ready.
-    fn start_on(directory: &Path, http: &str, kv: &str) -> Self {
+    pub fn start_on(directory: &Path, http: &str, kv: &str) -> Self {
         Self::spawn(Path::new(PROGRAM), directory, &["--shards", SHARDS, "--http", http, "--kv", kv]).until_ready()
     }
 
-    fn start(directory: &Path) -> Self {
+    pub fn start(directory: &Path) -> Self {
         Self::start_on(directory, ANY_PORT, ANY_PORT)
     }
 
-    fn until_ready(mut self) -> Self {
+    pub fn until_ready(mut self) -> Self {
         eventually("the store is ready", || {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "the launcher ended with {ended:?}: {}", self.log());
@@ -75,53 +75,53 @@ impl Launcher {
         self
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }
 
-    fn printed(&self, beginning: &str) -> bool {
+    pub fn printed(&self, beginning: &str) -> bool {
         self.lines().iter().any(|line| line.starts_with(beginning))
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    fn address(&self, what: &str) -> SocketAddr {
+    pub fn address(&self, what: &str) -> SocketAddr {
         let lines = self.lines();
         let address = lines.iter().find_map(|line| line.strip_prefix(what)?.trim().strip_prefix("http://"));
         address.unwrap_or_else(|| panic!("no {what} in {lines:?}")).parse().unwrap()
     }
 
-    fn shop(&self) -> SocketAddr {
+    pub fn shop(&self) -> SocketAddr {
         self.address("shop")
     }
 
-    fn kv(&self) -> SocketAddr {
+    pub fn kv(&self) -> SocketAddr {
         self.address("key-value")
     }
 
-    fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
     /// Shards and facade, as far as they run at the moment.
-    fn children(&self) -> Vec<Role> {
+    pub fn children(&self) -> Vec<Role> {
         children_of(self.pid())
     }
 
     /// The process whose arguments mention something.
-    fn child(&self, argument: &str) -> Pid {
+    pub fn child(&self, argument: &str) -> Pid {
         eventually(&format!("there is a child with {argument}"), || {
             self.children().iter().find(|role| role.arguments.contains(argument)).map(|role| role.pid)
         })
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         eventually("the launcher ends", || self.child.try_wait().unwrap())
     }
 }

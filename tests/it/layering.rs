@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the library from the bottom up; a module may import only from lower rows.
-const ROWS: [&[&str]; 8] = [
+const ROWS: [&[&str]; 9] = [
     &["error"],
     &["access", "address", "fail_point", "key", "logging", "metrics", "scheduling", "shutdown"],
     &["domain", "record", "slots"],
-    &["codec", "payment", "storage"],
+    &["members"],
+    &["catalog", "codec", "payment", "storage"],
     &["wire"],
     &["client"],
     &["http", "shard"],

@@ -3,6 +3,7 @@
 mod api_keys;
 mod bad_input;
 mod carts;
+mod catalog;
 mod concurrency;
 mod conditional;
 mod connections;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shardcart::http::members::Members;
+use shardcart::members::Members;
 
 fuzz_target!(|body: &[u8]| {
     if let Ok(members) = Members::parse(body) {

@@ -1,4 +1,4 @@
-//! JSON bodies, read strictly: no duplicate members at any depth, numbers taken as they are
+//! JSON objects of bodies and catalogues, read strictly: no duplicate members at any depth, numbers taken as they are
 //! written, and every complaint names its field.
 
 use std::borrow::Cow;

@@ -1,0 +1,92 @@
+//! Catalogues as CSV (RFC 4180) with a header: `id` or `isbn`, `title`, `price`, `stock`, and if wanted
+//! `author` and `topic`, in any order. Other columns are ignored; an empty field is a missing one.
+
+use std::io::{BufRead, ErrorKind};
+
+use ::csv::{ErrorKind as CsvError, ReaderBuilder, StringRecord};
+
+use super::guard::Guard;
+use super::{Each, Row, at, row};
+use crate::domain::money::Money;
+use crate::domain::product::{Details, MAX_STOCK, NewProduct};
+use crate::error::{Error, Result};
+
+const REQUIRED: [&str; 3] = ["title", "price", "stock"];
+
+/// Where each column is.
+struct Columns(Vec<String>);
+
+impl Columns {
+    fn of(header: &StringRecord) -> Result<Self> {
+        let names: Vec<_> = header.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
+        let known = ["id", "isbn", "author", "topic"].iter().chain(&REQUIRED);
+        if let Some(twice) = known.copied().find(|name| names.iter().filter(|other| other == name).count() > 1) {
+            return Err(at(1, format!("{twice}: the column is there twice")));
+        }
+        let missing = REQUIRED.iter().find(|name| !names.iter().any(|other| other == *name));
+        if let Some(missing) = missing {
+            return Err(at(1, format!("{missing}: there is no such column in the header")));
+        }
+        Ok(Columns(names))
+    }
+
+    fn get(&self, record: &StringRecord, name: &str) -> Option<String> {
+        let position = self.0.iter().position(|other| other == name)?;
+        record.get(position).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    fn required(&self, record: &StringRecord, name: &str) -> Result<String> {
+        self.get(record, name).ok_or_else(|| Error::Invalid(format!("{name}: is missing")))
+    }
+
+    fn product(&self, record: &StringRecord) -> Result<NewProduct> {
+        let (id, has_isbn) = row::id(self.get(record, "id"), self.get(record, "isbn"))?;
+        let price = Money::parse(&self.required(record, "price")?);
+        let details = Details {
+            title: self.required(record, "title")?,
+            author: self.get(record, "author"),
+            topic: self.get(record, "topic"),
+            has_isbn,
+            price: price.map_err(|error| Error::Invalid(format!("price: {error}")))?,
+        };
+        let stock = self.required(record, "stock")?;
+        let digits = stock.bytes().all(|byte| byte.is_ascii_digit());
+        let stock = stock.parse().ok().filter(|stock| digits && *stock <= MAX_STOCK);
+        NewProduct::new(id, details, stock.ok_or_else(|| Error::Invalid(format!("stock: must be 0 to {MAX_STOCK}")))?)
+    }
+}
+
+/// Reads all rows.
+pub fn read(reader: Guard<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
+    let progress = reader.bytes_read();
+    let mut reader = ReaderBuilder::new().from_reader(reader);
+    let header = reader.headers().map_err(|error| explain(error, 1))?;
+    if header.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(header)?;
+    let mut record = StringRecord::new();
+    loop {
+        progress.next_row();
+        let line = reader.position().line();
+        if !reader.read_record(&mut record).map_err(|error| explain(error, line))? {
+            return Ok(());
+        }
+        let line = record.position().map_or(line, ::csv::Position::line);
+        let product = columns.product(&record).map_err(|error| at(line, error))?;
+        each(Row { product, line })?;
+    }
+}
+
+fn explain(error: ::csv::Error, line: u64) -> Error {
+    let line = error.position().map_or(line, ::csv::Position::line);
+    match error.kind() {
+        CsvError::Io(error) if error.kind() == ErrorKind::InvalidData => at(line, error),
+        CsvError::Io(error) => Error::Fault(format!("cannot read the catalogue: {error}")),
+        CsvError::Utf8 { .. } => at(line, "is not UTF-8"),
+        CsvError::UnequalLengths { expected_len, len, .. } => {
+            at(line, format!("has {len} fields, the header has {expected_len}"))
+        }
+        _ => at(line, "cannot be read as CSV"),
+    }
+}

@@ -1,0 +1,223 @@
+//! Catalogues that a fresh store is filled with: the sample that is built in, or a file, which is read as
+//! a stream and refused as a whole at its first bad row.
+
+mod csv;
+mod guard;
+mod json;
+pub mod row;
+mod sample;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::convert::Infallible;
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::domain::product::NewProduct;
+use crate::error::{Error, Result};
+use guard::Guard;
+
+pub use sample::sample;
+
+/// The longest row, in bytes: as long as the longest body of a request that makes a product.
+pub const MAX_ROW_BYTES: u64 = 64 << 10;
+/// The most rows of a file.
+pub const MAX_ROWS: usize = 10_000_000;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What a fresh store is filled with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Catalog {
+    /// The sample.
+    Sample,
+    /// Nothing.
+    None,
+    /// A file: CSV, a JSON array, or a JSON object a line.
+    File(PathBuf),
+}
+
+impl fmt::Display for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Catalog::Sample => f.write_str("sample"),
+            Catalog::None => f.write_str("none"),
+            Catalog::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl FromStr for Catalog {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
+        Ok(match text {
+            "sample" => Catalog::Sample,
+            "none" => Catalog::None,
+            path => Catalog::File(path.into()),
+        })
+    }
+}
+
+/// A row and where it is.
+struct Row {
+    product: NewProduct,
+    /// Counted from 1.
+    line: u64,
+}
+
+/// Takes the rows of a file.
+type Each<'a> = dyn FnMut(Row) -> Result<()> + 'a;
+
+/// Reads a catalogue file and hands over each product with how many bytes have been read so far.
+///
+/// # Errors
+/// [`Error::Invalid`] that names file, line and field of the first bad row, also of an id that is there
+/// twice; [`Error::Fault`] when the file cannot be read; the first error of `each`.
+pub fn read(path: &Path, mut each: impl FnMut(NewProduct, u64) -> Result<()>) -> Result<usize> {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let fault = |error: std::io::Error| Error::Fault(format!("cannot read {}: {error}", path.display()));
+    let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(fault)?);
+    if reader.fill_buf().map_err(fault)?.starts_with(BYTE_ORDER_MARK) {
+        reader.consume(BYTE_ORDER_MARK.len());
+    }
+    let first = first_byte(&mut reader).map_err(fault)?;
+    let guard = Guard::new(reader, MAX_ROW_BYTES);
+    let read = guard.bytes_read();
+    let mut lines: HashMap<Box<str>, u64> = HashMap::new();
+    let mut take = |row: Row| {
+        if lines.len() >= MAX_ROWS {
+            return Err(at(row.line, format!("more than {MAX_ROWS} rows")));
+        }
+        match lines.entry(row.product.id.as_str().into()) {
+            Entry::Occupied(before) => {
+                return Err(at(row.line, format!("id: {} is there in line {} already", before.key(), before.get())));
+            }
+            Entry::Vacant(vacant) => vacant.insert(row.line),
+        };
+        each(row.product, read.get())
+    };
+    let result = match (extension(path).as_deref(), first) {
+        (Some("csv"), _) => csv::read(guard, &mut take),
+        (Some("json" | "jsonl" | "ndjson"), _) | (_, Some(b'[' | b'{')) => match first {
+            Some(b'[') => json::read_array(guard, &mut take),
+            _ => json::read_lines(guard, &mut take),
+        },
+        _ => csv::read(guard, &mut take),
+    };
+    match result {
+        Err(Error::Invalid(detail)) => Err(Error::Invalid(format!("{name}:{detail}"))),
+        Err(error) => Err(error),
+        Ok(()) => Ok(lines.len()),
+    }
+}
+
+fn extension(path: &Path) -> Option<String> {
+    path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+}
+
+/// The first byte that is not blank, as far as the first buffer goes; it is not consumed.
+fn first_byte(reader: &mut impl BufRead) -> std::io::Result<Option<u8>> {
+    Ok(reader.fill_buf()?.iter().copied().find(|byte| !byte.is_ascii_whitespace()))
+}
+
+/// A complaint about a line; [`read`] puts the file's name before it.
+fn at(line: u64, what: impl fmt::Display) -> Error {
+    Error::Invalid(format!("{line}: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::product::Details;
+    use proptest::prelude::*;
+
+    fn read_text(name: &str, text: &[u8]) -> Result<Vec<NewProduct>> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let mut products = Vec::new();
+        read(&path, |product, _| {
+            products.push(product);
+            Ok(())
+        })?;
+        Ok(products)
+    }
+
+    fn complaint(name: &str, text: &str) -> String {
+        match read_text(name, text.as_bytes()) {
+            Err(Error::Invalid(detail)) => detail,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn all_forms_say_the_same() {
+        let csv = "title,price,stock,isbn,topic,id\r\n\"A, B\",9.5,3,978-1,,\r\nC,\"12.10\",0,,x,c\r\n";
+        let first = r#"{"isbn": "978-1", "title": "A, B", "price": 9.5, "stock": 3, "extra": {}}"#;
+        let second = r#"{"id": "c", "title": "C", "price": "12.10", "stock": 0, "topic": "x", "author": null}"#;
+        let products = read_text("a.csv", csv.as_bytes()).unwrap();
+        assert_eq!(products[0].id.as_str(), "978-1");
+        assert_eq!(products[0].details.price.hundredths(), 950);
+        assert_eq!(products[1].details, Details { has_isbn: false, ..products[1].details.clone() });
+        assert_eq!(products[1].details.topic.as_deref(), Some("x"));
+        for text in
+            [format!("[{first},\n {second}]"), format!("{first}\n\n{second}\n"), format!("\u{feff}{first}\n{second}")]
+        {
+            assert_eq!(read_text("a.json", text.as_bytes()).unwrap(), products, "{text}");
+            assert_eq!(read_text("a", text.as_bytes()).unwrap(), products, "{text}");
+        }
+        assert_eq!(read_text("a", csv.as_bytes()).unwrap(), products);
+        for name in ["a.csv", "a.json", "a"] {
+            assert!(read_text(name, b"").unwrap_or_default().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_bad_row_is_named_by_line_and_field() {
+        let good = r#"{"id": "a", "title": "T", "price": 1, "stock": 1}"#;
+        let bad = r#"{"id": "b", "title": "T", "price": 0.001, "stock": 1}"#;
+        assert_eq!(
+            complaint("x.json", &format!("[{good},\n\n{bad}]")),
+            "x.json:3: price: has more than 2 fraction digits"
+        );
+        assert_eq!(
+            complaint("x.jsonl", &format!("{good}\n\n{bad}\n")),
+            "x.jsonl:3: price: has more than 2 fraction digits"
+        );
+        let csv = "id,title,price,stock,note\na,T,1,1,\"two\nlines\"\nb,T,1,-1,\n";
+        assert_eq!(complaint("x.csv", csv), "x.csv:4: stock: must be 0 to 1000000000");
+        assert!(
+            complaint("x.jsonl", &format!("{good}\n{good}")).ends_with("x.jsonl:2: id: a is there in line 1 already")
+        );
+        assert!(complaint("x.jsonl", r#"{"id": "a", "id": "b"}"#).contains("x.jsonl:1: "));
+        assert!(complaint("x.json", "[{}, 1").starts_with("x.json:1: "));
+        assert!(complaint("x.csv", "id,price\na,1\n").starts_with("x.csv:1: title"));
+        assert!(complaint("x.csv", "id,title,price,stock\na,T,1\n").starts_with("x.csv:2: "));
+        assert!(complaint("x.csv", "id,title,price,stock,stock\n").starts_with("x.csv:1: stock"));
+        let long = format!("[{{\"id\": \"{}\"}}]", "x".repeat(MAX_ROW_BYTES as usize + 10));
+        for name in ["x.json", "x.jsonl", "x.csv"] {
+            assert!(complaint(name, &long).contains("longer than"), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_canonical_form_is_read_back() {
+        let products: Vec<_> = sample();
+        let text: String = products.iter().map(row::to_line).collect();
+        assert_eq!(read_text("x.jsonl", text.as_bytes()).unwrap(), products);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in r#"[\[\]{}":,a0-9.\n\\-]{0,80}"#) {
+            for name in ["x.csv", "x.json", "x.jsonl", "x"] {
+                let _ = read_text(name, &bytes);
+                let _ = read_text(name, text.as_bytes());
+            }
+        }
+    }
+}
