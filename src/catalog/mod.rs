@@ -198,7 +198,7 @@ mod tests {
         assert!(complaint("x.csv", "id,price\na,1\n").starts_with("x.csv:1: title"));
         assert!(complaint("x.csv", "id,title,price,stock\na,T,1\n").starts_with("x.csv:2: "));
         assert!(complaint("x.csv", "id,title,price,stock,stock\n").starts_with("x.csv:1: stock"));
-        let long = format!("[{{\"id\": \"{}\"}}]", "x".repeat(MAX_ROW_BYTES as usize + 10));
+        let long = format!("[{{\"id\": \"{}\"}}]", "x".repeat(4 * MAX_ROW_BYTES as usize));
         for name in ["x.json", "x.jsonl", "x.csv"] {
             assert!(complaint(name, &long).contains("longer than"), "{name}");
         }

@@ -61,7 +61,7 @@ pub fn encode_cart(cart: &Cart) -> Vec<u8> {
 /// Decodes a cart.
 ///
 /// # Errors
-/// [`Error::Fault`] when the bytes are not a cart.
+/// [`crate::error::Error::Fault`] when the bytes are not a cart.
 pub fn decode_cart(bytes: &[u8]) -> Result<Cart> {
     let decoded = match split(bytes)? {
         (FORMAT_1, body) => CartV2::from(decode_body::<CartV1>(body)?),

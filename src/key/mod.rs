@@ -1,5 +1,5 @@
-//! What identifies a record and where it lives: the routing hash, slots, kinds; identifiers are in
-//! [`ids`] and [`placed`].
+//! What identifies a record and where it lives: the routing hash, slots, kinds; identifiers that clients
+//! choose, and those that a shard does.
 //!
 //! The hash decides which shard holds a record and nothing else. Identity is always the whole id:
 //! a 63-bit hash collides by chance near 3 billion ids, and on purpose after 2^32 tries.
