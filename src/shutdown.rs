@@ -56,6 +56,11 @@ impl Shutdown {
         self.wait_for_request(2).await;
     }
 
+    /// Whether a shutdown was asked for.
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     async fn wait_for_request(&mut self, number: u32) {
         if self.0.wait_for(|count| *count >= number).await.is_err() {
             // Nobody is left who could ask.

@@ -34,6 +34,14 @@ impl Store {
     /// # Errors
     /// When it cannot be started, ends, or is not ready in time.
     pub fn start(shards: u32, storage: &str, data: &Path) -> Result<Self> {
+        Self::start_with(shards, storage, data, &["--catalog", "none"])
+    }
+
+    /// The same with more options of the launcher.
+    ///
+    /// # Errors
+    /// As for [`Store::start`].
+    pub fn start_with(shards: u32, storage: &str, data: &Path, options: &[&str]) -> Result<Self> {
         let http = free_address()?;
         let launcher = Command::new(env!("CARGO_BIN_EXE_shardcart"))
             .arg("launch")
@@ -41,6 +49,7 @@ impl Store {
             .args(["--http", &http.to_string(), "--kv", "127.0.0.1:0"])
             .arg("--data")
             .arg(data)
+            .args(options)
             .env("SHARDCART_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

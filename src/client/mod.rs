@@ -18,6 +18,7 @@ use crate::address::Address;
 use crate::domain::command::{Command, Reply, Request};
 use crate::error::{Error, Result};
 use crate::key::KeyHash;
+use crate::shutdown::Shutdown;
 use crate::slots::SlotTable;
 use crate::wire::{self, proto};
 use queue::Lost;
@@ -47,17 +48,17 @@ pub struct Client {
 
 impl Client {
     /// Starts a session with every shard, in the order of the table. Must be called on the runtime
-    /// that the sessions are to run on.
+    /// that the sessions are to run on. After a shutdown was asked for none is opened again.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an unusable number of shards.
-    pub fn start(shards: &[Address], store: &KnownStore) -> Result<Self> {
+    pub fn start(shards: &[Address], store: &KnownStore, shutdown: &Shutdown) -> Result<Self> {
         let count = u32::try_from(shards.len()).unwrap_or(u32::MAX);
         let table = SlotTable::initial(count)?;
         let mut tasks = JoinSet::new();
         let sessions = shards.iter().zip(0..).map(|(address, index)| {
             let session = Arc::new(Session::new(index, count, address.clone(), store.clone()));
-            tasks.spawn(session.clone().run(table.version()));
+            tasks.spawn(session.clone().run(table.version(), shutdown.clone()));
             session
         });
         let sessions = sessions.collect();

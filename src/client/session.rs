@@ -13,6 +13,7 @@ use super::connect::connect;
 use super::queue::{EXPIRE_INTERVAL, Lost, Queue};
 use crate::address::Address;
 use crate::error::{Error, Result};
+use crate::shutdown::Shutdown;
 use crate::wire::proto;
 use proto::shard_client::ShardClient;
 
@@ -93,10 +94,10 @@ impl Session {
         Some(reply.into_inner())
     }
 
-    /// Keeps the session open for ever.
-    pub async fn run(self: Arc<Self>, table_version: u64) {
+    /// Keeps the session open until a shutdown is asked for; then it ends with its connection.
+    pub async fn run(self: Arc<Self>, table_version: u64, shutdown: Shutdown) {
         let mut last_error = None;
-        loop {
+        while !shutdown.is_requested() {
             match self.open(table_version).await {
                 Ok(replies) => {
                     if last_error.take().is_some() {
@@ -106,6 +107,9 @@ impl Session {
                     self.up.send_replace(true);
                     self.receive(replies).await;
                     self.close();
+                    if shutdown.is_requested() {
+                        return;
+                    }
                     tracing::error!(shard = self.shard, address = %self.address, "the shard broke off");
                     last_error = Some(self.unavailable());
                 }

@@ -185,8 +185,9 @@ impl Scrape {
     }
 
     fn encode_counters(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let counters: [Number; 2] = [
+        let counters: [Number; 3] = [
             ("shardcart_shard_operations", "Commands taken since the shard's start.", |s| s.operations),
+            ("shardcart_shard_captures_failed", "Payments refused after they were authorised.", |s| s.captures_failed),
             ("shardcart_shard_commits", "Commits since the shard's start.", |s| s.commits),
         ];
         for (name, help, value) in counters {

@@ -178,7 +178,8 @@ async fn serve(
     metrics: Metrics,
     shutdown: &Shutdown,
 ) -> Result<()> {
-    let shop = Shop { client: Arc::new(Client::start(&options.shards, &shared.store)?), metrics: metrics.clone() };
+    let shop =
+        Shop { client: Arc::new(Client::start(&options.shards, &shared.store, shutdown)?), metrics: metrics.clone() };
     let limits = Limits {
         header_timeout: options.header_timeout,
         connections: Arc::new(Semaphore::new(options.max_connections / options.workers)),

@@ -112,7 +112,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     // Only this thread: the committer is waited for, and so must go on as soon as the disk has synced.
     scheduling::prefer_throughput();
     runtime.block_on(async {
-        let orders = Orders::new(core.clone(), connect_to_peers(&options, &identity)?, gateway);
+        let orders = Orders::new(core.clone(), connect_to_peers(&options, &identity, &shutdown)?, gateway);
         let free_space = disk::FreeSpace::default();
         let operations = AtomicU64::new(0);
         let shared =
@@ -151,7 +151,7 @@ async fn serve(options: &Options, shared: Arc<Shared>) -> Result<()> {
 }
 
 /// Sessions with all shards, this one included: an order may want products of any.
-fn connect_to_peers(options: &Options, identity: &Identity) -> Result<Option<Client>> {
+fn connect_to_peers(options: &Options, identity: &Identity, shutdown: &Shutdown) -> Result<Option<Client>> {
     if options.peers.is_empty() {
         return Ok(None);
     }
@@ -159,7 +159,7 @@ fn connect_to_peers(options: &Options, identity: &Identity) -> Result<Option<Cli
     if let Some(id) = identity.store_id() {
         store.get_or_init(|| id);
     }
-    Client::start(&options.peers, &store).map(Some)
+    Client::start(&options.peers, &store, shutdown).map(Some)
 }
 
 /// Looks at the disk and removes what has expired, again and again.

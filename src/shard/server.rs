@@ -98,6 +98,7 @@ fn status(shared: &Shared) -> proto::StatusReply {
         commit_seconds: Some(proto::Histogram { bounds: latency.bounds, counts: latency.counts, sum: latency.sum }),
         free_disk_bytes: shared.free_space.bytes(),
         accepts_writes: writer.accepts_writes(),
+        captures_failed: shared.core.captures_failed.load(Ordering::Relaxed),
         uptime_ms: u64::try_from(shared.started.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
 }
