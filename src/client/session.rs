@@ -23,6 +23,42 @@ const RECONNECT_INTERVAL: Duration = Duration::from_millis(50);
 /// How long the shard may take to answer the Hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a shard may be down before it is told of: at a start they come up one after the other.
+const OUTAGE_TOLD_AFTER: Duration = Duration::from_secs(1);
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The shard said before that it would end.
+    Announced,
+    /// It did not.
+    BrokenOff,
+}
+
+/// A time without a session, and what was said of it.
+struct Outage {
+    since: Instant,
+    is_told: bool,
+    last: Option<Error>,
+}
+
+impl Default for Outage {
+    fn default() -> Self {
+        Outage { since: Instant::now(), is_told: false, last: None }
+    }
+}
+
+impl Outage {
+    /// Tells why the shard is down, once for each reason.
+    fn tell(&mut self, shard: u32, error: Error) {
+        if self.since.elapsed() >= OUTAGE_TOLD_AFTER && self.last.as_ref() != Some(&error) {
+            tracing::warn!(shard, %error, "the shard is down");
+            self.is_told = true;
+            self.last = Some(error);
+        }
+    }
+}
+
 /// The session with one shard.
 pub struct Session {
     shard: u32,
@@ -96,28 +132,27 @@ impl Session {
 
     /// Keeps the session open until a shutdown is asked for; then it ends with its connection.
     pub async fn run(self: Arc<Self>, table_version: u64, shutdown: Shutdown) {
-        let mut last_error = None;
+        let mut outage = Outage::default();
         while !shutdown.is_requested() {
             match self.open(table_version).await {
                 Ok(replies) => {
-                    if last_error.take().is_some() {
+                    if outage.is_told {
                         tracing::info!(shard = self.shard, "the shard is up again");
                     }
                     self.queue.up();
                     self.up.send_replace(true);
-                    self.receive(replies).await;
+                    let end = self.receive(replies).await;
                     self.close();
-                    if shutdown.is_requested() {
-                        return;
+                    outage = Outage::default();
+                    if end == End::BrokenOff && !shutdown.is_requested() {
+                        tracing::error!(shard = self.shard, address = %self.address, "the shard broke off");
+                        outage.is_told = true;
                     }
-                    tracing::error!(shard = self.shard, address = %self.address, "the shard broke off");
-                    last_error = Some(self.unavailable());
                 }
                 Err(error) => {
                     self.close();
-                    if last_error.as_ref() != Some(&error) {
-                        tracing::warn!(shard = self.shard, %error, "the shard is down");
-                        last_error = Some(error);
+                    if !shutdown.is_requested() {
+                        outage.tell(self.shard, error);
                     }
                     tokio::time::sleep(RECONNECT_INTERVAL).await;
                 }
@@ -167,22 +202,24 @@ impl Session {
         Ok(())
     }
 
-    async fn receive(&self, mut replies: Streaming<proto::ReplyBatch>) {
+    async fn receive(&self, mut replies: Streaming<proto::ReplyBatch>) -> End {
+        let mut end = End::BrokenOff;
         let mut expire = tokio::time::interval(EXPIRE_INTERVAL);
         loop {
             tokio::select! {
                 batch = replies.message() => match batch {
                     Ok(Some(batch)) => {
                         if batch.goodbye {
+                            end = End::Announced;
                             self.up.send_replace(false);
                             self.queue.finish();
                         }
                         self.queue.settle(batch.replies);
                     }
-                    Ok(None) => return,
+                    Ok(None) => return end,
                     Err(status) => {
                         tracing::debug!(shard = self.shard, %status, "the session failed");
-                        return;
+                        return end;
                     }
                 },
                 _ = expire.tick() => self.queue.expire(),

@@ -7,8 +7,10 @@ use crate::key::ProductId;
 
 /// The longest title, in bytes.
 pub const MAX_TITLE_BYTES: usize = 512;
-/// The longest author and the longest topic, in bytes.
-pub const MAX_NAME_BYTES: usize = 256;
+/// The longest author, in bytes.
+pub const MAX_AUTHOR_BYTES: usize = 256;
+/// The longest topic, in bytes: it has to fit into a path as ids do.
+pub const MAX_TOPIC_BYTES: usize = 128;
 /// The longest ISBN, in letters, digits and hyphens.
 pub const MAX_ISBN_BYTES: usize = 20;
 /// The most stock that a product can have.
@@ -96,8 +98,8 @@ impl NewProduct {
 impl Details {
     fn check(&self) -> Result<()> {
         check_text("title", &self.title, MAX_TITLE_BYTES)?;
-        self.author.as_ref().map_or(Ok(()), |author| check_text("author", author, MAX_NAME_BYTES))?;
-        self.topic.as_ref().map_or(Ok(()), |topic| check_text("topic", topic, MAX_NAME_BYTES))
+        self.author.as_ref().map_or(Ok(()), |author| check_text("author", author, MAX_AUTHOR_BYTES))?;
+        self.topic.as_ref().map_or(Ok(()), |topic| check_text("topic", topic, MAX_TOPIC_BYTES))
     }
 }
 
@@ -109,8 +111,8 @@ impl Change {
     pub fn check(&self, id: &ProductId) -> Result<()> {
         for (field, text, most) in [
             ("title", &self.title, MAX_TITLE_BYTES),
-            ("author", &self.author, MAX_NAME_BYTES),
-            ("topic", &self.topic, MAX_NAME_BYTES),
+            ("author", &self.author, MAX_AUTHOR_BYTES),
+            ("topic", &self.topic, MAX_TOPIC_BYTES),
         ] {
             text.as_ref().map_or(Ok(()), |text| check_text(field, text, most))?;
         }

@@ -16,7 +16,7 @@ use super::products::{PRODUCT_BYTES, check_method, read, unexpected, write_produ
 use super::response::{empty, json_text, with_tag};
 use crate::client::Client;
 use crate::domain::command::{Command, Filter, ListProducts, Outcome, Request};
-use crate::domain::product::{MAX_NAME_BYTES, Product};
+use crate::domain::product::{MAX_TOPIC_BYTES, Product};
 use crate::error::Error;
 use crate::key::ProductId;
 use crate::wire::MAX_LIST;
@@ -133,8 +133,8 @@ pub async fn search(client: &Client, call: &Call, topic: Segment) -> Handled {
 }
 
 fn checked_topic(topic: &str) -> Result<Filter, Problem> {
-    if topic.is_empty() || topic.len() > MAX_NAME_BYTES || topic.chars().any(char::is_control) {
-        let detail = format!("topic: must be 1 to {MAX_NAME_BYTES} bytes without control characters");
+    if topic.is_empty() || topic.len() > MAX_TOPIC_BYTES || topic.chars().any(char::is_control) {
+        let detail = format!("topic: must be 1 to {MAX_TOPIC_BYTES} bytes without control characters");
         return Err(Problem::from(Error::Invalid(detail)));
     }
     Ok(Filter::Topic(topic.to_owned()))
