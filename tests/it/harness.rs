@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use document::Document;
 pub use gateway::{Action, Fault, Gateway};
-pub use http::{Answer, Client};
+pub use http::{Answer, Call, Client};
 pub use process::Process;
 pub use proxy::Proxy;
 pub use store::{Facade, Setup, Store};
