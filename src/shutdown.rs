@@ -46,6 +46,11 @@ impl Shutdown {
         Ok(Shutdown(shutdown))
     }
 
+    /// Whether a shutdown has been asked for.
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     /// Waits until a shutdown is asked for.
     pub async fn wait(&mut self) {
         self.wait_for_request(1).await;
