@@ -91,6 +91,7 @@ fn commit(criterion: &mut Criterion) {
 
 fn commit_to(criterion: &mut Criterion, kind: StorageKind, directory: &Path) {
     let storage = kind.open(directory).expect("a new directory can be opened");
+    storage.load(&mut |_, _| Ok(())).expect("an empty directory can be read");
     let mut group = criterion.benchmark_group(format!("commit/{kind}"));
     for size in COMMIT_SIZES {
         group.throughput(Throughput::Elements(size));

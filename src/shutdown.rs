@@ -46,6 +46,11 @@ impl Shutdown {
         Ok(Shutdown(shutdown))
     }
 
+    /// Whether a shutdown has been asked for.
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     /// Waits until a shutdown is asked for.
     pub async fn wait(&mut self) {
         self.wait_for_request(1).await;
@@ -54,11 +59,6 @@ impl Shutdown {
     /// Waits until a shutdown is asked for once more: somebody is impatient.
     pub async fn wait_for_another(&mut self) {
         self.wait_for_request(2).await;
-    }
-
-    /// Whether a shutdown was asked for.
-    pub fn is_requested(&self) -> bool {
-        *self.0.borrow() > 0
     }
 
     async fn wait_for_request(&mut self, number: u32) {

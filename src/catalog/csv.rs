@@ -6,6 +6,7 @@ use std::io::{BufRead, ErrorKind};
 use ::csv::{ErrorKind as CsvError, ReaderBuilder, StringRecord};
 
 use super::guard::Guard;
+use super::lines::Lines;
 use super::{Each, Row, at, row};
 use crate::domain::money::Money;
 use crate::domain::product::{Details, MAX_STOCK, NewProduct};
@@ -17,15 +18,15 @@ const REQUIRED: [&str; 3] = ["title", "price", "stock"];
 struct Columns(Vec<String>);
 
 impl Columns {
-    fn of(header: &StringRecord) -> Result<Self> {
+    fn of(header: &StringRecord, line: u64) -> Result<Self> {
         let names: Vec<_> = header.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
         let known = ["id", "isbn", "author", "topic"].iter().chain(&REQUIRED);
         if let Some(twice) = known.copied().find(|name| names.iter().filter(|other| other == name).count() > 1) {
-            return Err(at(1, format!("{twice}: the column is there twice")));
+            return Err(at(line, format!("{twice}: the column is there twice")));
         }
         let missing = REQUIRED.iter().find(|name| !names.iter().any(|other| other == *name));
         if let Some(missing) = missing {
-            return Err(at(1, format!("{missing}: there is no such column in the header")));
+            return Err(at(line, format!("{missing}: there is no such column in the header")));
         }
         Ok(Columns(names))
     }
@@ -59,27 +60,29 @@ impl Columns {
 /// Reads all rows.
 pub fn read(reader: Guard<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
     let progress = reader.bytes_read();
-    let mut reader = ReaderBuilder::new().from_reader(reader);
-    let header = reader.headers().map_err(|error| explain(error, 1))?;
+    let mut reader = ReaderBuilder::new().from_reader(Lines::new(reader));
+    let header = reader.headers().cloned();
+    let line = reader.get_mut().line_from(0);
+    let header = header.map_err(|error| explain(error, line))?;
     if header.is_empty() {
         return Ok(());
     }
-    let columns = Columns::of(header)?;
+    let columns = Columns::of(&header, line)?;
     let mut record = StringRecord::new();
     loop {
         progress.next_row();
-        let line = reader.position().line();
-        if !reader.read_record(&mut record).map_err(|error| explain(error, line))? {
+        let from = reader.position().byte();
+        let read = reader.read_record(&mut record);
+        let line = reader.get_mut().line_from(from);
+        if !read.map_err(|error| explain(error, line))? {
             return Ok(());
         }
-        let line = record.position().map_or(line, ::csv::Position::line);
         let product = columns.product(&record).map_err(|error| at(line, error))?;
         each(Row { product, line })?;
     }
 }
 
 fn explain(error: ::csv::Error, line: u64) -> Error {
-    let line = error.position().map_or(line, ::csv::Position::line);
     match error.kind() {
         CsvError::Io(error) if error.kind() == ErrorKind::InvalidData => at(line, error),
         CsvError::Io(error) => Error::Fault(format!("cannot read the catalogue: {error}")),

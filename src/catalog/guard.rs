@@ -1,7 +1,7 @@
 //! A reader that counts what passes through it, and refuses rows without end.
 
 use std::cell::Cell;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 
 /// Bytes that a parser may have taken ahead of the row that it is at.
@@ -42,9 +42,9 @@ impl Progress {
     }
 }
 
-impl<R> Guard<BufReader<R>> {
+impl<R: BufRead> Guard<R> {
     /// Over a reader, for rows of so many bytes.
-    pub fn new(inner: BufReader<R>, most: u64) -> Self {
+    pub fn new(inner: R, most: u64) -> Self {
         Guard { inner, most, state: Rc::default() }
     }
 }

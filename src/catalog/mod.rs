@@ -4,28 +4,35 @@
 mod csv;
 mod guard;
 mod json;
+mod lines;
 pub mod row;
 mod sample;
+mod seen;
+mod summed;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::domain::product::NewProduct;
 use crate::error::{Error, Result};
 use guard::Guard;
+use seen::Seen;
+use summed::Summed;
 
 pub use sample::sample;
+pub use summed::Digest;
 
 /// The longest row, in bytes: as long as the longest body of a request that makes a product.
 pub const MAX_ROW_BYTES: u64 = 64 << 10;
 /// The most rows of a file.
 pub const MAX_ROWS: usize = 10_000_000;
+
+/// Bytes that are read at a time.
+const BUFFER_BYTES: usize = 64 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -72,35 +79,60 @@ struct Row {
 /// Takes the rows of a file.
 type Each<'a> = dyn FnMut(Row) -> Result<()> + 'a;
 
+/// What was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents {
+    /// How many products.
+    pub products: usize,
+    /// The sum of all bytes: whether another file, or a later reading, had the same.
+    pub digest: Digest,
+}
+
 /// Reads a catalogue file and hands over each product with how many bytes have been read so far.
 ///
 /// # Errors
 /// [`Error::Invalid`] that names file, line and field of the first bad row, also of an id that is there
-/// twice; [`Error::Fault`] when the file cannot be read; the first error of `each`.
-pub fn read(path: &Path, mut each: impl FnMut(NewProduct, u64) -> Result<()>) -> Result<usize> {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+/// twice, and for a pipe or a device, which cannot be read twice; [`Error::Fault`] when the file cannot be
+/// read; the first error of `each`.
+pub fn read(path: &Path, each: impl FnMut(NewProduct, u64) -> Result<()>) -> Result<Contents> {
     let fault = |error: std::io::Error| Error::Fault(format!("cannot read {}: {error}", path.display()));
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(fault)?);
+    // A pipe without a writer would be waited for, so it is looked at before it is opened.
+    if !path.metadata().map_err(fault)?.is_file() {
+        return Err(Error::Invalid(format!("{}: is no regular file, and it is read more than once", path.display())));
+    }
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    read_from(&name, extension(path).as_deref(), File::open(path).map_err(fault)?, each)
+}
+
+/// Reads a catalogue as [`read`] does, from bytes: `name` is what complaints begin with.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_from(
+    name: &str,
+    extension: Option<&str>,
+    input: impl Read,
+    mut each: impl FnMut(NewProduct, u64) -> Result<()>,
+) -> Result<Contents> {
+    let fault = |error: std::io::Error| Error::Fault(format!("cannot read {name}: {error}"));
+    let mut reader = BufReader::with_capacity(BUFFER_BYTES, Summed::new(input));
     if reader.fill_buf().map_err(fault)?.starts_with(BYTE_ORDER_MARK) {
         reader.consume(BYTE_ORDER_MARK.len());
     }
     let first = first_byte(&mut reader).map_err(fault)?;
-    let guard = Guard::new(reader, MAX_ROW_BYTES);
+    let guard = Guard::new(&mut reader, MAX_ROW_BYTES);
     let read = guard.bytes_read();
-    let mut lines: HashMap<Box<str>, u64> = HashMap::new();
+    let mut seen = Seen::default();
     let mut take = |row: Row| {
-        if lines.len() >= MAX_ROWS {
+        if seen.len() >= MAX_ROWS {
             return Err(at(row.line, format!("more than {MAX_ROWS} rows")));
         }
-        match lines.entry(row.product.id.as_str().into()) {
-            Entry::Occupied(before) => {
-                return Err(at(row.line, format!("id: {} is there in line {} already", before.key(), before.get())));
-            }
-            Entry::Vacant(vacant) => vacant.insert(row.line),
-        };
+        if let Some(before) = seen.put(&row.product.id, row.line) {
+            return Err(at(row.line, format!("id: {} is there in line {before} already", row.product.id.as_str())));
+        }
         each(row.product, read.get())
     };
-    let result = match (extension(path).as_deref(), first) {
+    let result = match (extension, first) {
         (Some("csv"), _) => csv::read(guard, &mut take),
         (Some("json" | "jsonl" | "ndjson"), _) | (_, Some(b'[' | b'{')) => match first {
             Some(b'[') => json::read_array(guard, &mut take),
@@ -111,7 +143,7 @@ pub fn read(path: &Path, mut each: impl FnMut(NewProduct, u64) -> Result<()>) ->
     match result {
         Err(Error::Invalid(detail)) => Err(Error::Invalid(format!("{name}:{detail}"))),
         Err(error) => Err(error),
-        Ok(()) => Ok(lines.len()),
+        Ok(()) => Ok(Contents { products: seen.len(), digest: reader.get_ref().digest() }),
     }
 }
 
@@ -136,11 +168,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn read_text(name: &str, text: &[u8]) -> Result<Vec<NewProduct>> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(name);
-        std::fs::write(&path, text).unwrap();
         let mut products = Vec::new();
-        read(&path, |product, _| {
+        read_from(name, extension(Path::new(name)).as_deref(), text, |product, _| {
             products.push(product);
             Ok(())
         })?;
@@ -190,6 +219,12 @@ mod tests {
         );
         let csv = "id,title,price,stock,note\na,T,1,1,\"two\nlines\"\nb,T,1,-1,\n";
         assert_eq!(complaint("x.csv", csv), "x.csv:4: stock: must be 0 to 1000000000");
+        let blank = "\n\nid,title,price,stock\n\na,T,1,1\n\n\nb,T,1,-1\n";
+        for csv in [blank.to_owned(), blank.replace('\n', "\r\n"), blank.replace('\n', "\r")] {
+            assert_eq!(complaint("x.csv", &csv), "x.csv:8: stock: must be 0 to 1000000000", "{csv:?}");
+            assert!(complaint("x.csv", &csv.replace("b,T", "a,T").replace("-1", "1")).contains("line 5 already"));
+            assert!(complaint("x.csv", &csv.replace(",-1", "")).starts_with("x.csv:8: has 3 fields"));
+        }
         assert!(
             complaint("x.jsonl", &format!("{good}\n{good}")).ends_with("x.jsonl:2: id: a is there in line 1 already")
         );
@@ -205,13 +240,60 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_is_refused_and_another_file_has_another_digest() {
+        assert!(matches!(read(Path::new("/dev/null"), |_, _| Ok(())), Err(Error::Invalid(_))));
+        let digest = |text: &str| read_from("x.csv", None, text.as_bytes(), |_, _| Ok(())).unwrap().digest;
+        let header = "id,title,price,stock\n";
+        assert_eq!(digest(header), digest(header));
+        assert_ne!(digest(header), digest(&header.replace('\n', "\r\n")));
+    }
+
+    #[test]
     fn the_canonical_form_is_read_back() {
         let products: Vec<_> = sample();
         let text: String = products.iter().map(row::to_line).collect();
         assert_eq!(read_text("x.jsonl", text.as_bytes()).unwrap(), products);
     }
 
+    /// Products as anybody may make them, their ids all different.
+    fn products() -> impl Strategy<Value = Vec<NewProduct>> {
+        let text = || "[a-zé,;'\"\\\\ \u{feff}]{1,12}";
+        let rest = (prop::option::of(text()), prop::option::of(text()), 0..=crate::domain::money::MAX_HUNDREDTHS);
+        let one = (text(), rest, 0..=crate::domain::product::MAX_STOCK, any::<bool>());
+        prop::collection::vec(one, 0..8).prop_map(|all| {
+            let make =
+                |(at, (title, (author, topic, price), stock, has_isbn)): (usize, (String, (_, _, u64), u64, bool))| {
+                    let id = if has_isbn { format!("978-{at}") } else { format!("{at} {title}") };
+                    let price = crate::domain::money::Money::from_hundredths(price).unwrap();
+                    let details = Details { title, author, topic, has_isbn, price };
+                    NewProduct::new(crate::key::ProductId::new(id).unwrap(), details, stock).unwrap()
+                };
+            all.into_iter().enumerate().map(make).collect()
+        })
+    }
+
+    fn to_csv(products: &[NewProduct]) -> Vec<u8> {
+        let mut writer = ::csv::Writer::from_writer(Vec::new());
+        writer.write_record(["stock", "isbn", "id", "price", "topic", "author", "title"]).unwrap();
+        for NewProduct { id, details, stock } in products {
+            let (isbn, id) = if details.has_isbn { (id.as_str(), "") } else { ("", id.as_str()) };
+            let (topic, author) = (details.topic.as_deref(), details.author.as_deref());
+            let (price, stock) = (details.price.to_string(), stock.to_string());
+            let (topic, author) = (topic.unwrap_or_default(), author.unwrap_or_default());
+            writer.write_record([&stock, isbn, id, &price, topic, author, &details.title]).unwrap();
+        }
+        writer.into_inner().unwrap()
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_is_read_back(products in products()) {
+            prop_assert_eq!(&read_text("x.csv", &to_csv(&products)).unwrap(), &products);
+            let lines: Vec<_> = products.iter().map(row::to_line).collect();
+            prop_assert_eq!(&read_text("x.jsonl", lines.concat().as_bytes()).unwrap(), &products);
+            prop_assert_eq!(&read_text("x.json", format!("[{}]", lines.join(",")).as_bytes()).unwrap(), &products);
+        }
+
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in r#"[\[\]{}":,a0-9.\n\\-]{0,80}"#) {
             for name in ["x.csv", "x.json", "x.jsonl", "x"] {

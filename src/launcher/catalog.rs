@@ -8,7 +8,7 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::child::say;
-use crate::catalog::{self, row};
+use crate::catalog::{self, Contents, row};
 use crate::error::{Error, Result};
 
 /// Rows between two looks at the terminal.
@@ -17,8 +17,9 @@ const PROGRESS_STRIDE: usize = 1_000;
 /// Reads a catalogue to its end. On a terminal a bar shows how far it is.
 ///
 /// # Errors
-/// [`Error::Invalid`] that names the first bad row, [`Error::Fault`] when it cannot be read.
-pub fn check(path: &Path) -> Result<()> {
+/// [`Error::Invalid`] that names the first bad row, [`Error::Fault`] when it cannot be read,
+/// [`Error::Unavailable`] when a shutdown is asked for.
+pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<Contents> {
     let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
     // It draws to stderr, and only where that is a terminal.
     let bar = ProgressBar::new(length);
@@ -30,27 +31,60 @@ pub fn check(path: &Path) -> Result<()> {
         rows += 1;
         if rows % PROGRESS_STRIDE == 0 {
             bar.set_position(bytes);
+            go_on(is_stopped)?;
         }
         Ok(())
     });
     bar.finish_and_clear();
-    let rows = read.map_err(|error| match error {
+    let contents = read.map_err(|error| match error {
         Error::Invalid(detail) => Error::Invalid(format!("--catalog: {detail}; nothing was started or written")),
         other => other,
     })?;
-    say(&format!("catalogue: {rows} products"));
-    Ok(())
+    say(&format!("catalogue: {} products", contents.products));
+    Ok(contents)
 }
 
-/// Copies a catalogue, in the form that needs no guessing.
+/// Copies a catalogue that was checked, in the form that needs no guessing.
 ///
 /// # Errors
-/// As for [`check`], and [`Error::Fault`] when it cannot be written.
-pub fn copy(from: &Path, to: &Path) -> Result<()> {
+/// As for [`check`], and [`Error::Fault`] when it cannot be written or is not what was checked; then
+/// there is no copy.
+pub fn copy(from: &Path, checked: Contents, to: &Path, is_stopped: &dyn Fn() -> bool) -> Result<()> {
     let fault = |error: io::Error| Error::Fault(format!("cannot write {}: {error}", to.display()));
     let temporary = to.with_extension("new");
-    let mut file = BufWriter::new(File::create(&temporary).map_err(fault)?);
-    catalog::read(from, |product, _| file.write_all(row::to_line(&product).as_bytes()).map_err(fault))?;
-    file.into_inner().map_err(|error| fault(error.into_error()))?.sync_all().map_err(fault)?;
-    fs::rename(&temporary, to).map_err(fault)
+    let copied = write(from, checked, &temporary, &fault, is_stopped);
+    if copied.is_err() {
+        // The first error is the one to tell; the next start writes the file anew.
+        let _ = fs::remove_file(&temporary);
+    }
+    copied.and_then(|()| fs::rename(&temporary, to).map_err(fault))
+}
+
+fn write(
+    from: &Path,
+    checked: Contents,
+    to: &Path,
+    fault: &dyn Fn(io::Error) -> Error,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<()> {
+    let mut file = BufWriter::new(File::create(to).map_err(fault)?);
+    let mut rows = 0;
+    let read = catalog::read(from, |product, _| {
+        rows += 1;
+        if rows % PROGRESS_STRIDE == 0 {
+            go_on(is_stopped)?;
+        }
+        file.write_all(row::to_line(&product).as_bytes()).map_err(fault)
+    })?;
+    if read != checked {
+        return Err(Error::Fault(format!("{}: was changed while it was read", from.display())));
+    }
+    file.into_inner().map_err(|error| fault(error.into_error()))?.sync_all().map_err(fault)
+}
+
+fn go_on(is_stopped: &dyn Fn() -> bool) -> Result<()> {
+    if is_stopped() {
+        return Err(Error::Unavailable("--catalog: asked to end before it was read; nothing was started".into()));
+    }
+    Ok(())
 }

@@ -59,7 +59,8 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     // The ports first: a refusal must not leave behind a data directory with a layout of its own.
     let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
     let kv = Port::reserve(options.kv)?;
-    let data = DataDirectory::open(&options.data, options.shards, options.storage, &options.catalog)?;
+    let is_stopped = || shutdown.is_requested();
+    let data = DataDirectory::open(&options.data, options.shards, options.storage, &options.catalog, &is_stopped)?;
     let program = env::current_exe().map_err(|error| Error::Fault(format!("cannot find this program: {error}")))?;
     let store = Store { options, program, data, http, kv };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::catalog;
 use super::child::say;
 use crate::address::{Address, MAX_SOCKET_PATH};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Contents};
 use crate::error::{Error, Result};
 use crate::storage::StorageKind;
 
@@ -67,8 +67,15 @@ impl DataDirectory {
     ///
     /// # Errors
     /// [`Error::Fault`] when it is in use, holds another number of shards or another storage, or
-    /// lacks a shard's data; [`Error::Invalid`] for a path or a number of shards that cannot be.
-    pub fn open(path: &Path, shards: u32, storage: StorageKind, catalog: &Catalog) -> Result<Self> {
+    /// lacks a shard's data; [`Error::Invalid`] for a path or a number of shards that cannot be, and for
+    /// a catalogue with a bad row; [`Error::Unavailable`] when told to stop while that is read.
+    pub fn open(
+        path: &Path,
+        shards: u32,
+        storage: StorageKind,
+        catalog: &Catalog,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Self> {
         if shards == 0 || shards > MAX_SHARDS {
             return Err(Error::Invalid(format!("--shards {shards}: must be 1 to {MAX_SHARDS}")));
         }
@@ -87,15 +94,23 @@ impl DataDirectory {
                 path.display()
             )));
         }
-        let is_fresh = !path.join(STORE_FILE).exists();
-        if let (true, Catalog::File(file)) = (is_fresh, catalog) {
-            catalog::check(file)?;
-        }
+        // Shards that keep nothing are fresh at every start.
+        let is_fresh = storage == StorageKind::Memory || !path.join(STORE_FILE).exists();
+        let checked = match catalog {
+            Catalog::File(file) if is_fresh => Some(catalog::check(file, is_stopped)?),
+            _ => None,
+        };
+        let fill = |directory: &Path| choose(directory, catalog, checked, is_stopped);
         make_directory(&path).map_err(|error| fault("cannot make", &path, &error))?;
         let lock = lock(&path)?;
-        let store = check_store(&path, shards, storage, catalog)?;
+        let store = check_store(&path, shards, storage, &fill)?;
+        remove_unused_copy(&path, &store)?;
         if let (false, Catalog::File(file)) = (is_fresh, catalog) {
-            say(&format!("--catalog {} is not read: the store is not a fresh one", file.display()));
+            let why = match store.catalog {
+                Filling::File => "the store is still being filled with the one it was first started with",
+                Filling::Sample | Filling::None => "the store is not a fresh one",
+            };
+            say(&format!("--catalog {} is not read: {why}", file.display()));
         }
         Ok(DataDirectory { path, store, _lock: lock })
     }
@@ -128,9 +143,9 @@ impl DataDirectory {
         if self.store.catalog != Filling::File || self.store.storage == StorageKind::Memory.to_string() {
             return Ok(());
         }
-        write_store(&self.path, &Store { catalog: Filling::None, ..self.store.clone() })?;
-        let copy = self.path.join(CATALOG_FILE);
-        fs::remove_file(&copy).map_err(|error| fault("cannot remove", &copy, &error))
+        let store = Store { catalog: Filling::None, ..self.store.clone() };
+        write_store(&self.path, &store)?;
+        remove_unused_copy(&self.path, &store)
     }
 
     /// Where a shard's data is.
@@ -164,12 +179,48 @@ fn lock(directory: &Path) -> Result<File> {
     }
 }
 
-fn check_store(directory: &Path, shards: u32, storage: StorageKind, catalog: &Catalog) -> Result<Store> {
+/// Removes the copy of a catalogue where nothing is to be filled with it, also one that a launcher left
+/// behind which was killed in between.
+fn remove_unused_copy(directory: &Path, store: &Store) -> Result<()> {
+    let copy = directory.join(CATALOG_FILE);
+    if store.catalog == Filling::File {
+        return Ok(());
+    }
+    match fs::remove_file(&copy) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(fault("cannot remove", &copy, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Decides what a fresh store is filled with; of a file a copy is made that outlives an interruption.
+fn choose(
+    directory: &Path,
+    catalog: &Catalog,
+    checked: Option<Contents>,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<Filling> {
+    let file = match catalog {
+        Catalog::Sample => return Ok(Filling::Sample),
+        Catalog::None => return Ok(Filling::None),
+        Catalog::File(file) => file,
+    };
+    // Somebody may have removed the store that was there a moment ago.
+    let checked = checked.map_or_else(|| catalog::check(file, is_stopped), Ok)?;
+    catalog::copy(file, checked, &directory.join(CATALOG_FILE), is_stopped)?;
+    Ok(Filling::File)
+}
+
+fn check_store(
+    directory: &Path,
+    shards: u32,
+    storage: StorageKind,
+    fill: &dyn Fn(&Path) -> Result<Filling>,
+) -> Result<Store> {
     let path = directory.join(STORE_FILE);
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return create_store(directory, shards, storage, catalog);
+            return create_store(directory, shards, storage, fill);
         }
         Err(error) => return Err(fault("cannot read", &path, &error)),
     };
@@ -191,12 +242,22 @@ fn check_store(directory: &Path, shards: u32, storage: StorageKind, catalog: &Ca
     let missing = (0..shards).find(|shard| !shard_path(directory, *shard).is_dir());
     match missing {
         Some(shard) => refuse(format!("the data of shard {shard} is missing; starting would lose it for good")),
+        None if storage == StorageKind::Memory => {
+            let store = Store { catalog: fill(directory)?, ..store };
+            write_store(directory, &store)?;
+            Ok(store)
+        }
         None => Ok(store),
     }
 }
 
 /// The shards' directories come first: a store.json stands for a directory that is whole.
-fn create_store(directory: &Path, shards: u32, storage: StorageKind, catalog: &Catalog) -> Result<Store> {
+fn create_store(
+    directory: &Path,
+    shards: u32,
+    storage: StorageKind,
+    fill: &dyn Fn(&Path) -> Result<Filling>,
+) -> Result<Store> {
     for shard in 0..shards {
         let path = shard_path(directory, shard);
         make_directory(&path).map_err(|error| fault("cannot make", &path, &error))?;
@@ -208,16 +269,8 @@ fn create_store(directory: &Path, shards: u32, storage: StorageKind, catalog: &C
             )));
         }
     }
-    let catalog = match catalog {
-        Catalog::Sample => Filling::Sample,
-        Catalog::None => Filling::None,
-        Catalog::File(file) => {
-            catalog::copy(file, &directory.join(CATALOG_FILE))?;
-            Filling::File
-        }
-    };
     let store = Store {
-        catalog,
+        catalog: fill(directory)?,
         format: FORMAT,
         store_id: Uuid::new_v4(),
         shards,
@@ -308,7 +361,7 @@ mod tests {
     #[test]
     fn a_directory_keeps_its_store_and_refuses_another_layout() {
         let directory = tempfile::tempdir().unwrap();
-        let open = |shards, storage| DataDirectory::open(directory.path(), shards, storage, &Catalog::None);
+        let open = |shards, storage| DataDirectory::open(directory.path(), shards, storage, &Catalog::None, &|| false);
         let id = open(4, StorageKind::Fjall).unwrap().store_id();
         assert_eq!(open(4, StorageKind::Fjall).unwrap().store_id(), id);
         let refusal = open(2, StorageKind::Fjall).err().unwrap().to_string();
@@ -323,21 +376,27 @@ mod tests {
     fn a_path_too_long_for_a_socket_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let long = directory.path().join("x".repeat(MAX_SOCKET_PATH));
-        assert!(matches!(DataDirectory::open(&long, 1, StorageKind::Fjall, &Catalog::None), Err(Error::Invalid(_))));
+        assert!(matches!(
+            DataDirectory::open(&long, 1, StorageKind::Fjall, &Catalog::None, &|| false),
+            Err(Error::Invalid(_))
+        ));
     }
 
     #[test]
     fn a_path_that_would_split_the_list_of_addresses_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let comma = directory.path().join("a,b");
-        assert!(matches!(DataDirectory::open(&comma, 1, StorageKind::Fjall, &Catalog::None), Err(Error::Invalid(_))));
+        assert!(matches!(
+            DataDirectory::open(&comma, 1, StorageKind::Fjall, &Catalog::None, &|| false),
+            Err(Error::Invalid(_))
+        ));
         assert!(!comma.exists());
     }
 
     #[test]
     fn shards_without_their_store_are_not_adopted() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Fjall, &Catalog::None);
+        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Fjall, &Catalog::None, &|| false);
         drop(open().unwrap());
         fs::remove_file(directory.path().join(STORE_FILE)).unwrap();
         drop(open().unwrap());

@@ -31,14 +31,25 @@ struct Header {
     first_slot: u16,
     last_slot: u16,
     table_version: u64,
-    /// The catalogue is being written; until it is, the shard does not serve.
-    #[serde(default)]
-    filling: bool,
+    /// The catalogue that is being written; until it is, the shard does not serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    catalog: Option<Filling>,
+}
+
+/// The catalogue file that a shard is being filled with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Filling {
+    /// How it was called.
+    pub file: String,
+    /// The sum of its bytes.
+    pub sha256: String,
 }
 
 /// The identity of a running shard.
 pub struct Identity {
     header: Mutex<Header>,
+    /// A catalogue is to be written, perhaps not for the first time.
+    is_filling: bool,
 }
 
 /// What the command line asks for.
@@ -54,7 +65,7 @@ pub struct Claim {
 
 impl Identity {
     /// Checks the header in storage against what is asked for. A fresh storage gets one, in one commit
-    /// with the sample where that is wanted.
+    /// with the sample where that is wanted; with a file it gets one from [`Identity::fill_from`].
     ///
     /// # Errors
     /// [`Error::Fault`] when the storage belongs to another shard or store, or fails.
@@ -69,14 +80,15 @@ impl Identity {
                 first_slot: *slots.start(),
                 last_slot: *slots.end(),
                 table_version: FIRST_TABLE_VERSION,
-                filling: matches!(catalog, Catalog::File(_)),
+                catalog: None,
             };
-            let sample = match catalog {
-                Catalog::Sample => fill::sample_records(&slots),
-                Catalog::None | Catalog::File(_) => Vec::new(),
-            };
-            write(storage, &header, sample)?;
-            return Ok(Identity { header: Mutex::new(header) });
+            match catalog {
+                Catalog::Sample => write(storage, &header, fill::sample_records(&slots))?,
+                Catalog::None => write(storage, &header, Vec::new())?,
+                Catalog::File(_) => {}
+            }
+            let is_filling = matches!(catalog, Catalog::File(_));
+            return Ok(Identity { header: Mutex::new(header), is_filling });
         };
         let mut header: Header = serde_json::from_slice(&bytes)
             .map_err(|error| Error::Fault(format!("the data directory's header cannot be read: {error}")))?;
@@ -85,7 +97,8 @@ impl Identity {
             header.store_id = claim.store_id;
             write(storage, &header, Vec::new())?;
         }
-        Ok(Identity { header: Mutex::new(header) })
+        let is_filling = header.catalog.is_some();
+        Ok(Identity { header: Mutex::new(header), is_filling })
     }
 
     /// The slots that the shard owns.
@@ -100,19 +113,34 @@ impl Identity {
         (header.shard, header.shards)
     }
 
-    /// Whether the catalogue is still to be written.
+    /// Whether a catalogue file was still to be written when this was opened.
     pub fn is_filling(&self) -> bool {
-        self.lock().filling
+        self.is_filling
     }
 
-    /// The catalogue is written.
+    /// The file that the shard was being filled with when that was interrupted.
+    pub fn interrupted_filling(&self) -> Option<Filling> {
+        self.lock().catalog.clone()
+    }
+
+    /// Says durably which file is being written, before any of it is.
     ///
     /// # Errors
     /// [`Error::Fault`] when storage fails.
-    pub fn filled(&self, storage: &dyn Storage) -> Result<()> {
+    pub fn fill_from(&self, storage: &dyn Storage, file: Filling) -> Result<()> {
         let mut header = self.lock();
-        header.filling = false;
+        header.catalog = Some(file);
         write(storage, &header, Vec::new())
+    }
+
+    /// Writes the last records of the catalogue, and with them that it is whole.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when storage fails.
+    pub fn filled(&self, storage: &dyn Storage, last: Vec<Write>) -> Result<()> {
+        let mut header = self.lock();
+        header.catalog = None;
+        write(storage, &header, last)
     }
 
     /// The store, if it is known.

@@ -97,7 +97,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let claim = Claim { store_id: options.store_id, shard: options.index, shards: options.shards };
     let identity = Identity::open(&*storage, claim, &options.catalog)?;
     if identity.is_filling() {
-        fill::fill(&*storage, &identity, &options.catalog)?;
+        fill::fill(&*storage, &identity, &options.catalog, &shutdown)?;
     }
     let writer = load::load(&storage, &identity)?;
     let core = Core::new(writer, storage.clone());

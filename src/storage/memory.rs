@@ -1,8 +1,9 @@
 //! Storage that forgets everything when the process ends, for benchmarks. What the shard itself
-//! holds in memory is not kept twice.
+//! holds in memory is not kept twice: it is kept only until it is loaded, as of a fresh store that is filled.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Loaded, Storage, Write};
 use crate::error::Result;
@@ -15,24 +16,40 @@ type Bytes = Box<[u8]>;
 #[derive(Default)]
 pub struct MemoryStorage {
     records: Mutex<HashMap<Bytes, Bytes>>,
+    /// From now on the shard holds what is resident.
+    is_loaded: AtomicBool,
+}
+
+impl MemoryStorage {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Bytes, Bytes>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keeps(&self, write: &Write) -> bool {
+        !self.is_loaded.load(Ordering::Relaxed) || !is_held_by_the_shard(write.record().key())
+    }
 }
 
 impl Storage for MemoryStorage {
-    fn load(&self, _each: &mut Loaded<'_>) -> Result<()> {
+    fn load(&self, each: &mut Loaded<'_>) -> Result<()> {
+        let mut records = self.lock();
+        self.is_loaded.store(true, Ordering::Relaxed);
+        records.iter().try_for_each(|(key, value)| each(key, value))?;
+        records.retain(|key, _| !is_held_by_the_shard(key));
+        records.shrink_to_fit();
         Ok(())
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(records.get(key).map(|value| value.to_vec()))
+        Ok(self.lock().get(key).map(|value| value.to_vec()))
     }
 
     fn write(&self, batch: &[Write]) -> Result<()> {
-        if batch.iter().all(|write| is_held_by_the_shard(write.record().key())) {
+        if !batch.iter().any(|write| self.keeps(write)) {
             return Ok(());
         }
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        for write in batch.iter().filter(|write| !is_held_by_the_shard(write.record().key())) {
+        let mut records = self.lock();
+        for write in batch.iter().filter(|write| self.keeps(write)) {
             match write {
                 Write::Put(record) => records.insert(record.key().into(), record.value().into()),
                 Write::Delete(record) => records.remove(record.key()),
@@ -53,4 +70,26 @@ impl Storage for MemoryStorage {
 fn is_held_by_the_shard(key: &[u8]) -> bool {
     let kind = key.get(KEY_PREFIX_BYTES - 1).and_then(|kind| Kind::try_from(*kind).ok());
     kind.is_none_or(Kind::is_resident)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::KeyHash;
+    use crate::record::Record;
+
+    #[test]
+    fn what_is_written_before_it_is_loaded_is_handed_over_once() {
+        let storage = MemoryStorage::default();
+        let write = |id: &str| Write::Put(Record::new(KeyHash::of(id), Kind::Product, id.as_bytes(), b"value"));
+        storage.write(&[write("before")]).unwrap();
+        let loaded = || {
+            let mut keys = Vec::new();
+            storage.load(&mut |key, _| Ok(keys.push(key.to_vec()))).unwrap();
+            keys
+        };
+        assert_eq!(loaded(), [write("before").record().key()]);
+        storage.write(&[write("after")]).unwrap();
+        assert!(loaded().is_empty());
+    }
 }

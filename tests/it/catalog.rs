@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
-use super::harness::{Client, Setup, eventually};
+use super::harness::{Client, Facade, Process, Setup, eventually};
 use super::launcher::Launcher;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shardcart");
@@ -121,4 +123,126 @@ fn an_import_that_was_interrupted_is_finished_by_the_next_start() {
     let mut client = Client::new(launcher.shop());
     assert_eq!(ids(&mut client).len(), ROWS);
     assert_eq!(client.get("/info/p59999").expect(200).number("stock"), "59999");
+}
+
+/// Books in a file, `id,title,price,stock` each.
+fn write_books(directory: &Path, name: &str, books: &[&str]) -> String {
+    let path = directory.join(name);
+    fs::write(&path, format!("id,title,price,stock\n{}\n", books.join("\n"))).unwrap();
+    path.display().to_string()
+}
+
+/// The arguments of shard 0 of 1 with its data in `directory/shard`.
+fn shard_args(directory: &Path, catalog: &str) -> Vec<String> {
+    let data = directory.join("shard");
+    let listen = format!("unix:{}", data.join("sock").display());
+    let data = data.display().to_string();
+    let args = ["shard", "--index", "0", "--shards", "1", "--listen", &listen, "--data", &data, "--catalog", catalog];
+    args.map(str::to_owned).to_vec()
+}
+
+/// How many products a shard has, when it can be started.
+fn products_of_shard(directory: &Path, catalog: &str) -> Result<usize, String> {
+    let shard = Process::try_start("shard", directory, &shard_args(directory, catalog)).map_err(|(_, log)| log)?;
+    let facade = Facade::start(directory, "facade", &[shard.ready().to_owned()], &[], &[]);
+    Ok(ids(&mut facade.client()).len())
+}
+
+#[test]
+fn a_shard_that_keeps_nothing_is_filled_at_every_start() {
+    let directory = tempfile::tempdir().unwrap();
+    write_books(directory.path(), "two.csv", &["a,A,1,1", "b,B,1,1"]);
+    let products = |catalog: &str| {
+        let mut launcher = spawn(directory.path(), &["--storage", "memory", "--catalog", catalog]).until_ready();
+        // A shard that dies forgets everything, and is filled once more.
+        kill_process(launcher.child("--index=0"), Signal::KILL).unwrap();
+        kill_process(launcher.child("--index=1"), Signal::KILL).unwrap();
+        eventually("both have been started again", || {
+            (launcher.lines().iter().filter(|line| line.contains(": ready after ")).count() == 5).then_some(())
+        });
+        let found = eventually("both are served", || {
+            let page = Client::new(launcher.shop()).get("/catalog/books");
+            (page.status == 200).then(|| page.json()["items"].as_array().map(Vec::len))
+        });
+        launcher.signal(Signal::TERM);
+        launcher.wait();
+        found
+    };
+    assert_eq!([products("two.csv"), products("sample"), products("none")], [Some(2), Some(11), Some(0)]);
+    assert!(!directory.path().join("data/catalog.jsonl").exists());
+}
+
+#[test]
+fn a_shard_that_was_interrupted_wants_the_same_file() {
+    const ROWS: usize = 30_000;
+    let directory = tempfile::tempdir().unwrap();
+    let rows: Vec<_> = (0..ROWS).map(|row| format!("p{row},Product {row},1.00,{row}")).collect();
+    let rows: Vec<_> = rows.iter().map(String::as_str).collect();
+    let many = write_books(directory.path(), "many.csv", &rows);
+    let mut shard = Command::new(PROGRAM)
+        .args(shard_args(directory.path(), &many))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(shard.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let filling = lines.any(|line| line.starts_with("progress filling, "));
+    shard.kill().unwrap();
+    shard.wait().unwrap();
+    assert!(filling);
+    for other in ["sample", "none", &write_books(directory.path(), "other.csv", &["a,A,1,1"])] {
+        let log = products_of_shard(directory.path(), other).unwrap_err();
+        assert!(log.contains("many.csv") && log.contains("was interrupted"), "{other}: {log}");
+    }
+    assert_eq!(products_of_shard(directory.path(), &many), Ok(ROWS));
+    assert_eq!(products_of_shard(directory.path(), "sample"), Ok(ROWS), "it is not fresh any more");
+}
+
+#[test]
+fn a_bad_file_leaves_a_shard_fresh() {
+    let directory = tempfile::tempdir().unwrap();
+    let bad = write_books(directory.path(), "bad.csv", &["a,A,1,1", "b,B,1.005,1"]);
+    let log = products_of_shard(directory.path(), &bad).unwrap_err();
+    assert!(log.contains("bad.csv:3: price: has more than 2 fraction digits"), "{log}");
+    assert_eq!(products_of_shard(directory.path(), &bad.replace("bad", "no")).map_err(|_| ()), Err(()));
+    let good = write_books(directory.path(), "good.csv", &["a,A,1,1"]);
+    assert_eq!(products_of_shard(directory.path(), &good), Ok(1));
+}
+
+#[test]
+fn a_pipe_is_refused_and_a_copy_that_was_left_behind_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut launcher = spawn(directory.path(), &["--catalog", "/dev/null"]);
+    assert_eq!(launcher.wait().code(), Some(2));
+    assert!(launcher.log().contains("is no regular file") && !directory.path().join("data").exists());
+    write_books(directory.path(), "one.csv", &["a,A,1,1"]);
+    let stop = |mut launcher: Launcher| {
+        launcher.signal(Signal::TERM);
+        launcher.wait();
+    };
+    stop(spawn(directory.path(), &["--catalog", "one.csv"]).until_ready());
+    // As if the launcher had been killed just before it removed the copy.
+    let copy = directory.path().join("data/catalog.jsonl");
+    fs::write(&copy, "").unwrap();
+    let launcher = spawn(directory.path(), &[]).until_ready();
+    assert_eq!(ids(&mut Client::new(launcher.shop())), ["a"]);
+    assert!(!copy.exists());
+}
+
+#[test]
+fn a_long_check_can_be_interrupted() {
+    const ROWS: usize = 400_000;
+    let directory = tempfile::tempdir().unwrap();
+    let rows: Vec<_> = (0..ROWS).map(|row| format!("p{row},Product {row},1.00,{row}")).collect();
+    let rows: Vec<_> = rows.iter().map(String::as_str).collect();
+    write_books(directory.path(), "many.csv", &rows);
+    let mut launcher = spawn(directory.path(), &["--catalog", "many.csv"]);
+    eventually("the file is open", || {
+        let files = fs::read_dir(format!("/proc/{}/fd", launcher.pid().as_raw_pid())).ok()?;
+        files.flatten().filter_map(|file| fs::read_link(file.path()).ok()).find(|path| path.ends_with("many.csv"))
+    });
+    launcher.signal(Signal::INT);
+    assert_eq!(launcher.wait().code(), Some(1));
+    assert!(launcher.log().contains("asked to end before it was read"), "{}", launcher.log());
+    assert!(!launcher.printed("catalogue: ") && !directory.path().join("data").exists());
 }
