@@ -85,7 +85,11 @@ mod tests {
         storage.write(&[write("before")]).unwrap();
         let loaded = || {
             let mut keys = Vec::new();
-            storage.load(&mut |key, _| Ok(keys.push(key.to_vec()))).unwrap();
+            let mut take = |key: &[u8], _: &[u8]| {
+                keys.push(key.to_vec());
+                Ok(())
+            };
+            storage.load(&mut take).unwrap();
             keys
         };
         assert_eq!(loaded(), [write("before").record().key()]);
