@@ -63,7 +63,7 @@ pub fn read(reader: Guard<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
     let mut reader = ReaderBuilder::new().from_reader(Lines::new(reader));
     let header = reader.headers().cloned();
     let line = reader.get_mut().line_from(0);
-    let header = header.map_err(|error| explain(error, line))?;
+    let header = header.map_err(|error| explain(error, line, &[]))?;
     if header.is_empty() {
         return Ok(());
     }
@@ -74,7 +74,7 @@ pub fn read(reader: Guard<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
         let from = reader.position().byte();
         let read = reader.read_record(&mut record);
         let line = reader.get_mut().line_from(from);
-        if !read.map_err(|error| explain(error, line))? {
+        if !read.map_err(|error| explain(error, line, &columns.0))? {
             return Ok(());
         }
         let product = columns.product(&record).map_err(|error| at(line, error))?;
@@ -82,11 +82,14 @@ pub fn read(reader: Guard<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
     }
 }
 
-fn explain(error: ::csv::Error, line: u64) -> Error {
+fn explain(error: ::csv::Error, line: u64, columns: &[String]) -> Error {
     match error.kind() {
         CsvError::Io(error) if error.kind() == ErrorKind::InvalidData => at(line, error),
         CsvError::Io(error) => Error::Fault(format!("cannot read the catalogue: {error}")),
-        CsvError::Utf8 { .. } => at(line, "is not UTF-8"),
+        CsvError::Utf8 { err, .. } => {
+            let column = columns.get(err.field()).map_or("the header", String::as_str);
+            at(line, format!("{column}: is not UTF-8"))
+        }
         CsvError::UnequalLengths { expected_len, len, .. } => {
             at(line, format!("has {len} fields, the header has {expected_len}"))
         }

@@ -219,6 +219,8 @@ mod tests {
         );
         let csv = "id,title,price,stock,note\na,T,1,1,\"two\nlines\"\nb,T,1,-1,\n";
         assert_eq!(complaint("x.csv", csv), "x.csv:4: stock: must be 0 to 1000000000");
+        let csv = b"id,title,price,stock\na,\xff,1,1\n";
+        assert_eq!(read_text("x.csv", csv).unwrap_err().detail(), "x.csv:2: title: is not UTF-8");
         let blank = "\n\nid,title,price,stock\n\na,T,1,1\n\n\nb,T,1,-1\n";
         for csv in [blank.to_owned(), blank.replace('\n', "\r\n"), blank.replace('\n', "\r")] {
             assert_eq!(complaint("x.csv", &csv), "x.csv:8: stock: must be 0 to 1000000000", "{csv:?}");
