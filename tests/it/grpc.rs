@@ -1,6 +1,7 @@
 //! A shard's own interface: health, reflection, status, and sessions that it refuses.
 
-use shardcart::key::KeyHash;
+use shardcart::key::{KeyHash, OrderId, Slot};
+use shardcart::wire::proto::holding::State;
 use shardcart::wire::proto::shard_client::ShardClient;
 use shardcart::wire::proto::{self, reply, request};
 use tokio_stream::iter;
@@ -14,12 +15,14 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
+use crate::harness::shop::{Stock, make_book, settled, stock_of};
 use crate::harness::{Setup, Store, offer};
 
-/// Runs a conversation with a shard that listens on TCP.
+/// Runs a conversation with a shard.
 fn talk<T>(store: &Store, shard: usize, conversation: impl AsyncFnOnce(Channel) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let address = format!("http://{}", store.addresses()[shard]);
+    let address = store.addresses()[shard].clone();
+    let address = if address.starts_with("unix:") { address } else { format!("http://{address}") };
     runtime.block_on(async {
         let channel = Endpoint::from_shared(address).expect("an address").connect().await.expect("the shard listens");
         conversation(channel).await
@@ -210,4 +213,36 @@ fn nonsense_is_refused_and_the_shard_goes_on() {
     assert!(taken.is_empty(), "{taken:?}");
     assert_eq!(store.client().get("/items/alice").expect(200).version(), 0);
     store.client().post("/item/alice/tea", &offer("1", 1)).expect(201);
+}
+
+/// Holds one copy of a product for an order.
+fn hold(product: &str, order: OrderId) -> proto::Request {
+    let lines = vec![proto::Line { product: product.into(), count: 1 }];
+    let hold = proto::Hold { order: order.as_bytes().to_vec(), lines, only_look: false };
+    let command = Some(request::Command::Hold(hold));
+    proto::Request { id: 1, hash: KeyHash::of(product).bits(), deadline_ms: LONG, command, ..proto::Request::default() }
+}
+
+#[test]
+fn what_is_held_for_an_order_that_nobody_knows_is_given_back_for_good() {
+    let store = Setup::new(2).start();
+    let book = store.customer_on(1, "978-");
+    make_book(&mut store.client(), &book, 3);
+    let order = OrderId::new(Slot(0), 1, 2);
+    let held = || {
+        talk(&store, 1, async |channel| {
+            let hello = status(&channel).await.identity.expect("its identity");
+            let replies = session(&channel, hello, vec![hold(&book, order)]).await.expect("a session");
+            match replies.into_iter().next().and_then(|reply| reply.result) {
+                Some(reply::Result::Holdings(found)) => found.holdings[0].state(),
+                other => panic!("{other:?}"),
+            }
+        })
+    };
+    assert_eq!(held(), State::Enough);
+    assert_eq!(stock_of(&mut store.client(), &book), Stock { stock: 2, held: 1, sold: 0, received: 3 });
+    let untouched = Stock { stock: 3, held: 0, sold: 0, received: 3 };
+    assert_eq!(settled(&store, &[&book]), [untouched]);
+    assert_eq!(held(), State::Settled);
+    assert_eq!(stock_of(&mut store.client(), &book), untouched);
 }
