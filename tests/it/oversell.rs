@@ -78,7 +78,7 @@ fn the_last_hundred_are_sold_exactly_once_in_whatever_way() {
 fn the_last_copy_has_one_buyer() {
     let store = Setup::new(2).start();
     let mut client = store.client();
-    for round in 0..200 {
+    for round in 0..1_000 {
         let book = format!("last-{round}");
         make_book(&mut client, &book, 1);
         let sales = all_at_once(&store, 8, |number, mut client| {
