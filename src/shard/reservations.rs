@@ -301,4 +301,19 @@ mod tests {
         assert!(due(&mut writer, at(ASK_INTERVAL_MICROS), 10).is_empty());
         assert_eq!(orders(due(&mut writer, at(2 * ASK_INTERVAL_MICROS), 10)), [order(2)]);
     }
+
+    #[test]
+    fn settlements_are_forgotten_early_only_when_there_are_too_many() {
+        let (mut writer, id) = shard(9);
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000).unwrap();
+        (0..5).for_each(|number| settled(&mut writer, order(number), &id, Ruling::Release));
+        writer.sweep_settlements(at(59), 3);
+        assert_eq!(writer.settlements.count(), 5, "a minute is the least");
+        writer.sweep_settlements(at(120), 5);
+        assert_eq!(writer.settlements.count(), 5, "there is room");
+        writer.sweep_settlements(at(120), 3);
+        assert_eq!(writer.settlements.count(), 3);
+        writer.sweep_settlements(at(24 * 60 * 60 + 1), 3);
+        assert_eq!(writer.settlements.count(), 0);
+    }
 }

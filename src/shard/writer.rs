@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::batch::{Batch, value_of};
 use super::commands::{self, Done};
-use super::expiring::{Expiring, ShortId};
+use super::expiring::{Expiring, LIFETIME_MICROS, MAX_LIVE, ShortId};
 use super::orders::begin::{self, Begun};
 use super::outbox::Waiting;
 use super::product_index::ProductIndex;
@@ -28,8 +28,15 @@ use crate::wire::{self, proto};
 pub const MAX_WAITING_REPLIES: usize = 16_384;
 /// The most bytes in the open batch; past that commands are refused, nothing applied.
 pub const MAX_OPEN_BYTES: usize = 32 << 20;
-/// The most expired records of a kind removed at a time.
+/// The most expired first answers removed at a time.
 const MAX_SWEPT: usize = 1_000;
+/// The same for settlements, of which a busy shard has more.
+const MAX_SWEPT_SETTLEMENTS: usize = 10_000;
+/// Past so many, settlements are kept for [`MIN_SETTLEMENT_MICROS`] only.
+const MAX_SETTLEMENTS: usize = MAX_LIVE / 10 * 9;
+/// How long a settlement is kept at least, in microseconds, when there are too many: a command that is
+/// older than a few seconds is not run, so a hold cannot be later than that.
+const MIN_SETTLEMENT_MICROS: i64 = 60 * 1_000_000;
 
 /// The key under which each commit stores the counter that versions come from.
 pub const COUNTER_KEY: &[u8] = b"counter";
@@ -289,8 +296,16 @@ impl Writer {
             let Some(live) = self.first_answers.pop_expired(now) else { break };
             self.delete(live.hash, Kind::Idempotency, &live.id.0);
         }
-        for _ in 0..MAX_SWEPT {
-            let Some(live) = self.settlements.pop_expired(now) else { break };
+        self.sweep_settlements(now, MAX_SETTLEMENTS);
+    }
+
+    /// Removes settlements that have expired, and when there are more than `most`, those that have done
+    /// their duty.
+    pub(super) fn sweep_settlements(&mut self, now: Timestamp, most: usize) {
+        let early = Timestamp::from_micros(now.micros() + LIFETIME_MICROS - MIN_SETTLEMENT_MICROS).unwrap_or(now);
+        for _ in 0..MAX_SWEPT_SETTLEMENTS {
+            let until = if self.settlements.count() > most { early } else { now };
+            let Some(live) = self.settlements.pop_expired(until) else { break };
             self.delete(live.hash, Kind::Settlement, &live.id.0);
         }
     }
