@@ -11,6 +11,22 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(answer) = codec::decode_first_answer(bytes) {
         assert_eq!(codec::decode_first_answer(&codec::encode_first_answer(&answer)), Ok(answer));
     }
+    if let Ok(product) = codec::decode_product(bytes) {
+        assert_eq!(codec::decode_product(&codec::encode_product(&product)), Ok(product));
+    }
+    if let Ok(order) = codec::decode_order(bytes) {
+        assert_eq!(codec::decode_order(&codec::encode_order(&order)), Ok(order));
+    }
+    if let Ok(delivery) = codec::decode_delivery(bytes) {
+        assert_eq!(codec::decode_delivery(&codec::encode_delivery(&delivery)), Ok(delivery));
+    }
+    if let Ok(reservation) = codec::decode_reservation(bytes) {
+        assert_eq!(codec::decode_reservation(&codec::encode_reservation(&reservation)), Ok(reservation));
+    }
+    if let Ok(settlement) = codec::decode_settlement(bytes) {
+        assert_eq!(codec::decode_settlement(&codec::encode_settlement(&settlement)), Ok(settlement));
+    }
+    let _ = codec::decode_pin(bytes);
     let _ = codec::decode_value(bytes);
     let _ = codec::decode_version(bytes);
 });
