@@ -9,40 +9,40 @@
 //! | `POST payments/ORDER/void` | 200 `{"status":"voided"}`, also for an order that is not known: a later PUT is refused then |
 //!
 //! A request that is repeated has the effect and the answer of the first one. Every request carries
-//! `Idempotency-Key: ORDER`, and `Authorization: Bearer …` when `SHARDCART_PAYMENT_TOKEN` is set. No answer,
-//! or any other one, is tried again with full jitter (AWS Architecture Blog, "Exponential Backoff And
-//! Jitter", 2015) until the call's time is over.
+//! `Idempotency-Key: ORDER`, and `Authorization: Bearer …` when `SHARDCART_PAYMENT_TOKEN` is set.
+//!
+//! No answer, 408, 429, 5xx or anything unreadable is tried again until the call's time is over: see
+//! [`backoff`](super::backoff). Any other 4xx ends the call at once without an answer, but for a PUT whose
+//! answer's body says `refused` or `voided`: that is a refusal.
 
+use std::error::Error as _;
 use std::sync::Once;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::backoff::{Backoff, retry_after};
+use super::words::Hidden;
 use super::{Authorisation, Capture, Known, NoAnswer, Payment, PaymentGateway};
 use crate::domain::card::Card;
 use crate::error::{Error, Result};
 
-/// How long one attempt may take.
+/// How long one attempt may take; less in a call that has not time for two of them.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A call's time is enough for so many attempts at least.
+const MIN_ATTEMPTS: u32 = 2;
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest pause before the second attempt; it doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause of all.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Calls at a time; more wait, within their time.
 const MAX_CALLS: usize = 256;
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 16 << 10;
-/// How much of a reason is kept, in characters.
-const MAX_REASON_CHARS: usize = 200;
-/// The longest transaction id that is taken, in bytes.
-const MAX_TRANSACTION_BYTES: usize = 128;
 /// The environment variable with a bearer token.
 const TOKEN_VARIABLE: &str = "SHARDCART_PAYMENT_TOKEN";
 
@@ -50,7 +50,6 @@ const TOKEN_VARIABLE: &str = "SHARDCART_PAYMENT_TOKEN";
 pub struct HttpGateway {
     client: Client,
     base: Url,
-    token: Option<String>,
     calls: Semaphore,
 }
 
@@ -78,12 +77,30 @@ enum State {
     Voided,
 }
 
+/// What came back from one attempt.
+struct Heard {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    /// The body, where it is an answer of the protocol.
+    answer: Option<Answer>,
+}
+
 impl HttpGateway {
-    /// A gateway below a URL. Certificates are checked against the operating system's roots.
+    /// A gateway below a URL, with the token of the environment. Below an https one, certificates are
+    /// checked against the operating system's roots, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` names.
     ///
     /// # Errors
-    /// [`Error::Fault`] when the client cannot be made.
-    pub fn new(mut base: Url) -> Result<Self> {
+    /// [`Error::Invalid`] when the token cannot be sent; [`Error::Fault`] when the client cannot be made.
+    pub fn new(base: Url) -> Result<Self> {
+        let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
+        Self::with_token(base, token.as_deref())
+    }
+
+    /// The same with a given bearer token, or none.
+    ///
+    /// # Errors
+    /// Those of [`HttpGateway::new`].
+    pub fn with_token(mut base: Url, token: Option<&str>) -> Result<Self> {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             // Somebody else in this process may have chosen one already; that does as well.
@@ -92,15 +109,20 @@ impl HttpGateway {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let client = Client::builder()
+        let mut client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ATTEMPT_TIMEOUT)
-            .build()
-            .map_err(|error| Error::Fault(format!("the payment gateway's client: {error}")))?;
-        let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
-        Ok(HttpGateway { client, base, token, calls: Semaphore::new(MAX_CALLS) })
+            .default_headers(token.map(authorization).transpose()?.unwrap_or_default());
+        if base.scheme() == "http" {
+            // No certificate will be seen: a machine without roots is as good as any.
+            client = client.tls_certs_only([]);
+        }
+        let client = client.build().map_err(|error| {
+            let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            Error::Fault(format!("the payment gateway's client: {cause}"))
+        })?;
+        Ok(HttpGateway { client, base, calls: Semaphore::new(MAX_CALLS) })
     }
 
     fn request(
@@ -111,11 +133,7 @@ impl HttpGateway {
     ) -> std::result::Result<RequestBuilder, NoAnswer> {
         let path = format!("payments/{}{action}", payment.order);
         let url = self.base.join(&path).map_err(|_| NoAnswer("the gateway's URL cannot be extended".into()))?;
-        let request = self.client.request(method, url).header("Idempotency-Key", payment.order.to_string());
-        Ok(match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        })
+        Ok(self.client.request(method, url).header("Idempotency-Key", payment.order.to_string()))
     }
 
     /// Sends a request until `read` understands an answer to it.
@@ -126,79 +144,68 @@ impl HttpGateway {
         read: impl Fn(StatusCode, Option<Answer>) -> Option<T>,
     ) -> std::result::Result<T, NoAnswer> {
         let deadline = Instant::now() + timeout;
+        let request = request.timeout(ATTEMPT_TIMEOUT.min(timeout / MIN_ATTEMPTS));
         let late = |last: &str| NoAnswer(format!("the payment gateway did not answer in time ({last})"));
         let Ok(Ok(_permit)) = timeout_at(deadline, self.calls.acquire()).await else { return Err(late("busy")) };
-        let mut longest = FIRST_PAUSE;
+        let mut backoff = Backoff::default();
         let mut last = "no attempt".to_owned();
         loop {
             let Some(attempt) = request.try_clone() else { return Err(late("it cannot be repeated")) };
+            let mut wanted = None;
             match timeout_at(deadline, exchange(attempt)).await {
                 Err(_) => return Err(late(&last)),
-                Ok(Ok((status, answer))) => match read(status, answer) {
+                Ok(Ok(Heard { status, retry_after, .. })) if is_passing(status) => {
+                    wanted = retry_after;
+                    last = format!("status {}", status.as_u16());
+                }
+                Ok(Ok(Heard { status, answer, .. })) => match read(status, answer) {
                     Some(understood) => return Ok(understood),
-                    None => last = format!("status {}", status.as_u16()),
+                    None if status.is_client_error() => {
+                        return Err(NoAnswer(format!("the payment gateway answered with status {}", status.as_u16())));
+                    }
+                    None => last = format!("status {}, not understood", status.as_u16()),
                 },
-                Ok(Err(error)) => last = error,
+                Ok(Err(error)) => last = error.to_owned(),
             }
-            let pause = longest.mul_f64(jitter());
-            if Instant::now() + pause >= deadline {
+            let pause = backoff.next(wanted);
+            if Instant::now().checked_add(pause).is_none_or(|next| next >= deadline) {
                 return Err(late(&last));
             }
             sleep(pause).await;
-            longest = (longest * 2).min(LONGEST_PAUSE);
         }
     }
 }
 
-/// A number from 0 to 1, random enough to keep clients apart.
-fn jitter() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+/// The token as a header, which nothing prints.
+fn authorization(token: &str) -> Result<HeaderMap> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Error::Invalid(format!("{TOKEN_VARIABLE} must be printable ASCII on one line")))?;
+    value.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
 
-/// One attempt: the status, and the body where it is an answer of the protocol. The error's text names
-/// what failed, never what was sent.
-async fn exchange(request: RequestBuilder) -> std::result::Result<(StatusCode, Option<Answer>), String> {
-    let explain = |error: reqwest::Error| {
-        let error = error.without_url();
-        let kind = match () {
-            () if error.is_timeout() => "timed out",
-            () if error.is_connect() => "cannot connect",
-            () => "broke off",
-        };
-        kind.to_owned()
+/// Whether a status says that the same request may fare better later, whatever the body says.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status)
+}
+
+/// One attempt. The error names what failed, never what was sent.
+async fn exchange(request: RequestBuilder) -> std::result::Result<Heard, &'static str> {
+    let explain = |error: reqwest::Error| match () {
+        () if error.is_timeout() => "timed out",
+        () if error.is_connect() => "cannot connect",
+        () => "broke off",
     };
     let mut response = request.send().await.map_err(explain)?;
-    let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(explain)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err("its answer is too long".into());
+            return Err("its answer is too long");
         }
         body.extend_from_slice(&chunk);
     }
-    Ok((status, serde_json::from_slice(&body).ok()))
-}
-
-/// The gateway's words, cut short and made printable. A gateway that echoes what it was sent must not
-/// bring a card's number into our records, so runs of characters that could be one are masked.
-fn reason(answer: &Answer) -> String {
-    let text = answer.reason.as_deref().unwrap_or("no reason given");
-    let mut words = String::new();
-    for word in text.split_inclusive(|char: char| !char.is_ascii_alphanumeric()) {
-        let letters = word.trim_end_matches(|char: char| !char.is_ascii_alphanumeric());
-        let has_digits = letters.bytes().any(|byte| byte.is_ascii_digit());
-        let could_be_a_card = letters.len() >= 16 || (letters.len() >= 12 && has_digits);
-        words.push_str(if could_be_a_card { "…" } else { letters });
-        words.push_str(&word[letters.len()..]);
-    }
-    words.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_REASON_CHARS).collect()
-}
-
-/// A transaction's id, where it is one that can be kept.
-fn transaction(answer: &Answer) -> Option<String> {
-    let id = answer.transaction_id.clone()?;
-    let fits = (1..=MAX_TRANSACTION_BYTES).contains(&id.len()) && !id.chars().any(char::is_control);
-    fits.then_some(id)
+    let retry_after = retry_after(response.headers(), jiff::Timestamp::now());
+    Ok(Heard { status: response.status(), retry_after, answer: serde_json::from_slice(&body).ok() })
 }
 
 #[async_trait]
@@ -215,15 +222,15 @@ impl PaymentGateway for HttpGateway {
             expiry: card.expiry.as_deref(),
         };
         let body = serde_json::to_vec(&body).map_err(|_| NoAnswer("the request cannot be written".into()))?;
-        let request = self.request(Method::PUT, payment, "")?.header("Content-Type", "application/json").body(body);
-        let hidden = card.number.reveal();
+        let request = self.request(Method::PUT, payment, "")?.header(CONTENT_TYPE, "application/json").body(body);
+        let hidden = Hidden::with_card(payment, card);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer?) {
             (200 | 201, answer) if matches!(answer.status, State::Authorised | State::Captured) => {
-                let transaction = transaction(&answer).filter(|id| !id.contains(hidden))?;
+                let transaction = hidden.transaction(answer.transaction_id.as_deref())?;
                 Some(Authorisation::Authorised { transaction })
             }
             (400..500, answer) if matches!(answer.status, State::Refused | State::Voided) => {
-                Some(Authorisation::Refused { reason: reason(&answer).replace(hidden, "…") })
+                Some(Authorisation::Refused { reason: hidden.reason(answer.reason.as_deref()) })
             }
             _ => None,
         })
@@ -232,11 +239,14 @@ impl PaymentGateway for HttpGateway {
 
     async fn lookup(&self, payment: &Payment, timeout: Duration) -> std::result::Result<Known, NoAnswer> {
         let request = self.request(Method::GET, payment, "")?;
+        let hidden = Hidden::of(payment);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer) {
             (404, _) => Some(Known::Nothing),
             (200, Some(answer)) => Some(match answer.status {
-                State::Authorised | State::Captured => Known::Authorised { transaction: transaction(&answer)? },
-                State::Refused => Known::Refused { reason: reason(&answer) },
+                State::Authorised | State::Captured => {
+                    Known::Authorised { transaction: hidden.transaction(answer.transaction_id.as_deref())? }
+                }
+                State::Refused => Known::Refused { reason: hidden.reason(answer.reason.as_deref()) },
                 State::Voided => Known::Voided,
             }),
             _ => None,
@@ -254,9 +264,12 @@ impl PaymentGateway for HttpGateway {
 
     async fn capture(&self, payment: &Payment, timeout: Duration) -> std::result::Result<Capture, NoAnswer> {
         let request = self.request(Method::POST, payment, "/capture")?;
+        let hidden = Hidden::of(payment);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer?) {
             (200, answer) if answer.status == State::Captured => Some(Capture::Captured),
-            (400..500, answer) if answer.status == State::Refused => Some(Capture::Refused { reason: reason(&answer) }),
+            (409, answer) if answer.status == State::Refused => {
+                Some(Capture::Refused { reason: hidden.reason(answer.reason.as_deref()) })
+            }
             _ => None,
         })
         .await
@@ -268,17 +281,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_the_gateway_hide_what_could_be_a_card() {
-        let answer =
-            |reason: &str| Answer { status: State::Refused, transaction_id: None, reason: Some(reason.into()) };
-        assert_eq!(reason(&answer("card 4242424242424242 was declined\n")), "card … was declined ");
-        assert_eq!(reason(&answer("abcd1234efgh5678")), "…");
-        assert_eq!(reason(&answer("insufficient funds")), "insufficient funds");
-        assert_eq!(reason(&answer(&"é".repeat(500))).chars().count(), MAX_REASON_CHARS);
+    fn a_token_that_cannot_be_sent_is_refused_and_not_shown() {
+        let base: Url = "http://127.0.0.1:1/".parse().unwrap();
+        let Err(Error::Invalid(text)) = HttpGateway::with_token(base, Some("secret\n")) else { panic!("it is taken") };
+        assert!(text.contains(TOKEN_VARIABLE) && !text.contains("secret"), "{text}");
+        let headers = authorization("secret").unwrap();
+        assert!(!format!("{headers:?}").contains("secret"), "{headers:?}");
     }
 
     #[test]
-    fn jitter_is_between_nothing_and_all() {
-        assert!((0..1_000).map(|_| jitter()).all(|part| (0.0..=1.0).contains(&part)));
+    fn only_what_may_pass_is_tried_again() {
+        for (status, passing) in [
+            (200, false),
+            (302, false),
+            (400, false),
+            (404, false),
+            (408, true),
+            (409, false),
+            (429, true),
+            (503, true),
+        ] {
+            assert_eq!(is_passing(StatusCode::from_u16(status).unwrap()), passing, "{status}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Paying for an order: what a shard asks of a payment gateway. Every call names the order, which is
 //! the idempotency key of all of them: a call that is repeated has the effect of one.
 
+mod backoff;
 mod http;
 mod kind;
 mod simulated;
+mod words;
 
 use std::time::Duration;
 

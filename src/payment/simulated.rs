@@ -85,3 +85,61 @@ impl PaymentGateway for SimulatedGateway {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Total;
+    use crate::key::{OrderId, Slot};
+
+    /// What a card that times out takes.
+    const TIMEOUT: Duration = Duration::from_millis(1);
+
+    struct Asked {
+        authorised: Result<Authorisation, NoAnswer>,
+        known: Result<Known, NoAnswer>,
+        captured: Result<Capture, NoAnswer>,
+    }
+
+    fn ask(ending: &str) -> Asked {
+        let card = Card::new(format!("424242424242{ending}"), None).unwrap();
+        let order = OrderId::new(Slot(1), 1, 1);
+        let payment = Payment { order, amount: Total::default(), last_four: card.number.last_four() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            assert_eq!(SimulatedGateway.void(&payment, TIMEOUT).await, Ok(()));
+            Asked {
+                authorised: SimulatedGateway.authorise(&payment, &card, TIMEOUT).await,
+                known: SimulatedGateway.lookup(&payment, TIMEOUT).await,
+                captured: SimulatedGateway.capture(&payment, TIMEOUT).await,
+            }
+        })
+    }
+
+    #[test]
+    fn cards_do_what_is_said_of_them() {
+        let asked = ask("4242");
+        let (Ok(Authorisation::Authorised { transaction }), Ok(Known::Authorised { transaction: known })) =
+            (asked.authorised, asked.known)
+        else {
+            panic!("it is paid")
+        };
+        assert_eq!((transaction, asked.captured), (known, Ok(Capture::Captured)));
+
+        let asked = ask("0002");
+        assert!(matches!(asked.authorised, Ok(Authorisation::Refused { .. })));
+        assert!(matches!(asked.known, Ok(Known::Refused { .. })));
+
+        let asked = ask("0069");
+        assert!(asked.authorised.is_err());
+        assert_eq!(asked.known, Ok(Known::Nothing));
+
+        let asked = ask("0119");
+        assert!(asked.authorised.is_err());
+        assert!(matches!(asked.known, Ok(Known::Authorised { .. })));
+
+        let asked = ask("0259");
+        assert!(matches!(asked.authorised, Ok(Authorisation::Authorised { .. })));
+        assert!(matches!(asked.captured, Ok(Capture::Refused { .. })));
+    }
+}

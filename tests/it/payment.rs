@@ -1,17 +1,19 @@
 //! The payment gateway's client against a gateway that loses, repeats and delays.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shardcart::domain::card::Card;
 use shardcart::domain::money::{Money, Total};
 use shardcart::key::{OrderId, Slot};
 use shardcart::payment::{Authorisation, Capture, HttpGateway, Known, NoAnswer, Payment, PaymentGateway, PaymentKind};
 
-use crate::harness::{Action, DEADLINE, Fault, Gateway};
+use crate::harness::{Action, DEADLINE, Fault, Gateway, eventually};
 
 const CARD: &str = "4242424242421234";
 /// Enough for several attempts, and what a call that gets no answer takes.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// Enough for one attempt that is not answered and a second one on a busy machine.
+const PATIENT_TIMEOUT: Duration = Duration::from_secs(6);
 
 fn payment(number: u64) -> (Payment, Card) {
     let card = Card::new(CARD, Some("12/31".into())).expect("a card");
@@ -23,6 +25,10 @@ fn payment(number: u64) -> (Payment, Card) {
 fn client(gateway: &Gateway) -> HttpGateway {
     let Ok(PaymentKind::Http(url)) = gateway.url().parse() else { panic!("it is a URL") };
     HttpGateway::new(url).expect("a client")
+}
+
+fn plan(gateway: &Gateway, times: u32, action: Action, fault: Fault) {
+    (0..times).for_each(|_| gateway.plan(action, fault));
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -65,7 +71,8 @@ fn a_void_is_remembered_for_an_order_that_was_never_heard_of() {
         let late = client.authorise(&payment, &card, TIMEOUT).await.expect("an answer");
         assert!(matches!(late, Authorisation::Refused { .. }), "{late:?}");
     });
-    assert_eq!(gateway.paid(&payment.order.to_string()).authorised, 0);
+    let paid = gateway.paid(&payment.order.to_string());
+    assert_eq!((paid.authorised, paid.voided), (0, 1));
 }
 
 #[test]
@@ -90,9 +97,7 @@ fn silence_is_no_answer_and_shows_no_card() {
     let gateway = Gateway::start();
     let silent = client(&gateway);
     let (payment, card) = payment(5);
-    for _ in 0..50 {
-        gateway.plan(Action::Authorise, Fault::Fail);
-    }
+    plan(&gateway, 50, Action::Authorise, Fault::Fail);
     let Err(NoAnswer(failed)) = run(silent.authorise(&payment, &card, TIMEOUT)) else { panic!("it answered") };
     assert!(failed.contains("500"), "{failed}");
     let url = gateway.url();
@@ -103,4 +108,152 @@ fn silence_is_no_answer_and_shows_no_card() {
     for text in [failed, dead, format!("{payment:?} {card:?}")] {
         assert!(!text.contains(CARD), "{text}");
     }
+}
+
+#[test]
+fn an_answer_that_is_late_or_comes_twice_charges_once() {
+    for fault in [Fault::Hold, Fault::Late] {
+        let gateway = Gateway::start();
+        let client = client(&gateway);
+        let (payment, card) = payment(6);
+        let order = payment.order.to_string();
+        gateway.plan(Action::Authorise, fault);
+        gateway.plan(Action::Capture, fault);
+        run(async {
+            // The first attempt of each waits; there is time for a second one, which is answered.
+            let authorised = client.authorise(&payment, &card, PATIENT_TIMEOUT).await;
+            assert!(matches!(authorised, Ok(Authorisation::Authorised { .. })), "{fault:?}: {authorised:?}");
+            assert_eq!(client.capture(&payment, PATIENT_TIMEOUT).await, Ok(Capture::Captured), "{fault:?}");
+        });
+        // Now the first attempts go on, after all is done.
+        gateway.release();
+        let paid =
+            eventually("every request was served", || Some(gateway.paid(&order)).filter(|paid| paid.requests >= 4));
+        assert_eq!((paid.authorised, paid.captured, paid.state), (1, 1, "captured"), "{fault:?}");
+    }
+}
+
+#[test]
+fn no_answer_at_all_is_found_out_later() {
+    let gateway = Gateway::start();
+    let client = client(&gateway);
+    let (payment, card) = payment(7);
+    plan(&gateway, 50, Action::Authorise, Fault::Late);
+    run(async {
+        assert!(client.authorise(&payment, &card, TIMEOUT).await.is_err());
+        assert!(matches!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Authorised { .. })));
+        assert_eq!(client.void(&payment, TIMEOUT).await, Ok(()));
+        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Voided));
+    });
+    assert_eq!(gateway.paid(&payment.order.to_string()).authorised, 1);
+}
+
+#[test]
+fn a_gateway_that_comes_back_is_asked_again_within_the_time() {
+    let mut gateway = Gateway::start();
+    let client = client(&gateway);
+    let (payment, card) = payment(8);
+    gateway.stop();
+    run(async {
+        let (asked, ()) = tokio::join!(client.authorise(&payment, &card, DEADLINE), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            gateway.start_again();
+        });
+        assert!(matches!(asked, Ok(Authorisation::Authorised { .. })), "{asked:?}");
+    });
+    assert_eq!(gateway.paid(&payment.order.to_string()).authorised, 1);
+}
+
+#[test]
+fn a_gateway_that_asks_for_time_gets_it() {
+    const PATIENCE: &str = "HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 20\r\n\r\n{\"status\":\"refused\"}";
+    const TOO_LONG: &str = "HTTP/1.1 503 X\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n";
+    let gateway = Gateway::start();
+    let client = client(&gateway);
+    let (payment, card) = payment(9);
+    gateway.plan(Action::Authorise, Fault::Say(PATIENCE));
+    gateway.plan(Action::Lookup, Fault::Say(TOO_LONG));
+    run(async {
+        let since = Instant::now();
+        // A 429 is no refusal, whatever its body says.
+        let authorised = client.authorise(&payment, &card, DEADLINE).await;
+        assert!(matches!(authorised, Ok(Authorisation::Authorised { .. })), "{authorised:?}");
+        assert!(since.elapsed() >= Duration::from_secs(1), "it was asked again too early");
+        // There is no waiting for an hour, nor asking earlier.
+        assert!(client.lookup(&payment, DEADLINE / 2).await.is_err());
+    });
+}
+
+#[test]
+fn what_cannot_be_understood_decides_nothing() {
+    const UNREADABLE: &str = "HTTP/1.1 200 X\r\nContent-Length: 6\r\n\r\n<html>";
+    const MOVED: &str = "HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+    const BROKEN_OFF: &str = "HTTP/1.1 200 X\r\nContent-Length: 600\r\n\r\n{\"status\":\"refused\"}";
+    let endless = format!("HTTP/1.1 402 X\r\n\r\n{{\"status\":\"refused\",\"reason\":\"{}\"}}", "x".repeat(1 << 20));
+    let gateway = Gateway::start();
+    let client = client(&gateway);
+    let (payment, card) = payment(10);
+    for text in [UNREADABLE, MOVED, BROKEN_OFF, endless.leak()] {
+        gateway.plan(Action::Authorise, Fault::Say(text));
+    }
+    run(async {
+        let authorised = client.authorise(&payment, &card, DEADLINE).await;
+        assert!(matches!(authorised, Ok(Authorisation::Authorised { .. })), "{authorised:?}");
+    });
+    assert_eq!(gateway.paid(&payment.order.to_string()).authorised, 1);
+}
+
+#[test]
+fn other_complaints_end_the_call_and_only_a_refusal_is_one() {
+    const FORBIDDEN: &str = "HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n";
+    const NOT_REFUSED: &str = "HTTP/1.1 401 X\r\nContent-Length: 20\r\n\r\n{\"status\":\"refused\"}";
+    const MALFORMED: &str = "HTTP/1.1 422 X\r\nContent-Length: 20\r\n\r\n{\"status\":\"refused\"}";
+    let gateway = Gateway::start();
+    let client = client(&gateway);
+    let (payment, card) = payment(11);
+    for action in [Action::Authorise, Action::Lookup, Action::Void, Action::Capture] {
+        gateway.plan(action, Fault::Say(FORBIDDEN));
+    }
+    gateway.plan(Action::Capture, Fault::Say(NOT_REFUSED));
+    gateway.plan(Action::Authorise, Fault::Say(MALFORMED));
+    run(async {
+        // Half the deadline of the test: one that was asked again would be answered.
+        assert!(client.authorise(&payment, &card, DEADLINE / 2).await.is_err());
+        assert!(client.lookup(&payment, DEADLINE / 2).await.is_err());
+        assert!(client.void(&payment, DEADLINE / 2).await.is_err());
+        assert!(client.capture(&payment, DEADLINE / 2).await.is_err());
+        assert!(client.capture(&payment, DEADLINE / 2).await.is_err());
+        let refused = client.authorise(&payment, &card, TIMEOUT).await;
+        assert_eq!(refused, Ok(Authorisation::Refused { reason: "no reason given".into() }));
+    });
+    assert_eq!(gateway.seen().len(), 6);
+}
+
+#[test]
+fn a_number_that_is_echoed_goes_no_further() {
+    const REFUSED: &str = "HTTP/1.1 402 X\r\n\r\n{\"status\":\"refused\",\"reason\":\"no 4242-4242-4242-1234 here\"}";
+    const AS_ID: &str = "HTTP/1.1 200 X\r\n\r\n{\"status\":\"authorised\",\"transaction_id\":\"tx-4242424242421234\"}";
+    let gateway = Gateway::start();
+    let client = client(&gateway);
+    let (payment, card) = payment(12);
+    gateway.plan(Action::Authorise, Fault::Say(REFUSED));
+    gateway.plan(Action::Authorise, Fault::Say(AS_ID));
+    gateway.plan(Action::Lookup, Fault::Say(AS_ID));
+    run(async {
+        let refused = client.authorise(&payment, &card, TIMEOUT).await;
+        assert_eq!(refused, Ok(Authorisation::Refused { reason: "no …1234 here".into() }));
+        let transaction = "tx-…1234".to_owned();
+        let authorised = client.authorise(&payment, &card, TIMEOUT).await;
+        assert_eq!(authorised, Ok(Authorisation::Authorised { transaction: transaction.clone() }));
+        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Authorised { transaction }));
+    });
+}
+
+#[test]
+fn the_token_goes_along() {
+    let gateway = Gateway::start();
+    let Ok(PaymentKind::Http(url)) = gateway.url().parse() else { panic!("it is a URL") };
+    let client = HttpGateway::with_token(url, Some("secret")).expect("a client");
+    run(client.void(&payment(13).0, TIMEOUT)).expect("an answer");
+    assert_eq!(gateway.authorizations(), ["Bearer secret"]);
 }

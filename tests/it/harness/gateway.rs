@@ -2,11 +2,11 @@
 //! what it was asked to do, and loses, delays or refuses what it is told to.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use serde_json::{Value, json};
 
@@ -30,8 +30,12 @@ pub enum Fault {
     Fail,
     /// It waits until the test lets it go on, and is done then.
     Hold,
+    /// It is done, and the answer waits until the test lets it go.
+    Late,
     /// It is refused for good.
     Refuse,
+    /// It is not done, and this is sent back: a whole answer, head and body, after which the connection closes.
+    Say(&'static str),
 }
 
 /// What the gateway did for one order.
@@ -43,6 +47,8 @@ pub struct Paid {
     pub authorised: u32,
     /// How often it was taken.
     pub captured: u32,
+    /// How often it was given up, before or after it was set aside.
+    pub voided: u32,
     /// How many requests there were for it.
     pub requests: u32,
 }
@@ -53,6 +59,7 @@ struct State {
     faults: HashMap<Action, VecDeque<Fault>>,
     released: bool,
     seen: Vec<String>,
+    authorizations: Vec<String>,
 }
 
 struct Shared {
@@ -61,10 +68,11 @@ struct Shared {
     closing: AtomicBool,
 }
 
-/// A running gateway.
+/// A gateway; its address stays the same, also when it is stopped and started again.
 pub struct Gateway {
     address: SocketAddr,
     shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl Gateway {
@@ -73,18 +81,24 @@ impl Gateway {
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared =
             Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), closing: AtomicBool::new(false) });
-        let accepting = shared.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if accepting.closing.load(Ordering::SeqCst) {
-                    return;
-                }
-                let shared = accepting.clone();
-                // A client that went away is no business of ours.
-                thread::spawn(move || _ = shared.serve(stream));
-            }
-        });
-        Gateway { address, shared }
+        let accepting = Some(shared.clone().accept(listener));
+        Gateway { address, shared, accepting }
+    }
+
+    /// Refuses connections from now on, and remembers what was paid.
+    pub fn stop(&mut self) {
+        let Some(accepting) = self.accepting.take() else { return };
+        self.shared.closing.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts; when that fails it has ended.
+        let _ = TcpStream::connect(self.address);
+        accepting.join().expect("the gateway failed");
+    }
+
+    /// Listens again after a stop.
+    pub fn start_again(&mut self) {
+        self.shared.closing.store(false, Ordering::SeqCst);
+        let listener = TcpListener::bind(self.address).expect("its port is still free");
+        self.accepting = Some(self.shared.clone().accept(listener));
     }
 
     /// What `--payment` is to be.
@@ -113,6 +127,11 @@ impl Gateway {
         self.shared.lock().payments.clone()
     }
 
+    /// The `Authorization` headers that came, in order.
+    pub fn authorizations(&self) -> Vec<String> {
+        self.shared.lock().authorizations.clone()
+    }
+
     /// The bodies of all requests.
     pub fn seen(&self) -> Vec<String> {
         self.shared.lock().seen.clone()
@@ -121,71 +140,126 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::SeqCst);
         self.release();
-        // Wakes the thread that accepts; when that fails it has ended.
-        let _ = TcpStream::connect(self.address);
+        self.stop();
     }
 }
 
 impl Shared {
+    fn accept(self: Arc<Self>, listener: TcpListener) -> JoinHandle<()> {
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if self.closing.load(Ordering::SeqCst) {
+                    return;
+                }
+                let shared = self.clone();
+                // A client that went away is no business of ours.
+                thread::spawn(move || _ = shared.serve(stream));
+            }
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, stream: TcpStream) -> io::Result<()> {
-        let mut reader = BufReader::new(stream.try_clone()?);
+    fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        let request = Request::read(&mut BufReader::new(stream.try_clone()?))?;
+        match self.handle(&request) {
+            Some(Reply::Answer(status, answer)) => {
+                let text = answer.to_string();
+                let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nConnection: close\r\n");
+                write!(stream, "{head}Content-Length: {}\r\n\r\n{text}", text.len())
+            }
+            Some(Reply::Said(text)) => stream.write_all(text.as_bytes()),
+            None => stream.shutdown(Shutdown::Both),
+        }
+    }
+
+    /// The answer; `None` when there is none.
+    fn handle(&self, request: &Request) -> Option<Reply> {
+        let (order, action) = match request.what() {
+            Some(what) => what,
+            None => return Some(Reply::Answer(404, json!({}))),
+        };
+        let mut state = self.lock();
+        state.seen.push(request.body.clone());
+        state.authorizations.extend(request.header("authorization"));
+        if request.header("idempotency-key").as_deref() != Some(order) {
+            return Some(Reply::Answer(400, json!({"status": "no idempotency key"})));
+        }
+        let fault = state.faults.get_mut(&action).and_then(VecDeque::pop_front);
+        match fault {
+            Some(Fault::Ignore) => return None,
+            Some(Fault::Fail) => return Some(Reply::Answer(500, json!({"status": "failed"}))),
+            Some(Fault::Say(text)) => return Some(Reply::Said(text)),
+            Some(Fault::Hold) => state = self.released(state),
+            Some(Fault::Lose | Fault::Late | Fault::Refuse) | None => {}
+        }
+        let (status, answer) = state.apply(action, order, &request.body, fault == Some(Fault::Refuse));
+        if fault == Some(Fault::Late) {
+            drop(self.released(state));
+        }
+        (fault != Some(Fault::Lose)).then_some(Reply::Answer(status, answer))
+    }
+
+    fn released<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait_while(state, |state| !state.released).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is sent back.
+enum Reply {
+    Answer(u16, Value),
+    Said(&'static str),
+}
+
+/// A request as it came.
+struct Request {
+    line: String,
+    headers: Vec<String>,
+    body: String,
+}
+
+impl Request {
+    fn read(reader: &mut impl BufRead) -> io::Result<Self> {
         let mut line = String::new();
         reader.read_line(&mut line)?;
-        let mut parts = line.split(' ');
-        let (method, path) = (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned());
-        let mut length = 0;
+        let mut request = Request { line, headers: Vec::new(), body: String::new() };
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
             if header.trim().is_empty() {
                 break;
             }
-            if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().map_err(io::Error::other)?;
-            }
+            request.headers.push(header);
         }
+        let length = request.header("content-length").map_or(Ok(0), |text| text.parse()).map_err(io::Error::other)?;
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let body = String::from_utf8_lossy(&body).into_owned();
-        let (status, answer) = match self.handle(&method, &path, &body) {
-            Some(answer) => answer,
-            None => return stream.shutdown(Shutdown::Both),
-        };
-        let text = answer.to_string();
-        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nConnection: close\r\n");
-        write!(&stream, "{head}Content-Length: {}\r\n\r\n{text}", text.len())
+        request.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(request)
     }
 
-    /// The answer; `None` when there is none.
-    fn handle(&self, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
-        let mut segments = path.trim_start_matches("/payments/").split('/');
-        let order = segments.next()?.to_owned();
+    fn header(&self, name: &str) -> Option<String> {
+        let found = self.headers.iter().filter_map(|header| header.split_once(':'));
+        found.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()).next()
+    }
+
+    /// The order and what is to be done for it.
+    fn what(&self) -> Option<(&str, Action)> {
+        let mut parts = self.line.split(' ');
+        let (method, path) = (parts.next()?, parts.next()?);
+        let mut segments = path.strip_prefix("/payments/")?.split('/');
+        let order = segments.next()?;
         let action = match (method, segments.next()) {
             ("PUT", None) => Action::Authorise,
             ("GET", None) => Action::Lookup,
             ("POST", Some("capture")) => Action::Capture,
             ("POST", Some("void")) => Action::Void,
-            _ => return Some((404, json!({}))),
+            _ => return None,
         };
-        let mut state = self.lock();
-        state.seen.push(body.to_owned());
-        let fault = state.faults.get_mut(&action).and_then(VecDeque::pop_front);
-        match fault {
-            Some(Fault::Ignore) => return None,
-            Some(Fault::Fail) => return Some((500, json!({"status": "failed"}))),
-            Some(Fault::Hold) => {
-                state = self.changed.wait_while(state, |state| !state.released).unwrap_or_else(PoisonError::into_inner);
-            }
-            Some(Fault::Lose | Fault::Refuse) | None => {}
-        }
-        let answer = state.apply(action, &order, body, fault == Some(Fault::Refuse));
-        (fault != Some(Fault::Lose)).then_some(answer)
+        Some((order, action))
     }
 }
 
@@ -206,7 +280,11 @@ impl State {
                 paid.authorised += 1;
             }
             (Action::Void, "captured") => return (409, json!({"status": "captured"})),
-            (Action::Void, _) => paid.state = "voided",
+            (Action::Void, "voided") => {}
+            (Action::Void, _) => {
+                paid.state = "voided";
+                paid.voided += 1;
+            }
             (Action::Capture, "authorised") if refuse => {
                 return (409, json!({"status": "refused", "reason": "closed"}));
             }
