@@ -13,6 +13,7 @@ mod deliveries;
 mod disk_full;
 mod down;
 mod execution;
+mod golden;
 mod grpc;
 mod harness;
 mod idempotency;

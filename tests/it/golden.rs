@@ -1,0 +1,312 @@
+//! Bytes that are on disks already: of every kind of record, of the fingerprints and of the ids under which
+//! idempotency answers are kept. A release that writes or reads them differently would lose what an
+//! earlier one wrote, so these literals never change; new formats get new ones.
+
+use shardcart::codec::{self, FirstAnswer, Settlement};
+use shardcart::domain::card::{Card, CardNumber};
+use shardcart::domain::cart::{Cart, Line, Offer};
+use shardcart::domain::command::{Basket, Command, PlaceOrder};
+use shardcart::domain::delivery::{Delivery, DeliveryStatus};
+use shardcart::domain::money::Money;
+use shardcart::domain::order::{
+    Asked, Event, Order, OrderLine, OrderPayment, Origin, PaymentStatus, Pledge, Status, Step, Wanted,
+};
+use shardcart::domain::product::{Details, Product};
+use shardcart::domain::reservation::Reservation;
+use shardcart::domain::time::Timestamp;
+use shardcart::key::{CustomerId, DeliveryId, ItemId, Kind, KvKey, OrderId, ProductId, Slot};
+use shardcart::shard::expiring::ShortId;
+use shardcart::wire;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn time(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros).unwrap()
+}
+
+fn money(hundredths: u64) -> Money {
+    Money::from_hundredths(hundredths).unwrap()
+}
+
+fn order_id() -> OrderId {
+    OrderId::new(Slot(1_234), 1_763_900_000_000, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)
+}
+
+fn delivery_id() -> DeliveryId {
+    DeliveryId::new(Slot(1_234), 1_763_900_000_001, 0xfedc_ba98_7654_3210_fedc_ba98_7654_3210)
+}
+
+fn cart(pin: Option<OrderId>) -> Cart {
+    let offer = Offer { price: money(1_210), special_sale: true, sale_expiration: Some(time(1_900_000_000_000_000)) };
+    let line = Line { item: ItemId::new("apple").unwrap(), offer, count: 3 };
+    Cart { version: 300, updated_at: Some(time(1_763_900_000_000_000)), lines: vec![line], pin }
+}
+
+#[test]
+fn carts_values_and_products() {
+    let pinned = cart(Some(order_id()));
+    let price = money(1_299);
+    let details =
+        Details { title: "Té".into(), author: Some("A".into()), topic: Some("t".into()), has_isbn: true, price };
+    let product = Product { held: 2, stock: 7, sold: 1, ..Product::new(details, 10, 300) };
+    let found = [
+        ("cart", codec::encode_cart(&cart(None))),
+        ("pinned cart", codec::encode_cart(&pinned)),
+        ("value", codec::encode_value(301, "héllo")),
+        ("product", codec::encode_product(&product)),
+    ];
+    check(&found, &CARTS_VALUES_AND_PRODUCTS);
+    assert_eq!(codec::decode_cart(&found[1].1).unwrap(), pinned);
+    assert_eq!(codec::decode_product(&found[3].1).unwrap(), product);
+}
+
+#[test]
+fn deliveries_reservations_settlements_and_first_answers() {
+    let delivery = Delivery {
+        version: 70_000,
+        id: delivery_id(),
+        order: order_id(),
+        address: "1 Main St".into(),
+        courier: "local".into(),
+        status: DeliveryStatus::Dispatched,
+        updated_at: time(1_763_900_000_000_002),
+    };
+    let reservation = Reservation {
+        version: 5,
+        order: order_id(),
+        product: ProductId::new("9780143127550").unwrap(),
+        incarnation: 4,
+        count: 2,
+        price: money(1_299),
+        has_isbn: true,
+        held_at: time(1_763_900_000_000_003),
+    };
+    let settlement = Settlement { version: 6, expires_at: time(1_763_986_400_000_000), claimed: true };
+    let answer = FirstAnswer {
+        version: 7,
+        expires_at: time(1_763_986_400_000_001),
+        fingerprint: (0..32).collect(),
+        reply: vec![1, 2, 3],
+    };
+    let found = [
+        ("delivery", codec::encode_delivery(&delivery)),
+        ("reservation", codec::encode_reservation(&reservation)),
+        ("claimed settlement", codec::encode_settlement(&settlement)),
+        ("released settlement", codec::encode_settlement(&Settlement { claimed: false, ..settlement })),
+        ("first answer", codec::encode_first_answer(&answer)),
+    ];
+    check(&found, &DELIVERIES_RESERVATIONS_SETTLEMENTS_AND_FIRST_ANSWERS);
+    assert_eq!(codec::decode_delivery(&found[0].1).unwrap(), delivery);
+    assert_eq!(codec::decode_reservation(&found[1].1).unwrap(), reservation);
+    assert_eq!(codec::decode_settlement(&found[2].1).unwrap(), settlement);
+    assert_eq!(codec::decode_first_answer(&found[4].1).unwrap(), answer);
+}
+
+/// An order of a customer with a card, of the three kinds of price.
+fn order(status: Status, payment: PaymentStatus, transaction: bool, delivery: bool, events: &[Event]) -> Order {
+    let line = |id: &str, asked, price| OrderLine {
+        product: ProductId::new(id).unwrap(),
+        count: 2,
+        asked,
+        price,
+        has_isbn: id.len() == 13,
+    };
+    let is_pending = status == Status::Pending;
+    let price = |hundredths| (!is_pending).then(|| money(hundredths));
+    let step = |(at, event): (usize, &Event)| Step { event: *event, at: time(1_763_900_000_000_000 + at as i64) };
+    Order {
+        version: 1_000,
+        id: order_id(),
+        origin: Origin::Checkout,
+        customer: Some(CustomerId::new("Zoë").unwrap()),
+        lines: vec![
+            line("9780143127550", Asked::Catalogue, price(1_299)),
+            line("apple", Asked::Offer(money(500)), price(500)),
+            line("pear", Asked::ExpiredOffer(money(700)), price(800)),
+        ],
+        status,
+        payment: OrderPayment {
+            status: payment,
+            transaction: transaction.then(|| "sim-1".into()),
+            last_four: (payment != PaymentStatus::None)
+                .then(|| CardNumber::new("4242424242424242").unwrap().last_four()),
+        },
+        address: Some("1 Main St".into()),
+        delivery: delivery.then(delivery_id),
+        accepts_price_changes: true,
+        steps: events.iter().enumerate().map(step).collect(),
+        pledge: Some(Pledge { answer: [7; 16], fingerprint: (0..32).collect() }),
+    }
+}
+
+/// Every combination that was ever written, open orders before closed ones.
+#[test]
+fn orders() {
+    use Event as E;
+    use PaymentStatus as P;
+    let refused = || Status::Refused("out of stock".into());
+    let pending = [E::Pending, E::Held];
+    let created = [E::Pending, E::Held, E::Authorised, E::Created];
+    let captured = [&created[..], &[E::Claimed, E::Captured]].concat();
+    let failed = [&created[..], &[E::Claimed, E::CaptureFailed]].concat();
+    let voided = [E::Pending, E::Resumed, E::Voided, E::Refused];
+    let released = [&voided[..], &[E::Released]].concat();
+    let orders = [
+        ("pending, no card", order(Status::Pending, P::None, false, false, &pending[..1])),
+        ("pending, card", order(Status::Pending, P::Pending, false, false, &pending)),
+        ("created, free", order(Status::Created, P::None, false, true, &created)),
+        ("created, authorised", order(Status::Created, P::Authorised, true, true, &created)),
+        ("refused, not asked", order(refused(), P::None, false, false, &voided)),
+        ("refused, declined", order(refused(), P::Refused, false, false, &voided)),
+        ("refused, voided", order(refused(), P::Voided, false, false, &voided)),
+        ("refused, voided transaction", order(refused(), P::Voided, true, false, &voided)),
+        ("closed: created, captured", order(Status::Created, P::Captured, true, true, &captured)),
+        ("closed: created, capture failed", order(Status::Created, P::CaptureFailed, true, false, &failed)),
+        ("closed: refused", order(refused(), P::Voided, false, false, &released)),
+    ];
+    let encoded: Vec<_> = orders.iter().map(|(name, order)| (*name, codec::encode_order(order))).collect();
+    check(&encoded, &ORDERS);
+    for ((name, order), (_, bytes)) in orders.iter().zip(&encoded) {
+        assert_eq!(&codec::decode_order(bytes).unwrap(), order, "{name}");
+    }
+}
+
+/// Orders of each origin; those of `/buy` and `/purchase` name nobody.
+#[test]
+fn origins() {
+    let of = |origin, customer: Option<&str>| Order {
+        origin,
+        customer: customer.map(|id| CustomerId::new(id).unwrap()),
+        address: None,
+        pledge: None,
+        accepts_price_changes: false,
+        ..order(Status::Created, PaymentStatus::None, false, false, &[Event::Pending, Event::Created])
+    };
+    let found = [
+        ("purchase", codec::encode_order(&of(Origin::Purchase, None))),
+        ("buy", codec::encode_order(&of(Origin::Buy, None))),
+        ("books", codec::encode_order(&of(Origin::Books, Some("dave")))),
+    ];
+    check(&found, &ORIGINS);
+}
+
+/// A retry over an upgrade must have the fingerprint that the first request had.
+#[test]
+fn fingerprints() {
+    let customer = CustomerId::new("alice").unwrap();
+    let item = ItemId::new("apple").unwrap();
+    let product = ProductId::new("2").unwrap();
+    let offer = Offer { price: money(1_210), special_sale: true, sale_expiration: Some(time(5)) };
+    let card = || Some(Card::new("4242424242424242", Some("12/30".into())).unwrap());
+    let place = |basket, card| Command::PlaceOrder(PlaceOrder { basket, card });
+    let line = Wanted { product: product.clone(), count: 3 };
+    let cart =
+        Basket::Cart { customer: customer.clone(), address: Some("1 Main St".into()), accepts_price_changes: true };
+    let books = Basket::Books { customer: customer.clone(), lines: vec![line.clone()] };
+    let found = [
+        ("add line", Command::AddLine { customer: customer.clone(), item: item.clone(), offer, count: 2 }),
+        ("set count", Command::SetCount { customer: customer.clone(), item, count: 0 }),
+        ("take cart", Command::TakeCart { customer }),
+        ("put value", Command::PutValue { key: KvKey::new("greeting").unwrap(), text: "héllo".into() }),
+        ("replenish", Command::Replenish { product: product.clone(), count: 10 }),
+        ("purchase", place(Basket::Purchase(product), None)),
+        ("buy", place(Basket::Buy(line), card())),
+        ("books", place(books, card())),
+        ("checkout", place(cart, card())),
+        (
+            "create delivery",
+            Command::CreateDelivery { order: order_id(), address: "1 Main St".into(), courier: "local".into() },
+        ),
+        ("move delivery", Command::MoveDelivery { delivery: delivery_id(), status: DeliveryStatus::Delivered }),
+    ];
+    let found: Vec<_> = found.iter().map(|(name, command)| (*name, wire::fingerprint(command))).collect();
+    check(&found, &FINGERPRINTS);
+}
+
+/// The ids of idempotency records (of each owner's scope) and of reservations.
+#[test]
+fn digests() {
+    let found = [
+        ("customer", ShortId::new(Kind::Cart, b"alice", b"key-1")),
+        ("product", ShortId::new(Kind::Product, b"2", b"key-1")),
+        ("order", ShortId::new(Kind::Order, order_id().as_bytes(), b"key-1")),
+        ("delivery", ShortId::new(Kind::Delivery, delivery_id().as_bytes(), b"key-1")),
+        ("key", ShortId::new(Kind::Kv, b"greeting", b"key-1")),
+        ("reservation", ShortId::new(Kind::Reservation, order_id().as_bytes(), b"2")),
+    ];
+    let found: Vec<_> = found.iter().map(|(name, id)| (*name, id.0.to_vec())).collect();
+    check(&found, &DIGESTS);
+}
+
+/// The same names in the same order with the same bytes; all that differs is shown at once.
+fn check(found: &[(&str, Vec<u8>)], expected: &[(&str, &str)]) {
+    let found: Vec<_> = found.iter().map(|(name, bytes)| format!("(\"{name}\", \"{}\"),", hex(bytes))).collect();
+    let expected: Vec<_> = expected.iter().map(|(name, hex)| format!("(\"{name}\", \"{hex}\"),")).collect();
+    assert_eq!(
+        found.join("\n"),
+        expected.join("\n"),
+        "bytes on disk have changed; now they are:\n{}",
+        found.join("\n")
+    );
+}
+
+#[rustfmt::skip]
+const CARTS_VALUES_AND_PRODUCTS: [(&str, &str); 4] = [
+    ("cart", "01fb2c01fd00b0d6f183880c0001056170706c65fbba04030101fd0080257214800d00"),
+    ("pinned cart", "02fb2c01fd00b0d6f183880c0001056170706c65fbba04030101fd0080257214800d0001019ab0a207008def84d20123456789ab"),
+    ("value", "01fb2d010668c3a96c6c6f"),
+    ("product", "01fb2c01fb2c010354c3a901014101017401fb13050702010a"),
+];
+#[rustfmt::skip]
+const DELIVERIES_RESERVATIONS_SETTLEMENTS_AND_FIRST_ANSWERS: [(&str, &str); 5] = [
+    ("delivery", "01fc70110100019ab0a20701821084d2fedcba987654019ab0a207008def84d20123456789ab0931204d61696e205374056c6f63616c01fd04b0d6f183880c00"),
+    ("reservation", "0105019ab0a207008def84d20123456789ab0d393738303134333132373535300402fb130501fd06b0d6f183880c00"),
+    ("claimed settlement", "0106fd0070852dac880c0001"),
+    ("released settlement", "0106fd0070852dac880c0000"),
+    ("first answer", "0107fd0270852dac880c0020000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f03010203"),
+];
+#[rustfmt::skip]
+const ORDERS: [(&str, &str); 11] = [
+    ("pending, no card", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d3937383031343331323735353002000001056170706c650201fbf401000004706561720202fbbc02000000000000010931204d61696e20537400010100fd00b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("pending, card", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d3937383031343331323735353002000001056170706c650201fbf401000004706561720202fbbc020000000100010434323432010931204d61696e20537400010200fd00b0d6f183880c0001fd02b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("created, free", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb20030001000000010931204d61696e20537401019ab0a20701821084d2fedcba987654010400fd00b0d6f183880c0001fd02b0d6f183880c0002fd04b0d6f183880c0003fd06b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("created, authorised", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb2003000102010573696d2d31010434323432010931204d61696e20537401019ab0a20701821084d2fedcba987654010400fd00b0d6f183880c0001fd02b0d6f183880c0002fd04b0d6f183880c0003fd06b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("refused, not asked", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300020c6f7574206f662073746f636b000000010931204d61696e20537400010400fd00b0d6f183880c0005fd02b0d6f183880c000afd04b0d6f183880c0004fd06b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("refused, declined", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300020c6f7574206f662073746f636b0500010434323432010931204d61696e20537400010400fd00b0d6f183880c0005fd02b0d6f183880c000afd04b0d6f183880c0004fd06b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("refused, voided", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300020c6f7574206f662073746f636b0600010434323432010931204d61696e20537400010400fd00b0d6f183880c0005fd02b0d6f183880c000afd04b0d6f183880c0004fd06b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("refused, voided transaction", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300020c6f7574206f662073746f636b06010573696d2d31010434323432010931204d61696e20537400010400fd00b0d6f183880c0005fd02b0d6f183880c000afd04b0d6f183880c0004fd06b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("closed: created, captured", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb2003000103010573696d2d31010434323432010931204d61696e20537401019ab0a20701821084d2fedcba987654010600fd00b0d6f183880c0001fd02b0d6f183880c0002fd04b0d6f183880c0003fd06b0d6f183880c0006fd08b0d6f183880c0008fd0ab0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("closed: created, capture failed", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb2003000104010573696d2d31010434323432010931204d61696e20537400010600fd00b0d6f183880c0001fd02b0d6f183880c0002fd04b0d6f183880c0003fd06b0d6f183880c0006fd08b0d6f183880c0009fd0ab0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+    ("closed: refused", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300020c6f7574206f662073746f636b0600010434323432010931204d61696e20537400010500fd00b0d6f183880c0005fd02b0d6f183880c000afd04b0d6f183880c0004fd06b0d6f183880c0007fd08b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
+];
+#[rustfmt::skip]
+const ORIGINS: [(&str, &str); 3] = [
+    ("purchase", "01fbe803019ab0a207008def84d20123456789ab0000030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300010000000000000200fd00b0d6f183880c0003fd02b0d6f183880c0000"),
+    ("buy", "01fbe803019ab0a207008def84d20123456789ab0100030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300010000000000000200fd00b0d6f183880c0003fd02b0d6f183880c0000"),
+    ("books", "01fbe803019ab0a207008def84d20123456789ab02010464617665030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300010000000000000200fd00b0d6f183880c0003fd02b0d6f183880c0000"),
+];
+#[rustfmt::skip]
+const FINGERPRINTS: [(&str, &str); 11] = [
+    ("add line", "b1bcbd1de6506e925213ff90c8d6bf8ddc5bb196553f8500d57d43fa1cea461f"),
+    ("set count", "50517e0ce874b491da73d94f935deb98b80943e35a17ce8bb8aa52582b7da4ef"),
+    ("take cart", "80801c9be4869c9379b0bb3793eb3cbc0126e388ab17e8d8299136ddb62c2f85"),
+    ("put value", "528c1a6766b1edad4d672763a6fc1b7d6b1a1e7203fc3d6497efb27a21024f84"),
+    ("replenish", "9c7727bde8fd22c0ba7e06586b191f684cd038ce5829df7fe0f1bcbcd4655f8c"),
+    ("purchase", "e930dbf4810cae626528f4533993f777b55a7142bf5c369a26a1d143f693fe5a"),
+    ("buy", "7578d629c8ca589f6c9514dfd55b2d55781d2a232025c68e00459c5e9c4543e9"),
+    ("books", "3b2c3617bb36f470ef6624cfe791be17636855d4713595918fdc575954296a48"),
+    ("checkout", "faa27d4b10e227409d6408512bb763430535acfd26977e367492a669b19c6a6c"),
+    ("create delivery", "eda3bfef98eefd51c2d510fe56f786bfbde26916566d5efee500c82f62e3f82f"),
+    ("move delivery", "1291758e27728f7002ebd9acbf0cae87a819914bc3b7d9e17e16f7d46cc98a73"),
+];
+#[rustfmt::skip]
+const DIGESTS: [(&str, &str); 6] = [
+    ("customer", "12f8487862f58c6beb9201a8fbf4926a"),
+    ("product", "c27225dd186e9a8ba9058a75478f07fc"),
+    ("order", "f9768cf2b49432fe043e2c7ec633ff59"),
+    ("delivery", "ed0a6df0be00b807a1acf33a24b6ea6a"),
+    ("key", "7794c001a41471aebf85a2c15983a142"),
+    ("reservation", "8b9467f2cc6a111b46ae58144db193d3"),
+];
