@@ -7,15 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use shardcart::codec;
 use shardcart::domain::cart::{Cart, Line, Offer};
-use shardcart::domain::command::{Command, Request};
 use shardcart::domain::money::Money;
 use shardcart::domain::time::Timestamp;
-use shardcart::key::{CustomerId, ItemId, KeyHash, Kind, SLOTS};
-use shardcart::record::Record;
+use shardcart::protocol::{Command, Request};
+use shardcart::routing::{CustomerId, ItemId, KeyHash, SLOTS};
 use shardcart::shard::state::State;
 use shardcart::shard::writer::{Contents, Writer};
+use shardcart::storage::Record;
+use shardcart::storage::RecordKind;
+use shardcart::storage::codec;
 use shardcart::storage::{MemoryStorage, StorageKind, Write};
 
 /// What `cargo bench` adds to the arguments, and `cargo test` does not.
@@ -118,7 +119,7 @@ fn commit_to(criterion: &mut Criterion, kind: StorageKind, directory: &Path) {
 fn writer() -> Writer {
     let mut state = State::default();
     for number in 0..CUSTOMERS {
-        state.put(customer(number).hash(), Kind::Cart, record(number));
+        state.put(customer(number).hash(), RecordKind::Cart, record(number));
     }
     let storage = Arc::new(MemoryStorage::default());
     Writer::new(Contents { state, ..Contents::default() }, storage, 0..=SLOTS - 1)
@@ -130,7 +131,7 @@ fn write(number: u64) -> Write {
 
 fn record(number: u64) -> Record {
     let customer = customer(number);
-    Record::new(customer.hash(), Kind::Cart, customer.as_str().as_bytes(), &codec::encode_cart(&cart(number)))
+    Record::new(customer.hash(), RecordKind::Cart, customer.as_str().as_bytes(), &codec::encode_cart(&cart(number)))
 }
 
 fn add_line(number: u64, line: u64) -> Request {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use shardcart::address::Address;
 use shardcart::http::{
     self, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, NtpServer, Options,
 };
-use shardcart::logging::{self, LogFormat};
-use shardcart::shutdown::Shutdown;
+use shardcart::process::logging::{self, LogFormat};
+use shardcart::process::shutdown::Shutdown;
+use shardcart::routing::Address;
 use uuid::Uuid;
 
 use crate::access::Access;

@@ -8,10 +8,10 @@ use anyhow::Context;
 use clap::Args;
 use shardcart::catalog::Catalog;
 use shardcart::launcher::{self, Options};
-use shardcart::logging::{self, LogFormat};
 use shardcart::payment::PaymentKind;
+use shardcart::process::logging::{self, LogFormat};
+use shardcart::process::shutdown::Shutdown;
 use shardcart::shard::DEFAULT_MIN_FREE_BYTES;
-use shardcart::shutdown::Shutdown;
 use shardcart::storage::StorageKind;
 
 use crate::access::Access;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use shardcart::error::Error;
-use shardcart::logging::LogFormat;
+use shardcart::process::logging::LogFormat;
 use tracing::Level;
 
 /// The exit status for options that cannot be; clap's too.

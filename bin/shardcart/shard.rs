@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use shardcart::address::Address;
 use shardcart::catalog::Catalog;
-use shardcart::logging::{self, LogFormat};
 use shardcart::payment::PaymentKind;
+use shardcart::process::logging::{self, LogFormat};
+use shardcart::process::shutdown::Shutdown;
+use shardcart::routing::Address;
 use shardcart::shard::{self, DEFAULT_MIN_FREE_BYTES, Options};
-use shardcart::shutdown::Shutdown;
 use shardcart::storage::StorageKind;
 use uuid::Uuid;
 

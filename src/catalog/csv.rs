@@ -1,16 +1,17 @@
-//! Catalogues as CSV (RFC 4180) with a header: `id` or `isbn`, `title`, `price`, `stock`, and if wanted
+//! Catalogs as CSV (RFC 4180) with a header: `id` or `isbn`, `title`, `price`, `stock`, and if wanted
 //! `author` and `topic`, in any order. Other columns are ignored; an empty field is a missing one.
 
 use std::io::{BufRead, ErrorKind};
 
 use ::csv::{ErrorKind as CsvError, ReaderBuilder, StringRecord};
 
-use super::guard::Guard;
-use super::lines::Lines;
-use super::{Each, Row, at, row};
+use super::csv_lines::LineNumbers;
+use super::row::{Each, Row, at};
+use super::row_limit::RowLimit;
 use crate::domain::money::Money;
 use crate::domain::product::{Details, MAX_STOCK, NewProduct};
 use crate::error::{Error, Result};
+use crate::json::product;
 
 const REQUIRED: [&str; 3] = ["title", "price", "stock"];
 
@@ -41,7 +42,7 @@ impl Columns {
     }
 
     fn product(&self, record: &StringRecord) -> Result<NewProduct> {
-        let (id, has_isbn) = row::id(self.get(record, "id"), self.get(record, "isbn"))?;
+        let (id, has_isbn) = product::id(self.get(record, "id"), self.get(record, "isbn"))?;
         let price = Money::parse(&self.required(record, "price")?);
         let details = Details {
             title: self.required(record, "title")?,
@@ -58,9 +59,9 @@ impl Columns {
 }
 
 /// Reads all rows.
-pub fn read(reader: Guard<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
+pub fn read(reader: RowLimit<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
     let progress = reader.bytes_read();
-    let mut reader = ReaderBuilder::new().from_reader(Lines::new(reader));
+    let mut reader = ReaderBuilder::new().from_reader(LineNumbers::new(reader));
     let header = reader.headers().cloned();
     let line = reader.get_mut().line_from(0);
     let header = header.map_err(|error| explain(error, line, &[]))?;
@@ -85,7 +86,7 @@ pub fn read(reader: Guard<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
 fn explain(error: ::csv::Error, line: u64, columns: &[String]) -> Error {
     match error.kind() {
         CsvError::Io(error) if error.kind() == ErrorKind::InvalidData => at(line, error),
-        CsvError::Io(error) => Error::Fault(format!("cannot read the catalogue: {error}")),
+        CsvError::Io(error) => Error::Fault(format!("cannot read the catalog: {error}")),
         CsvError::Utf8 { err, .. } => {
             let column = columns.get(err.field()).map_or("the header", String::as_str);
             at(line, format!("{column}: is not UTF-8"))

@@ -1,50 +1,22 @@
-//! One product as JSON: the members of a request that makes one, and of a row of a catalogue.
+//! A row of a catalog file, and errors that name its line.
 
-use crate::domain::product::{Details, MAX_STOCK, NewProduct};
+use std::fmt;
+
+use crate::domain::product::NewProduct;
 use crate::error::{Error, Result};
-use crate::key::ProductId;
-use crate::members::Members;
 
-/// Reads a product: `id` or `isbn`, `title`, `price`, `stock`; `author` and `topic` may be missing.
-///
-/// # Errors
-/// [`Error::Invalid`] that names the member.
-pub fn from_members(members: &Members<'_>) -> Result<NewProduct> {
-    let (id, has_isbn) = id(members.text("id")?, members.text("isbn")?)?;
-    let details = Details {
-        title: members.required_text("title")?,
-        author: members.text("author")?,
-        topic: members.text("topic")?,
-        has_isbn,
-        price: members.money("price")?,
-    };
-    let stock = members.amount("stock", MAX_STOCK)?.ok_or_else(|| members.invalid("stock", "is missing"))?;
-    NewProduct::new(id, details, stock)
+/// A product of a catalog and its line.
+pub struct Row {
+    /// The product.
+    pub product: NewProduct,
+    /// The line in the file, counted from 1.
+    pub line: u64,
 }
 
-/// A product's id, and whether it is its ISBN.
-pub(super) fn id(id: Option<String>, isbn: Option<String>) -> Result<(ProductId, bool)> {
-    match (id, isbn) {
-        (None, None) => Err(Error::Invalid("id: is missing, and so is isbn".into())),
-        (Some(id), Some(isbn)) if id != isbn => Err(Error::Invalid("isbn: is not the id".into())),
-        (_, Some(isbn)) => Ok((ProductId::named("isbn", isbn)?, true)),
-        (Some(id), None) => Ok((ProductId::named("id", id)?, false)),
-    }
-}
+/// Receives the rows of a file one by one.
+pub type Each<'a> = dyn FnMut(Row) -> Result<()> + 'a;
 
-/// A product as a line of JSON.
-pub fn to_line(product: &NewProduct) -> String {
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let optional = |text: &Option<String>| text.as_deref().map_or_else(|| "null".to_owned(), quoted);
-    let details = &product.details;
-    let name = if details.has_isbn { "isbn" } else { "id" };
-    format!(
-        "{{\"{name}\":{},\"title\":{},\"author\":{},\"topic\":{},\"price\":{},\"stock\":{}}}\n",
-        quoted(product.id.as_str()),
-        quoted(&details.title),
-        optional(&details.author),
-        optional(&details.topic),
-        details.price,
-        product.stock
-    )
+/// An error in a line; the reader puts the file's name before it.
+pub fn at(line: u64, what: impl fmt::Display) -> Error {
+    Error::Invalid(format!("{line}: {what}"))
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::money::Money;
 use crate::domain::product::{Details, NewProduct};
-use crate::key::ProductId;
+use crate::routing::ProductId;
 
 const SYSTEMS: &str = "distributed systems";
 const SCHOOL: &str = "undergraduate school";
@@ -26,7 +26,7 @@ const ROWS: [Row; 11] = [
     ("9780140449136", "The Odyssey", Some("Homer"), FICTION, 950, 25),
 ];
 
-/// The sample catalogue.
+/// The sample catalog.
 pub fn sample() -> Vec<NewProduct> {
     let product = |(id, title, author, topic, price, stock): Row| NewProduct {
         id: ProductId::from_stored(id),

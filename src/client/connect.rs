@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
-use crate::address::Address;
 use crate::error::{Error, Result};
-use crate::wire::{MAX_MESSAGE_BYTES, proto};
+use crate::protocol::{MAX_MESSAGE_BYTES, proto};
+use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
 /// How long a connection may take to open.

@@ -14,13 +14,13 @@ use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::address::Address;
-use crate::domain::command::{Command, Reply, Request};
 use crate::error::{Error, Result};
-use crate::key::KeyHash;
-use crate::shutdown::Shutdown;
-use crate::slots::SlotTable;
-use crate::wire::{self, proto};
+use crate::process::shutdown::Shutdown;
+use crate::protocol::{self, proto};
+use crate::protocol::{Command, Reply, Request};
+use crate::routing::Address;
+use crate::routing::KeyHash;
+use crate::routing::SlotTable;
 use queue::Lost;
 use session::Session;
 
@@ -148,7 +148,7 @@ impl Client {
     }
 
     async fn refresh_table(&self) -> Result<()> {
-        let mut runs = Vec::new();
+        let mut ranges = Vec::new();
         let mut version = 0;
         for (shard, status) in (0..).zip(self.status().await) {
             let status = status.ok_or_else(|| Error::Unavailable(format!("shard {shard} does not answer")))?;
@@ -156,10 +156,10 @@ impl Client {
             for range in status.slots {
                 let bound =
                     |slot| u16::try_from(slot).map_err(|_| Error::Invalid(format!("slot {slot} does not exist")));
-                runs.push((shard, bound(range.first)?..=bound(range.last)?));
+                ranges.push((shard, bound(range.first)?..=bound(range.last)?));
             }
         }
-        let table = SlotTable::from_runs(version, self.sessions.len() as u32, &runs)?;
+        let table = SlotTable::from_ranges(version, self.sessions.len() as u32, &ranges)?;
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         Ok(())
     }
@@ -173,8 +173,8 @@ async fn call_session(session: &Session, request: &Request, started: Instant) ->
     };
     let mut was_sent = false;
     loop {
-        let lost = match session.send(wire::encode_request(request), started, patience).await {
-            Ok(reply) => return wire::decode_reply(reply),
+        let lost = match session.send(protocol::encode_request(request), started, patience).await {
+            Ok(reply) => return protocol::decode_reply(reply),
             Err(lost) => lost,
         };
         match lost {

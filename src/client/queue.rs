@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::COMMAND_TIMEOUT;
 use crate::error::Error;
-use crate::wire::{MAX_BATCH, proto};
+use crate::protocol::{MAX_BATCH, proto};
 
 /// The most requests of one session that are queued or unanswered.
 pub const MAX_OUTSTANDING: usize = 8_192;

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::KnownStore;
 use super::connect::connect;
 use super::queue::{EXPIRE_INTERVAL, Lost, Queue};
-use crate::address::Address;
 use crate::error::{Error, Result};
-use crate::shutdown::Shutdown;
-use crate::wire::proto;
+use crate::process::shutdown::Shutdown;
+use crate::protocol::proto;
+use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
 /// How long after a failed attempt the next one is made. A shard that comes back is found within a

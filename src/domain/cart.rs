@@ -5,7 +5,7 @@ use super::money::{Money, Total};
 use super::tag::Tag;
 use super::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{ItemId, OrderId};
+use crate::routing::{ItemId, OrderId};
 
 /// The most lines in one cart.
 pub const MAX_LINES: usize = 1_000;

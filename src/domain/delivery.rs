@@ -5,7 +5,7 @@ use std::fmt;
 use super::tag::Tag;
 use super::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{DeliveryId, OrderId};
+use crate::routing::{DeliveryId, OrderId};
 
 /// The longest address, in bytes.
 pub const MAX_ADDRESS_BYTES: usize = 1_024;
@@ -129,7 +129,7 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Slot;
+    use crate::routing::Slot;
 
     #[test]
     fn only_the_documented_moves_are_possible() {

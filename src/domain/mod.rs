@@ -3,12 +3,11 @@
 
 pub mod card;
 pub mod cart;
-pub mod command;
 pub mod delivery;
-pub mod kv;
 pub mod money;
 pub mod order;
 pub mod product;
 pub mod reservation;
 pub mod tag;
 pub mod time;
+pub mod value;

@@ -6,7 +6,7 @@ use super::reservation::{Held, Holding};
 use super::tag::Tag;
 use super::time::Timestamp;
 use crate::error::{Error, Fault, LineAtFault, LinesAtFault, Result};
-use crate::key::{CustomerId, DeliveryId, KeyHash, OrderId, ProductId};
+use crate::routing::{CustomerId, DeliveryId, KeyHash, OrderId, ProductId};
 
 /// The most lines of an order that is not a cart's.
 pub const MAX_ORDER_LINES: usize = 100;
@@ -352,7 +352,7 @@ impl OrderLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Slot;
+    use crate::routing::Slot;
 
     fn money(hundredths: u64) -> Money {
         Money::from_hundredths(hundredths).unwrap()

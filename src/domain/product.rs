@@ -3,7 +3,7 @@
 use super::money::Money;
 use super::tag::Tag;
 use crate::error::{Error, Result};
-use crate::key::ProductId;
+use crate::routing::ProductId;
 
 /// The longest title, in bytes.
 pub const MAX_TITLE_BYTES: usize = 512;

@@ -2,7 +2,7 @@
 
 use super::money::Money;
 use super::time::Timestamp;
-use crate::key::{OrderId, ProductId};
+use crate::routing::{OrderId, ProductId};
 
 /// Stock that an order holds. It carries what the order needs of the product, which may be deleted
 /// meanwhile.

@@ -10,12 +10,12 @@ use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Method, Uri};
 
 use super::problem::Problem;
-use crate::domain::command::{Command, Idempotency, Request};
 use crate::domain::tag::{Condition, Tag};
 use crate::error::{Error, Result};
-use crate::key::MAX_IDEMPOTENCY_KEY_BYTES;
-use crate::members::Members;
-use crate::wire::{self, MAX_TAGS};
+use crate::json::object::Members;
+use crate::protocol::MAX_IDEMPOTENCY_KEY_BYTES;
+use crate::protocol::{self, MAX_TAGS};
+use crate::protocol::{Command, Idempotency, Request};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -53,7 +53,7 @@ impl Call {
     /// [`Error::Invalid`] that names the header.
     pub fn change(&self, command: Command) -> Result<Request> {
         let idempotency =
-            self.idempotency_key()?.map(|key| Idempotency { key, fingerprint: wire::fingerprint(&command) });
+            self.idempotency_key()?.map(|key| Idempotency { key, fingerprint: protocol::fingerprint(&command) });
         Ok(Request { idempotency, if_match: self.condition(&IF_MATCH)?, ..Request::new(command) })
     }
 

@@ -4,15 +4,15 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 
 use super::call::{Call, Segment};
-use super::json::Json;
 use super::problem::Problem;
 use super::response::{empty, json_text, with_replayed, with_tag};
 use crate::client::Client;
 use crate::domain::cart::{Cart, Line, MAX_COUNT, Offer};
-use crate::domain::command::{Answer, Command, Outcome, Request};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::key::{CustomerId, ItemId};
+use crate::json::writer::Json;
+use crate::protocol::{Answer, Command, Outcome, Request};
+use crate::routing::{CustomerId, ItemId};
 
 type Handled = Result<Response<Bytes>, Problem>;
 

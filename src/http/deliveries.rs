@@ -4,15 +4,15 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 
 use super::call::{Call, Segment};
-use super::json::Json;
 use super::problem::Problem;
 use super::products::{check_method, failed, unexpected};
 use super::response::{empty, json_text, with_location, with_replayed, with_tag};
 use crate::client::Client;
-use crate::domain::command::{Command, Outcome, Request};
 use crate::domain::delivery::{DEFAULT_COURIER, Delivery, DeliveryStatus, check_address, check_courier};
 use crate::error::Error;
-use crate::key::{DeliveryId, OrderId};
+use crate::json::writer::Json;
+use crate::protocol::{Command, Outcome, Request};
+use crate::routing::{DeliveryId, OrderId};
 
 type Handled = Result<Response<Bytes>, Problem>;
 

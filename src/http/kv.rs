@@ -9,11 +9,11 @@ use super::call::{Call, Segment};
 use super::problem::Problem;
 use super::response::{empty, json, with_tag};
 use crate::client::Client;
-use crate::domain::command::{Answer, Command, Outcome, Request};
-use crate::domain::kv::{self, MAX_VALUE_BYTES};
 use crate::domain::tag::Tag;
+use crate::domain::value::{self, MAX_VALUE_BYTES};
 use crate::error::Error;
-use crate::key::KvKey;
+use crate::protocol::{Answer, Command, Outcome, Request};
+use crate::routing::KvKey;
 
 type Handled = Result<Response<Bytes>, Problem>;
 
@@ -52,7 +52,7 @@ async fn put(client: &Client, call: &Call, key: KvKey) -> Handled {
     if call.body.len() > MAX_VALUE_BYTES {
         return Err(Problem::too_large(MAX_VALUE_BYTES));
     }
-    let text = kv::check_text(&call.body)?.to_owned();
+    let text = value::check_text(&call.body)?.to_owned();
     let request = call.plain_change(Command::PutValue { key: key.clone(), text })?;
     let answer = client.call(&request).await.result?;
     let version = version_of(&answer)?;

@@ -21,7 +21,7 @@ use tower_service::Service;
 use super::service::Front;
 use super::stream::Explaining;
 use crate::error::{Error, Result};
-use crate::shutdown::Shutdown;
+use crate::process::shutdown::Shutdown;
 
 /// Connections that the operating system may hold before they are accepted.
 const BACKLOG: i32 = 1_024;

@@ -10,16 +10,16 @@ use http::header::{HeaderValue, LINK};
 use http::{Method, Response, StatusCode};
 
 use super::call::{Call, Segment};
-use super::json::Json;
 use super::problem::Problem;
 use super::products::{PRODUCT_BYTES, check_method, read, unexpected, write_product};
 use super::response::{empty, json_text, with_tag};
 use crate::client::Client;
-use crate::domain::command::{Command, Filter, ListProducts, Outcome, Request};
 use crate::domain::product::{MAX_TOPIC_BYTES, Product};
 use crate::error::Error;
-use crate::key::ProductId;
-use crate::wire::MAX_LIST;
+use crate::json::writer::Json;
+use crate::protocol::MAX_LIST;
+use crate::protocol::{Command, Filter, ListProducts, Outcome, Request};
+use crate::routing::ProductId;
 
 type Handled = Result<Response<Bytes>, Problem>;
 

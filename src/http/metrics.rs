@@ -13,8 +13,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::paths::{self, PATHS};
-use crate::metrics::{Histogram, Snapshot};
-use crate::wire::proto::StatusReply;
+use crate::process::histogram::{Histogram, Snapshot};
+use crate::protocol::proto::StatusReply;
 
 /// A route as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,19 +4,19 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 
 use super::call::{Call, Segment};
-use super::json::Json;
 use super::problem::Problem;
 use super::products::{check_method, failed, unexpected};
 use super::response::{empty, json_text, with_location, with_replayed, with_tag};
 use crate::client::Client;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
-use crate::domain::command::{Basket, Command, Outcome, PlaceOrder, Placed, Request};
 use crate::domain::delivery::check_address;
 use crate::domain::order::{MAX_ORDER_LINES, Order, OrderPayment, Status, Wanted, add_together};
 use crate::error::Error;
-use crate::key::{CustomerId, OrderId, ProductId};
-use crate::members::Members;
+use crate::json::object::Members;
+use crate::json::writer::Json;
+use crate::protocol::{Basket, Command, Outcome, PlaceOrder, Placed, Request};
+use crate::routing::{CustomerId, OrderId, ProductId};
 
 type Handled = Result<Response<Bytes>, Problem>;
 

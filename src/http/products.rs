@@ -5,18 +5,18 @@ use http::{Method, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::call::{Call, Segment};
-use super::json::Json;
 use super::problem::Problem;
 use super::response::{empty, json_text, with_location, with_replayed, with_tag};
-use crate::catalog::row;
 use crate::client::Client;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
-use crate::domain::command::{Answer, Basket, Command, Outcome, PlaceOrder, Request};
 use crate::domain::order::Wanted;
 use crate::domain::product::{Change, MAX_STOCK, Product};
 use crate::error::Error;
-use crate::key::ProductId;
+use crate::json::product;
+use crate::json::writer::Json;
+use crate::protocol::{Answer, Basket, Command, Outcome, PlaceOrder, Request};
+use crate::routing::ProductId;
 
 type Handled = Result<Response<Bytes>, Problem>;
 
@@ -154,7 +154,7 @@ async fn get(client: &Client, call: &Call, id: &ProductId) -> Handled {
 
 /// `POST /catalog/books`.
 pub async fn create(client: &Client, call: &Call) -> Handled {
-    let product = row::from_members(&call.members()?)?;
+    let product = product::from_members(&call.members()?)?;
     let id = product.id.clone();
     let reply = client.call(&call.change(Command::CreateProduct { product })?).await;
     let product = product_of(reply.result.map_err(|error| failed(error, reply.replayed))?)?;

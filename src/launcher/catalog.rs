@@ -8,8 +8,9 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::child::say;
-use crate::catalog::{self, Contents, row};
+use crate::catalog::{self, CatalogSummary};
 use crate::error::{Error, Result};
+use crate::json::product;
 
 /// Rows between two looks at the terminal.
 const PROGRESS_STRIDE: usize = 1_000;
@@ -19,7 +20,7 @@ const PROGRESS_STRIDE: usize = 1_000;
 /// # Errors
 /// [`Error::Invalid`] that names the first bad row, [`Error::Fault`] when it cannot be read,
 /// [`Error::Unavailable`] when a shutdown is asked for.
-pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<Contents> {
+pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummary> {
     let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
     // It draws to stderr, and only where that is a terminal.
     let bar = ProgressBar::new(length);
@@ -49,7 +50,7 @@ pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<Contents> {
 /// # Errors
 /// As for [`check`], and [`Error::Fault`] when it cannot be written or is not what was checked; then
 /// there is no copy.
-pub fn copy(from: &Path, checked: Contents, to: &Path, is_stopped: &dyn Fn() -> bool) -> Result<()> {
+pub fn copy(from: &Path, checked: CatalogSummary, to: &Path, is_stopped: &dyn Fn() -> bool) -> Result<()> {
     let fault = |error: io::Error| Error::Fault(format!("cannot write {}: {error}", to.display()));
     let temporary = to.with_extension("new");
     let copied = write(from, checked, &temporary, &fault, is_stopped);
@@ -62,7 +63,7 @@ pub fn copy(from: &Path, checked: Contents, to: &Path, is_stopped: &dyn Fn() -> 
 
 fn write(
     from: &Path,
-    checked: Contents,
+    checked: CatalogSummary,
     to: &Path,
     fault: &dyn Fn(io::Error) -> Error,
     is_stopped: &dyn Fn() -> bool,
@@ -74,7 +75,7 @@ fn write(
         if rows % PROGRESS_STRIDE == 0 {
             go_on(is_stopped)?;
         }
-        file.write_all(row::to_line(&product).as_bytes()).map_err(fault)
+        file.write_all(product::to_line(&product).as_bytes()).map_err(fault)
     })?;
     if read != checked {
         return Err(Error::Fault(format!("{}: was changed while it was read", from.display())));

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::access::{self, Access};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::shutdown::Shutdown;
+use crate::process::shutdown::Shutdown;
 use crate::storage::StorageKind;
 use child::{Spec, Stop, keep_running, say};
 use preflight::{DataDirectory, Port};

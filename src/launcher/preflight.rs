@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use super::catalog;
 use super::child::say;
-use crate::address::{Address, MAX_SOCKET_PATH};
-use crate::catalog::{Catalog, Contents};
+use crate::catalog::{Catalog, CatalogSummary};
 use crate::error::{Error, Result};
+use crate::routing::{Address, MAX_SOCKET_PATH};
 use crate::storage::StorageKind;
 
 /// How long a port or a lock is waited for: the children of a launcher that was killed need up to
@@ -196,7 +196,7 @@ fn remove_unused_copy(directory: &Path, store: &Store) -> Result<()> {
 fn choose(
     directory: &Path,
     catalog: &Catalog,
-    checked: Option<Contents>,
+    checked: Option<CatalogSummary>,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<Filling> {
     let file = match catalog {

@@ -28,8 +28,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::backoff::{Backoff, retry_after};
-use super::words::Hidden;
-use super::{Authorisation, Capture, Known, NoAnswer, Payment, PaymentGateway};
+use super::gateway::{Authorisation, Capture, NoAnswer, Payment, PaymentGateway, PaymentState};
+use super::redact::Hidden;
 use crate::domain::card::Card;
 use crate::error::{Error, Result};
 
@@ -237,17 +237,17 @@ impl PaymentGateway for HttpGateway {
         .await
     }
 
-    async fn lookup(&self, payment: &Payment, timeout: Duration) -> std::result::Result<Known, NoAnswer> {
+    async fn lookup(&self, payment: &Payment, timeout: Duration) -> std::result::Result<PaymentState, NoAnswer> {
         let request = self.request(Method::GET, payment, "")?;
         let hidden = Hidden::of(payment);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer) {
-            (404, _) => Some(Known::Nothing),
+            (404, _) => Some(PaymentState::Nothing),
             (200, Some(answer)) => Some(match answer.status {
                 State::Authorised | State::Captured => {
-                    Known::Authorised { transaction: hidden.transaction(answer.transaction_id.as_deref())? }
+                    PaymentState::Authorised { transaction: hidden.transaction(answer.transaction_id.as_deref())? }
                 }
-                State::Refused => Known::Refused { reason: hidden.reason(answer.reason.as_deref()) },
-                State::Voided => Known::Voided,
+                State::Refused => PaymentState::Refused { reason: hidden.reason(answer.reason.as_deref()) },
+                State::Voided => PaymentState::Voided,
             }),
             _ => None,
         })

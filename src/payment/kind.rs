@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-use super::{HttpGateway, PaymentGateway, SimulatedGateway};
+use super::gateway::PaymentGateway;
+use super::http::HttpGateway;
+use super::simulated::SimulatedGateway;
 use crate::error::{Error, Result};
 
 /// Which gateway takes payments.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Authorisation, Capture, Known, NoAnswer, Payment, PaymentGateway};
+use super::gateway::{Authorisation, Capture, NoAnswer, Payment, PaymentGateway, PaymentState};
 use crate::domain::card::{Card, LastFour};
 
 /// What the gateway does with a card.
@@ -64,13 +64,13 @@ impl PaymentGateway for SimulatedGateway {
         }
     }
 
-    async fn lookup(&self, payment: &Payment, _: Duration) -> Result<Known, NoAnswer> {
+    async fn lookup(&self, payment: &Payment, _: Duration) -> Result<PaymentState, NoAnswer> {
         Ok(match behaviour(&payment.last_four) {
             Behaviour::Pays | Behaviour::AnswersLate | Behaviour::RefusesCapture => {
-                Known::Authorised { transaction: transaction(payment) }
+                PaymentState::Authorised { transaction: transaction(payment) }
             }
-            Behaviour::Refuses => Known::Refused { reason: refused() },
-            Behaviour::TimesOut => Known::Nothing,
+            Behaviour::Refuses => PaymentState::Refused { reason: refused() },
+            Behaviour::TimesOut => PaymentState::Nothing,
         })
     }
 
@@ -90,14 +90,14 @@ impl PaymentGateway for SimulatedGateway {
 mod tests {
     use super::*;
     use crate::domain::money::Total;
-    use crate::key::{OrderId, Slot};
+    use crate::routing::{OrderId, Slot};
 
     /// What a card that times out takes.
     const TIMEOUT: Duration = Duration::from_millis(1);
 
     struct Asked {
         authorised: Result<Authorisation, NoAnswer>,
-        known: Result<Known, NoAnswer>,
+        known: Result<PaymentState, NoAnswer>,
         captured: Result<Capture, NoAnswer>,
     }
 
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn cards_do_what_is_said_of_them() {
         let asked = ask("4242");
-        let (Ok(Authorisation::Authorised { transaction }), Ok(Known::Authorised { transaction: known })) =
+        let (Ok(Authorisation::Authorised { transaction }), Ok(PaymentState::Authorised { transaction: known })) =
             (asked.authorised, asked.known)
         else {
             panic!("it is paid")
@@ -128,15 +128,15 @@ mod tests {
 
         let asked = ask("0002");
         assert!(matches!(asked.authorised, Ok(Authorisation::Refused { .. })));
-        assert!(matches!(asked.known, Ok(Known::Refused { .. })));
+        assert!(matches!(asked.known, Ok(PaymentState::Refused { .. })));
 
         let asked = ask("0069");
         assert!(asked.authorised.is_err());
-        assert_eq!(asked.known, Ok(Known::Nothing));
+        assert_eq!(asked.known, Ok(PaymentState::Nothing));
 
         let asked = ask("0119");
         assert!(asked.authorised.is_err());
-        assert!(matches!(asked.known, Ok(Known::Authorised { .. })));
+        assert!(matches!(asked.known, Ok(PaymentState::Authorised { .. })));
 
         let asked = ask("0259");
         assert!(matches!(asked.authorised, Ok(Authorisation::Authorised { .. })));

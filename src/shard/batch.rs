@@ -2,8 +2,9 @@
 
 use hashbrown::HashTable;
 
-use crate::key::{KeyHash, Kind};
-use crate::record::Record;
+use crate::routing::KeyHash;
+use crate::storage::Record;
+use crate::storage::RecordKind;
 use crate::storage::Write;
 
 /// Writes for one atomic commit, the last one of each key.
@@ -48,7 +49,7 @@ impl Batch {
     }
 
     /// What it does to a record, if anything.
-    pub fn find(&self, hash: KeyHash, kind: Kind, id: &[u8]) -> Option<&Write> {
+    pub fn find(&self, hash: KeyHash, kind: RecordKind, id: &[u8]) -> Option<&Write> {
         if self.by_key.is_empty() {
             return None;
         }
@@ -87,15 +88,15 @@ mod tests {
     #[test]
     fn the_last_write_of_a_key_counts() {
         let hash = KeyHash::of("a");
-        let record = |value: &[u8]| Record::new(hash, Kind::Kv, b"a", value);
+        let record = |value: &[u8]| Record::new(hash, RecordKind::Kv, b"a", value);
         let mut batch = Batch::default();
         batch.push(hash, Write::Put(record(b"1")));
         batch.push(hash, Write::Put(record(b"22")));
         assert_eq!(batch.writes(), [Write::Put(record(b"22"))]);
         assert_eq!(batch.bytes(), record(b"22").size());
         batch.push(hash, Write::Delete(record(b"")));
-        assert_eq!(batch.find(hash, Kind::Kv, b"a").and_then(value_of), None);
-        assert!(batch.find(hash, Kind::Kv, b"a").is_some());
-        assert!(batch.find(hash, Kind::Cart, b"a").is_none());
+        assert_eq!(batch.find(hash, RecordKind::Kv, b"a").and_then(value_of), None);
+        assert!(batch.find(hash, RecordKind::Kv, b"a").is_some());
+        assert!(batch.find(hash, RecordKind::Cart, b"a").is_none());
     }
 }

@@ -5,14 +5,15 @@ use bytes::Bytes;
 
 use super::writer::Writer;
 use super::{deliveries, orders, products, reservations};
-use crate::codec;
 use crate::domain::cart::{Added, Cart};
-use crate::domain::command::{Command, Request};
 use crate::domain::tag::{Condition, Tag};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{CustomerId, ItemId, Kind, KvKey};
-use crate::wire::{self, proto};
+use crate::protocol::{self, proto};
+use crate::protocol::{Command, Request};
+use crate::routing::{CustomerId, ItemId, KvKey};
+use crate::storage::RecordKind;
+use crate::storage::codec;
 use proto::reply::Result as Outcome;
 
 /// What a command that succeeded replies.
@@ -31,9 +32,9 @@ pub fn run(writer: &mut Writer, request: &Request, now: Timestamp) -> Result<Don
     match &request.command {
         Command::Ping => Ok(Done { created: false, outcome: Outcome::Done(proto::Done { version: 0 }) }),
         Command::GetCart { customer } => {
-            let record = writer.read(request.hash, Kind::Cart, customer.as_str().as_bytes());
+            let record = writer.read(request.hash, RecordKind::Cart, customer.as_str().as_bytes());
             let record = record.map(Bytes::copy_from_slice);
-            Ok(Done { created: false, outcome: wire::cart_outcome(record) })
+            Ok(Done { created: false, outcome: protocol::cart_outcome(record) })
         }
         Command::AddLine { customer, item, offer, count } => {
             change_cart(
@@ -77,7 +78,7 @@ fn run_shop(writer: &mut Writer, request: &Request, command: &Command, now: Time
         Command::MoveDelivery { delivery, status } => deliveries::move_to(writer, request, *delivery, *status, now),
         Command::Hold(hold) => {
             let holdings = reservations::hold(writer, hold, now)?;
-            let holdings = holdings.iter().map(wire::encode_holding).collect();
+            let holdings = holdings.iter().map(protocol::encode_holding).collect();
             done(Outcome::Holdings(proto::Holdings { holdings }))
         }
         Command::Settle(settle) => {
@@ -107,7 +108,7 @@ pub fn check(condition: Option<&Condition>, current: Option<Tag>) -> Result<()> 
 /// # Errors
 /// [`Error::Precondition`], or [`Error::Fault`] for a damaged record.
 pub fn read_cart(writer: &mut Writer, request: &Request, customer: &CustomerId, now: Timestamp) -> Result<Cart> {
-    let record = writer.read(request.hash, Kind::Cart, customer.as_str().as_bytes());
+    let record = writer.read(request.hash, RecordKind::Cart, customer.as_str().as_bytes());
     let cart = record.map(codec::decode_cart).transpose()?.unwrap_or_default();
     check(request.if_match.as_ref(), Some(cart.tag(now)))?;
     Ok(cart)
@@ -124,19 +125,19 @@ fn change_cart(
     let created = change(&mut cart)?;
     let id = customer.as_str().as_bytes();
     if cart.lines.is_empty() {
-        writer.delete(request.hash, Kind::Cart, id);
-        return Ok(Done { created, outcome: wire::cart_outcome(None) });
+        writer.delete(request.hash, RecordKind::Cart, id);
+        return Ok(Done { created, outcome: protocol::cart_outcome(None) });
     }
     cart.version = writer.next_version();
     cart.updated_at = Some(now);
     let record = codec::encode_cart(&cart);
-    writer.put(request.hash, Kind::Cart, id, &record);
-    Ok(Done { created, outcome: wire::cart_outcome(Some(record.into())) })
+    writer.put(request.hash, RecordKind::Cart, id, &record);
+    Ok(Done { created, outcome: protocol::cart_outcome(Some(record.into())) })
 }
 
 /// A checkout that is under way keeps its lines; without a line named, the whole cart.
 fn check_pin(writer: &mut Writer, request: &Request, customer: &CustomerId, item: Option<&ItemId>) -> Result<()> {
-    let record = writer.read(request.hash, Kind::Cart, customer.as_str().as_bytes());
+    let record = writer.read(request.hash, RecordKind::Cart, customer.as_str().as_bytes());
     let Some(order) = record.map(codec::decode_pin).transpose()?.flatten() else { return Ok(()) };
     let order = orders::record::find(writer, order)?;
     let is_ordered = |item: &ItemId| {
@@ -155,8 +156,8 @@ fn take_cart(writer: &mut Writer, request: &Request, customer: &CustomerId, now:
         return Err(Error::NotFound("the cart is empty".into()));
     }
     let id = customer.as_str().as_bytes();
-    writer.delete(request.hash, Kind::Cart, id);
-    Ok(Done { created: false, outcome: wire::cart_outcome(Some(codec::encode_cart(&cart).into())) })
+    writer.delete(request.hash, RecordKind::Cart, id);
+    Ok(Done { created: false, outcome: protocol::cart_outcome(Some(codec::encode_cart(&cart).into())) })
 }
 
 fn no_such_key() -> Error {
@@ -164,13 +165,13 @@ fn no_such_key() -> Error {
 }
 
 fn get_value(writer: &mut Writer, request: &Request, key: &KvKey) -> Result<Done> {
-    let record = writer.read(request.hash, Kind::Kv, key.as_str().as_bytes()).ok_or_else(no_such_key)?;
+    let record = writer.read(request.hash, RecordKind::Kv, key.as_str().as_bytes()).ok_or_else(no_such_key)?;
     Ok(Done { created: false, outcome: Outcome::Value(Bytes::copy_from_slice(record)) })
 }
 
 /// The version of a value, held against the request's condition.
 fn value_version(writer: &mut Writer, request: &Request, key: &KvKey) -> Result<Option<u64>> {
-    let record = writer.read(request.hash, Kind::Kv, key.as_str().as_bytes());
+    let record = writer.read(request.hash, RecordKind::Kv, key.as_str().as_bytes());
     let version = record.map(codec::decode_version).transpose()?;
     check(request.if_match.as_ref(), version.map(Tag::of_version))?;
     Ok(version)
@@ -179,12 +180,12 @@ fn value_version(writer: &mut Writer, request: &Request, key: &KvKey) -> Result<
 fn put_value(writer: &mut Writer, request: &Request, key: &KvKey, text: &str) -> Result<Done> {
     let before = value_version(writer, request, key)?;
     let version = writer.next_version();
-    writer.put(request.hash, Kind::Kv, key.as_str().as_bytes(), &codec::encode_value(version, text));
+    writer.put(request.hash, RecordKind::Kv, key.as_str().as_bytes(), &codec::encode_value(version, text));
     Ok(Done { created: before.is_none(), outcome: Outcome::Done(proto::Done { version }) })
 }
 
 fn delete_value(writer: &mut Writer, request: &Request, key: &KvKey) -> Result<Done> {
     let version = value_version(writer, request, key)?.ok_or_else(no_such_key)?;
-    writer.delete(request.hash, Kind::Kv, key.as_str().as_bytes());
+    writer.delete(request.hash, RecordKind::Kv, key.as_str().as_bytes());
     Ok(Done { created: false, outcome: Outcome::Done(proto::Done { version }) })
 }

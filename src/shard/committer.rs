@@ -8,8 +8,8 @@ use std::time::Instant;
 use super::batch::Batch;
 use super::writer::Writer;
 use crate::error::Result;
-use crate::fail_point;
-use crate::metrics::Histogram;
+use crate::process::fail_point;
+use crate::process::histogram::Histogram;
 use crate::storage::Storage;
 
 /// The writer, shared between the sessions' thread, which runs commands, and the committer's.

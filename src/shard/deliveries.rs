@@ -5,21 +5,22 @@ use uuid::Uuid;
 use super::commands::{Done, check};
 use super::orders::record;
 use super::writer::Writer;
-use crate::codec;
-use crate::domain::command::Request;
 use crate::domain::delivery::{Delivery, DeliveryStatus};
 use crate::domain::order::Status;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{DeliveryId, Kind, OrderId};
-use crate::wire::Outcomes;
+use crate::protocol::Outcomes;
+use crate::protocol::Request;
+use crate::routing::{DeliveryId, OrderId};
+use crate::storage::RecordKind;
+use crate::storage::codec;
 
 fn done(created: bool, delivery: &Delivery) -> Done {
     Done { created, outcome: Outcomes::Delivery(codec::encode_delivery(delivery).into()) }
 }
 
 fn read(writer: &mut Writer, id: DeliveryId) -> Result<Option<Delivery>> {
-    let record = writer.read_stored(id.hash(), Kind::Delivery, id.as_bytes())?;
+    let record = writer.read_stored(id.hash(), RecordKind::Delivery, id.as_bytes())?;
     record.as_deref().map(codec::decode_delivery).transpose()
 }
 
@@ -40,7 +41,7 @@ pub fn schedule(writer: &mut Writer, order: OrderId, address: &str, courier: &st
         updated_at: now,
     };
     let id = delivery.id;
-    writer.put(id.hash(), Kind::Delivery, id.as_bytes(), &codec::encode_delivery(&delivery));
+    writer.put(id.hash(), RecordKind::Delivery, id.as_bytes(), &codec::encode_delivery(&delivery));
     delivery
 }
 
@@ -81,6 +82,6 @@ pub fn move_to(
     delivery.move_to(status)?;
     delivery.version = writer.next_version();
     delivery.updated_at = now;
-    writer.put(id.hash(), Kind::Delivery, id.as_bytes(), &codec::encode_delivery(&delivery));
+    writer.put(id.hash(), RecordKind::Delivery, id.as_bytes(), &codec::encode_delivery(&delivery));
     Ok(done(false, &delivery))
 }

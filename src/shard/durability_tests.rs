@@ -15,16 +15,17 @@ use super::load::load;
 use super::outbox::{Outbox, Waiting};
 use super::writer::{After, Contents, Ran, Writer};
 use crate::catalog::Catalog;
-use crate::codec;
 use crate::domain::cart::Offer;
-use crate::domain::command::{Command, Idempotency, Outcome, Request};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{CustomerId, ItemId, KeyHash, Kind, SLOTS};
-use crate::record::Record;
+use crate::protocol::{self, proto};
+use crate::protocol::{Command, Idempotency, Outcome, Request};
+use crate::routing::{CustomerId, ItemId, KeyHash, SLOTS};
+use crate::storage::Record;
+use crate::storage::RecordKind;
+use crate::storage::codec;
 use crate::storage::{Loaded, Storage, Write};
-use crate::wire::{self, proto};
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -142,7 +143,7 @@ impl Shard {
 
     fn run(&mut self, request: &Request) -> Result<Outcome> {
         let (id, _) = self.send(request);
-        wire::decode_reply(self.finish(id)).result.map(|answer| answer.outcome)
+        protocol::decode_reply(self.finish(id)).result.map(|answer| answer.outcome)
     }
 }
 
@@ -168,7 +169,7 @@ fn remove(name: &str) -> Request {
 }
 
 fn keyed(request: Request, key: &str) -> Request {
-    let fingerprint = wire::fingerprint(&request.command);
+    let fingerprint = protocol::fingerprint(&request.command);
     Request { idempotency: Some(Idempotency { key: key.into(), fingerprint }), ..request }
 }
 
@@ -203,7 +204,7 @@ fn a_first_answer_is_in_the_same_commit_as_its_change() {
     shard.run(&keyed(add("alice"), "k")).unwrap();
     let survivors = shard.storage.survivors();
     let kinds: Vec<_> = survivors.keys().filter(|key| key.len() > 8).map(|key| key[8]).collect();
-    assert!(kinds.contains(&(Kind::Cart as u8)) && kinds.contains(&(Kind::Idempotency as u8)), "{kinds:?}");
+    assert!(kinds.contains(&(RecordKind::Cart as u8)) && kinds.contains(&(RecordKind::Idempotency as u8)), "{kinds:?}");
     let other = keyed(
         Request::new(Command::SetCount { customer: customer("alice"), item: ItemId::new("tea").unwrap(), count: 9 }),
         "k",
@@ -222,7 +223,7 @@ fn expired_first_answers_are_removed() {
     shard.core.commit(writer);
     shard.core.finish();
     let survivors = shard.storage.survivors();
-    assert!(survivors.keys().all(|key| key.get(8) != Some(&(Kind::Idempotency as u8))));
+    assert!(survivors.keys().all(|key| key.get(8) != Some(&(RecordKind::Idempotency as u8))));
     assert!(matches!(shard.run(&keyed(add("alice"), "k")), Ok(Outcome::Cart(cart)) if cart.lines[0].count == 2));
 }
 
@@ -253,7 +254,7 @@ fn a_record_newer_than_the_last_commit_is_noticed() {
     let storage: Arc<dyn Storage> = Arc::new(LosesUnsynced::default());
     let identity = Identity::open(&*storage, Claim { store_id: None, shard: 0, shards: 1 }, &Catalog::None).unwrap();
     let hash = KeyHash::of("abc");
-    storage.write(&[Write::Put(Record::new(hash, Kind::Kv, b"abc", &codec::encode_value(5, "x")))]).unwrap();
+    storage.write(&[Write::Put(Record::new(hash, RecordKind::Kv, b"abc", &codec::encode_value(5, "x")))]).unwrap();
     let refusal = load(&storage, &identity).err().unwrap();
     assert!(refusal.detail().contains("a part of the store is missing"), "{refusal}");
 }
@@ -278,7 +279,7 @@ proptest! {
             for (customer, asked) in asked.iter().enumerate() {
                 let acknowledged = ids.iter().filter(|(id, name)| *name == customer && seen.iter().any(|reply| reply.id == *id));
                 let id = customer.to_string();
-                let key = Record::new(KeyHash::of(&id), Kind::Cart, id.as_bytes(), b"");
+                let key = Record::new(KeyHash::of(&id), RecordKind::Cart, id.as_bytes(), b"");
                 let count = survivors.get(key.key()).map_or(0, |value| codec::decode_cart(value).unwrap().lines[0].count);
                 prop_assert!(acknowledged.count() as u32 <= count && count <= *asked);
             }

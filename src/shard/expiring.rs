@@ -8,7 +8,8 @@ use hashbrown::HashTable;
 use sha2::{Digest, Sha256};
 
 use crate::domain::time::Timestamp;
-use crate::key::{KeyHash, Kind};
+use crate::routing::KeyHash;
+use crate::storage::RecordKind;
 
 /// The most live records of one kind on one shard; past that a request that needs one more is refused.
 pub const MAX_LIVE: usize = 1_000_000;
@@ -24,7 +25,7 @@ pub struct ShortId(pub [u8; DIGEST_BYTES]);
 
 impl ShortId {
     /// The id of something in the scope of an owner (a kind of record and its id).
-    pub fn new(owner: Kind, owner_id: &[u8], what: &[u8]) -> Self {
+    pub fn new(owner: RecordKind, owner_id: &[u8], what: &[u8]) -> Self {
         let mut digest = Sha256::new();
         digest.update([owner as u8]);
         digest.update((owner_id.len() as u32).to_be_bytes());
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn a_key_is_known_until_it_expires() {
         let mut keys = Expiring { front: u32::MAX - 1, ..Expiring::default() };
-        let ids: Vec<_> = (0..5).map(|n| ShortId::new(Kind::Cart, b"alice", &[n])).collect();
+        let ids: Vec<_> = (0..5).map(|n| ShortId::new(RecordKind::Cart, b"alice", &[n])).collect();
         for (n, id) in ids.iter().enumerate() {
             assert!(!keys.contains(*id));
             keys.insert(KeyHash::of("alice"), *id, at(10 + n as i64));
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn what_is_kept_longer_or_forgotten_does_not_expire_at_its_first_time() {
         let mut records = Expiring::default();
-        let ids: Vec<_> = (0..3).map(|n| ShortId::new(Kind::Cart, b"alice", &[n])).collect();
+        let ids: Vec<_> = (0..3).map(|n| ShortId::new(RecordKind::Cart, b"alice", &[n])).collect();
         ids.iter().for_each(|id| records.insert(KeyHash::of("alice"), *id, at(10)));
         records.insert(KeyHash::of("alice"), ids[0], at(20));
         records.forget(ids[1]);
@@ -161,9 +162,9 @@ mod tests {
 
     #[test]
     fn scopes_do_not_meet() {
-        let id = ShortId::new(Kind::Cart, b"ab", b"c");
-        assert_ne!(id, ShortId::new(Kind::Cart, b"a", b"bc"));
-        assert_ne!(id, ShortId::new(Kind::Kv, b"ab", b"c"));
+        let id = ShortId::new(RecordKind::Cart, b"ab", b"c");
+        assert_ne!(id, ShortId::new(RecordKind::Cart, b"a", b"bc"));
+        assert_ne!(id, ShortId::new(RecordKind::Kv, b"ab", b"c"));
     }
 
     #[test]

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::identity::{Filling, Identity};
 use super::writer::COUNTER_KEY;
-use crate::catalog::{self, Catalog, Contents};
-use crate::codec;
+use crate::catalog::{self, Catalog, CatalogSummary};
 use crate::domain::product::{NewProduct, Product};
 use crate::error::{Error, Result};
-use crate::key::Kind;
-use crate::record::Record;
-use crate::shutdown::Shutdown;
+use crate::process::shutdown::Shutdown;
+use crate::storage::Record;
+use crate::storage::RecordKind;
+use crate::storage::codec;
 use crate::storage::{Storage, Write};
 
 /// Products in one commit, and between two looks at the clock.
@@ -33,7 +33,7 @@ impl Filler {
         self.counter += 1;
         let product = Product::new(new.details, new.stock, self.counter);
         let (hash, id) = (new.id.hash(), new.id.as_str().as_bytes());
-        self.batch.push(Write::Put(Record::new(hash, Kind::Product, id, &codec::encode_product(&product))));
+        self.batch.push(Write::Put(Record::new(hash, RecordKind::Product, id, &codec::encode_product(&product))));
     }
 
     /// The products so far, and the counter that must not be behind them.
@@ -81,7 +81,7 @@ fn write(
     storage: &dyn Storage,
     identity: &Identity,
     path: &Path,
-    checked: Contents,
+    checked: CatalogSummary,
     shutdown: &Shutdown,
 ) -> Result<()> {
     let slots = identity.slots();

@@ -4,12 +4,13 @@ use prost::Message;
 
 use super::expiring::{LIFETIME_MICROS, ShortId};
 use super::writer::Writer;
-use crate::codec::{self, FirstAnswer};
 use crate::domain::order::Pledge;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{KeyHash, Kind};
-use crate::wire::proto;
+use crate::protocol::proto;
+use crate::routing::KeyHash;
+use crate::storage::RecordKind;
+use crate::storage::codec::{self, FirstAnswer};
 
 impl Writer {
     /// The first answer under a key, if there is one.
@@ -20,7 +21,7 @@ impl Writer {
         if !self.first_answers.contains(ShortId(asked.answer)) {
             return Ok(None);
         }
-        let Some(bytes) = self.read_stored(hash, Kind::Idempotency, &asked.answer)? else {
+        let Some(bytes) = self.read_stored(hash, RecordKind::Idempotency, &asked.answer)? else {
             return Ok(None);
         };
         let first = codec::decode_first_answer(&bytes)?;
@@ -61,7 +62,7 @@ impl Writer {
     /// Frees a key.
     pub fn forget_first_answer(&mut self, hash: KeyHash, pledge: &Pledge) {
         self.first_answers.forget(ShortId(pledge.answer));
-        self.delete(hash, Kind::Idempotency, &pledge.answer);
+        self.delete(hash, RecordKind::Idempotency, &pledge.answer);
     }
 
     fn write_first_answer(&mut self, hash: KeyHash, pledge: &Pledge, reply: Vec<u8>, now: Timestamp) -> Result<()> {
@@ -71,7 +72,7 @@ impl Writer {
             fingerprint: pledge.fingerprint.clone(),
             reply,
         };
-        self.put(hash, Kind::Idempotency, &pledge.answer, &codec::encode_first_answer(&answer));
+        self.put(hash, RecordKind::Idempotency, &pledge.answer, &codec::encode_first_answer(&answer));
         self.first_answers.insert(hash, ShortId(pledge.answer), answer.expires_at);
         Ok(())
     }

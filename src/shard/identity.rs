@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::fill;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::record::Record;
-use crate::slots::{self, FIRST_TABLE_VERSION};
+use crate::protocol::proto;
+use crate::routing::{self, FIRST_TABLE_VERSION};
+use crate::storage::Record;
 use crate::storage::{Storage, Write};
-use crate::wire::proto;
 
 /// The key of the header in storage; shorter than any record's key.
 pub const HEADER_KEY: &[u8] = b"header";
@@ -71,7 +71,7 @@ impl Identity {
     /// [`Error::Fault`] when the storage belongs to another shard or store, or fails.
     pub fn open(storage: &dyn Storage, claim: Claim, catalog: &Catalog) -> Result<Self> {
         let Some(bytes) = storage.get(HEADER_KEY)? else {
-            let slots = slots::initial_run(claim.shard, claim.shards);
+            let slots = routing::initial_range(claim.shard, claim.shards);
             let header = Header {
                 format: FORMAT,
                 store_id: claim.store_id.or_else(|| (claim.shard == 0).then(Uuid::new_v4)),

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use super::expiring::{Expiring, ShortId};
 use super::identity::{HEADER_KEY, Identity};
 use super::writer::{COUNTER_KEY, Contents, Writer};
-use crate::codec;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{KeyHash, Kind, ProductId};
-use crate::record::{KEY_PREFIX_BYTES, Record};
+use crate::routing::{KeyHash, ProductId};
+use crate::storage::RecordKind;
 use crate::storage::Storage;
+use crate::storage::codec;
+use crate::storage::{KEY_PREFIX_BYTES, Record};
 
 /// How often a progress line is printed.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
@@ -71,7 +72,7 @@ impl Loader<'_> {
         else {
             return Err(Error::Fault("a stored record's key is too short".into()));
         };
-        let kind = Kind::try_from(*kind)?;
+        let kind = RecordKind::try_from(*kind)?;
         if !self.identity.slots().contains(&hash.slot().0) {
             return Err(Error::Fault(format!(
                 "a stored record is of slot {}, which is not this shard's",
@@ -89,31 +90,31 @@ impl Loader<'_> {
     }
 
     /// Decodes a record, notes what has to be known of it in memory, and returns its version.
-    fn check_value(&mut self, kind: Kind, hash: KeyHash, id: &[u8], value: &[u8]) -> Result<u64> {
+    fn check_value(&mut self, kind: RecordKind, hash: KeyHash, id: &[u8], value: &[u8]) -> Result<u64> {
         Ok(match kind {
-            Kind::Cart => codec::decode_cart(value)?.version,
-            Kind::Kv => codec::decode_value(value)?.version,
-            Kind::Product => {
+            RecordKind::Cart => codec::decode_cart(value)?.version,
+            RecordKind::Kv => codec::decode_value(value)?.version,
+            RecordKind::Product => {
                 let product = codec::decode_product(value)?;
                 let id = std::str::from_utf8(id).map_err(|_| Error::Fault("a product's key is damaged".into()))?;
                 self.contents.products.insert(&ProductId::from_stored(id), &product.details);
                 product.version
             }
-            Kind::Order | Kind::OpenOrder => codec::decode_order(value)?.version,
-            Kind::Delivery => codec::decode_delivery(value)?.version,
-            Kind::Reservation => {
+            RecordKind::Order | RecordKind::OpenOrder => codec::decode_order(value)?.version,
+            RecordKind::Delivery => codec::decode_delivery(value)?.version,
+            RecordKind::Reservation => {
                 let reservation = codec::decode_reservation(value)?;
                 if !self.identity.slots().contains(&reservation.order.hash().slot().0) {
                     self.contents.unruled.push(hash, short_id(id)?, self.now);
                 }
                 reservation.version
             }
-            Kind::Idempotency => {
+            RecordKind::Idempotency => {
                 let answer = codec::decode_first_answer(value)?;
                 self.answers.push((answer.expires_at, hash, short_id(id)?));
                 answer.version
             }
-            Kind::Settlement => {
+            RecordKind::Settlement => {
                 let settlement = codec::decode_settlement(value)?;
                 self.settlements.push((settlement.expires_at, hash, short_id(id)?));
                 settlement.version

@@ -33,14 +33,14 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use crate::address::Address;
 use crate::catalog::Catalog;
 use crate::client::{Client, KnownStore};
 use crate::error::{Error, Result};
 use crate::payment::PaymentKind;
-use crate::scheduling;
-use crate::shutdown::Shutdown;
-use crate::slots::MAX_SHARDS;
+use crate::process::scheduling;
+use crate::process::shutdown::Shutdown;
+use crate::routing::Address;
+use crate::routing::MAX_SHARDS;
 use crate::storage::StorageKind;
 use committer::Core;
 use identity::{Claim, Identity};

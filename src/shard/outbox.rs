@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 
 use tokio::sync::oneshot;
 
-use crate::wire::proto;
+use crate::protocol::proto;
 
 /// The replies of one session that may leave; filled by the committer, emptied by the session.
 #[derive(Default)]

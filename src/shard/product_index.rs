@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::domain::command::Filter;
 use crate::domain::product::{Details, fold_topic};
-use crate::key::ProductId;
+use crate::protocol::Filter;
+use crate::routing::ProductId;
 
 type Ids = BTreeSet<Arc<str>>;
 

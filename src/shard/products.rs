@@ -4,13 +4,14 @@ use bytes::Bytes;
 
 use super::commands::{Done, check};
 use super::writer::Writer;
-use crate::codec;
-use crate::domain::command::Filter;
-use crate::domain::command::{ListProducts, Request};
 use crate::domain::product::{Change, NewProduct, Product, fold_topic};
 use crate::error::{Error, Result};
-use crate::key::{KeyHash, Kind, ProductId};
-use crate::wire::{Outcomes, proto};
+use crate::protocol::Filter;
+use crate::protocol::{ListProducts, Request};
+use crate::protocol::{Outcomes, proto};
+use crate::routing::{KeyHash, ProductId};
+use crate::storage::RecordKind;
+use crate::storage::codec;
 
 /// There is no such product.
 pub fn no_such_product() -> Error {
@@ -22,7 +23,7 @@ pub fn no_such_product() -> Error {
 /// # Errors
 /// [`Error::Fault`] for a damaged record.
 pub fn find(writer: &mut Writer, id: &ProductId) -> Result<Option<Product>> {
-    let record = writer.read(id.hash(), Kind::Product, id.as_str().as_bytes());
+    let record = writer.read(id.hash(), RecordKind::Product, id.as_str().as_bytes());
     record.map(codec::decode_product).transpose()
 }
 
@@ -38,7 +39,7 @@ pub fn put(writer: &mut Writer, id: &ProductId, old: Option<&Product>, product: 
         }
         writer.products.insert(id, &product.details);
     }
-    writer.put(id.hash(), Kind::Product, id.as_str().as_bytes(), &codec::encode_product(product));
+    writer.put(id.hash(), RecordKind::Product, id.as_str().as_bytes(), &codec::encode_product(product));
 }
 
 fn done(created: bool, product: &Product) -> Done {
@@ -57,7 +58,7 @@ fn required(writer: &mut Writer, request: &Request, id: &ProductId) -> Result<Pr
 /// # Errors
 /// [`Error::NotFound`].
 pub fn get(writer: &mut Writer, id: &ProductId) -> Result<Done> {
-    let record = writer.read(id.hash(), Kind::Product, id.as_str().as_bytes()).ok_or_else(no_such_product)?;
+    let record = writer.read(id.hash(), RecordKind::Product, id.as_str().as_bytes()).ok_or_else(no_such_product)?;
     Ok(Done { created: false, outcome: Outcomes::Product(Bytes::copy_from_slice(record)) })
 }
 
@@ -96,7 +97,7 @@ pub fn change(writer: &mut Writer, request: &Request, id: &ProductId, change: &C
 pub fn delete(writer: &mut Writer, request: &Request, id: &ProductId) -> Result<Done> {
     let product = required(writer, request, id)?;
     writer.products.remove(id, &product.details);
-    writer.delete(id.hash(), Kind::Product, id.as_str().as_bytes());
+    writer.delete(id.hash(), RecordKind::Product, id.as_str().as_bytes());
     Ok(done(false, &product))
 }
 
@@ -125,7 +126,7 @@ pub fn list(writer: &mut Writer, asked: &ListProducts) -> Done {
     let more = ids.len() > limit;
     ids.truncate(limit);
     let entries = ids.into_iter().filter_map(|id| {
-        let record = writer.state().get(KeyHash::of(&id), Kind::Product, id.as_bytes())?;
+        let record = writer.state().get(KeyHash::of(&id), RecordKind::Product, id.as_bytes())?;
         Some(proto::products::Entry { product: id.to_string(), record: Bytes::copy_from_slice(record) })
     });
     Done { created: false, outcome: Outcomes::Products(proto::Products { products: entries.collect(), more }) }

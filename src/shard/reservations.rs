@@ -6,15 +6,16 @@ use std::collections::VecDeque;
 use super::expiring::{LIFETIME_MICROS, ShortId};
 use super::products;
 use super::writer::Writer;
-use crate::codec::{self, Settlement};
-use crate::domain::command::{Hold, Settle};
 use crate::domain::order::Wanted;
 use crate::domain::product::Product;
 use crate::domain::reservation::{Held, Holding, Reservation, Ruling};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::fail_point;
-use crate::key::{KeyHash, Kind, OrderId, ProductId};
+use crate::process::fail_point;
+use crate::protocol::{Hold, Settle};
+use crate::routing::{KeyHash, OrderId, ProductId};
+use crate::storage::RecordKind;
+use crate::storage::codec::{self, Settlement};
 
 /// The most reservations on one shard; past that holds are refused.
 pub const MAX_RESERVATIONS: u64 = 1_000_000;
@@ -48,11 +49,11 @@ impl Unruled {
 
 /// The id of what an order holds of a product.
 pub fn id_of(order: OrderId, product: &ProductId) -> ShortId {
-    ShortId::new(Kind::Reservation, order.as_bytes(), product.as_str().as_bytes())
+    ShortId::new(RecordKind::Reservation, order.as_bytes(), product.as_str().as_bytes())
 }
 
 fn find(writer: &mut Writer, product: &ProductId, id: ShortId) -> Result<Option<Reservation>> {
-    let record = writer.read(product.hash(), Kind::Reservation, &id.0);
+    let record = writer.read(product.hash(), RecordKind::Reservation, &id.0);
     record.map(codec::decode_reservation).transpose()
 }
 
@@ -61,7 +62,7 @@ pub fn due(writer: &mut Writer, now: Timestamp, limit: usize) -> Vec<Reservation
     let mut found = Vec::new();
     while found.len() < limit {
         let Some(waiting) = writer.unruled.pop_due(now) else { break };
-        let record = writer.state().get(waiting.hash, Kind::Reservation, &waiting.id.0);
+        let record = writer.state().get(waiting.hash, RecordKind::Reservation, &waiting.id.0);
         if let Some(reservation) = record.and_then(|record| codec::decode_reservation(record).ok()) {
             writer.unruled.push(waiting.hash, waiting.id, now);
             found.push(reservation);
@@ -77,7 +78,7 @@ pub fn due(writer: &mut Writer, now: Timestamp, limit: usize) -> Vec<Reservation
 pub fn hold(writer: &mut Writer, hold: &Hold, now: Timestamp) -> Result<Vec<Holding>> {
     fail_point::hit("holding");
     hold.lines.iter().try_for_each(|line| writer.check_owner(line.product.hash()))?;
-    let is_full = writer.state().count(Kind::Reservation) + hold.lines.len() as u64 > MAX_RESERVATIONS;
+    let is_full = writer.state().count(RecordKind::Reservation) + hold.lines.len() as u64 > MAX_RESERVATIONS;
     if !hold.only_look && (is_full || writer.settlements.is_full()) {
         return Err(Error::Exhausted("too many reservations on this shard; nothing was applied".into()));
     }
@@ -141,7 +142,7 @@ fn take(writer: &mut Writer, order: OrderId, line: &Wanted, now: Timestamp) -> R
         has_isbn: product.details.has_isbn,
         held_at: now,
     };
-    writer.put(hash, Kind::Reservation, &id.0, &codec::encode_reservation(&reservation));
+    writer.put(hash, RecordKind::Reservation, &id.0, &codec::encode_reservation(&reservation));
     if !writer.owns(order.hash()) {
         writer.unruled.push(hash, id, now);
     }
@@ -164,7 +165,7 @@ pub fn settle(writer: &mut Writer, settle: &Settle, now: Timestamp) -> Result<()
             let expires_at = Timestamp::from_micros(now.micros() + LIFETIME_MICROS)?;
             let claimed = settle.ruling == Ruling::Claim;
             let settlement = Settlement { version: writer.next_version(), expires_at, claimed };
-            writer.put(product.hash(), Kind::Settlement, &id.0, &codec::encode_settlement(&settlement));
+            writer.put(product.hash(), RecordKind::Settlement, &id.0, &codec::encode_settlement(&settlement));
             writer.settlements.insert(product.hash(), id, expires_at);
         }
     }
@@ -176,7 +177,7 @@ pub fn settle(writer: &mut Writer, settle: &Settle, now: Timestamp) -> Result<()
 fn end(writer: &mut Writer, order: OrderId, id: &ProductId, ruling: Ruling) -> Result<()> {
     let short_id = id_of(order, id);
     let Some(reservation) = find(writer, id, short_id)? else { return Ok(()) };
-    writer.delete(id.hash(), Kind::Reservation, &short_id.0);
+    writer.delete(id.hash(), RecordKind::Reservation, &short_id.0);
     let is_same = |product: &Product| product.incarnation == reservation.incarnation;
     let Some(old) = products::find(writer, id)?.filter(is_same) else { return Ok(()) };
     let mut product = old.clone();
@@ -195,7 +196,7 @@ mod tests {
     use super::*;
     use crate::domain::money::Money;
     use crate::domain::product::Details;
-    use crate::key::{SLOTS, Slot};
+    use crate::routing::{SLOTS, Slot};
     use crate::shard::writer::Contents;
     use crate::storage::MemoryStorage;
 
@@ -279,7 +280,7 @@ mod tests {
             held(&mut writer, order(number), &id, 2);
             let old = products::find(&mut writer, &id).unwrap().unwrap();
             writer.products.remove(&id, &old.details);
-            writer.delete(id.hash(), Kind::Product, id.as_str().as_bytes());
+            writer.delete(id.hash(), RecordKind::Product, id.as_str().as_bytes());
             make(&mut writer, &id, 7);
             settled(&mut writer, order(number), &id, ruling);
             assert_eq!(stock(&mut writer, &id), (7, 0, 0));

@@ -18,12 +18,12 @@ use super::disk::FreeSpace;
 use super::identity::Identity;
 use super::orders::Orders;
 use super::session::Session;
-use crate::address::Address;
 use crate::error::{Error, Result};
-use crate::key::Kind;
-use crate::shutdown::Shutdown;
+use crate::process::shutdown::Shutdown;
+use crate::protocol::{MAX_MESSAGE_BYTES, proto};
+use crate::routing::Address;
+use crate::storage::RecordKind;
 use crate::storage::Storage;
-use crate::wire::{MAX_MESSAGE_BYTES, proto};
 use proto::shard_server::{Shard, ShardServer};
 
 /// How often a silent facade is asked whether it is still there.
@@ -85,11 +85,11 @@ fn status(shared: &Shared) -> proto::StatusReply {
         identity: Some(shared.identity.hello()),
         slots: vec![proto::SlotRange { first: u32::from(*slots.start()), last: u32::from(*slots.end()) }],
         records: vec![
-            kind("cart", Kind::Cart),
-            kind("kv", Kind::Kv),
-            kind("product", Kind::Product),
-            kind("open_order", Kind::OpenOrder),
-            kind("reservation", Kind::Reservation),
+            kind("cart", RecordKind::Cart),
+            kind("kv", RecordKind::Kv),
+            kind("product", RecordKind::Product),
+            kind("open_order", RecordKind::OpenOrder),
+            kind("reservation", RecordKind::Reservation),
         ],
         resident_bytes: writer.state().bytes(),
         idempotency_keys: writer.live_keys() as u64,

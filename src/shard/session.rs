@@ -16,10 +16,10 @@ use super::outbox::{Outbox, Waiting};
 use super::server::Shared;
 use super::writer::{After, Ran};
 use crate::domain::card::Card;
-use crate::domain::command::{Command, Request};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
-use crate::wire::{self, MAX_BATCH, MAX_REPLY_BATCH_BYTES, proto};
+use crate::protocol::{self, MAX_BATCH, MAX_REPLY_BATCH_BYTES, proto};
+use crate::protocol::{Command, Request};
 
 /// The most commands of one session that wait for their commit; past that no more are read, and
 /// HTTP/2's flow control stops the sender.
@@ -65,7 +65,8 @@ impl Session {
     fn greet(&mut self, batch: &proto::RequestBatch) -> Item {
         let hello = batch.hello.as_ref();
         let hello = hello.ok_or_else(|| Status::invalid_argument("a session begins with a Hello"))?;
-        let ours = self.shared.identity.greet(&*self.shared.storage, hello).map_err(|error| wire::status_of(&error))?;
+        let ours =
+            self.shared.identity.greet(&*self.shared.storage, hello).map_err(|error| protocol::status_of(&error))?;
         self.opened = Some(Instant::now());
         Ok(proto::ReplyBatch { hello: Some(ours), ..proto::ReplyBatch::default() })
     }
@@ -79,7 +80,7 @@ impl Session {
         for message in batch.requests {
             let id = message.id;
             let deadline = Duration::from_millis(message.deadline_ms);
-            let request = match wire::decode_request(message) {
+            let request = match protocol::decode_request(message) {
                 Ok(_) if deadline < elapsed => {
                     Err(Error::Unavailable("the deadline had passed; nothing was applied".into()))
                 }
@@ -135,7 +136,7 @@ fn card_of(request: Request) -> Option<Card> {
 }
 
 fn failed(error: &Error, now: Timestamp) -> proto::Reply {
-    proto::Reply { at: now.micros(), result: Some(wire::failure(error)), ..proto::Reply::default() }
+    proto::Reply { at: now.micros(), result: Some(protocol::failure(error)), ..proto::Reply::default() }
 }
 
 impl Stream for Session {

@@ -3,11 +3,12 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use crate::key::{KeyHash, Kind};
-use crate::record::Record;
+use crate::routing::KeyHash;
+use crate::storage::Record;
+use crate::storage::RecordKind;
 
 /// One more than the greatest number of a kind.
-const KINDS: usize = Kind::Settlement as usize + 1;
+const KINDS: usize = RecordKind::Settlement as usize + 1;
 
 /// All resident records, found by their hash and told apart by their whole key.
 #[derive(Default)]
@@ -20,12 +21,12 @@ pub struct State {
 
 impl State {
     /// The value of a record.
-    pub fn get(&self, hash: KeyHash, kind: Kind, id: &[u8]) -> Option<&[u8]> {
+    pub fn get(&self, hash: KeyHash, kind: RecordKind, id: &[u8]) -> Option<&[u8]> {
         self.records.find(hash.table_hash(), |record| record.is_of(hash, kind, id)).map(Record::value)
     }
 
     /// Puts a record in the place of whatever its key held.
-    pub fn put(&mut self, hash: KeyHash, kind: Kind, record: Record) {
+    pub fn put(&mut self, hash: KeyHash, kind: RecordKind, record: Record) {
         let size = record.size() as u64;
         let entry = self.records.entry(hash.table_hash(), |other| other.key() == record.key(), table_hash);
         match entry {
@@ -42,7 +43,7 @@ impl State {
     }
 
     /// Removes a record.
-    pub fn delete(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) {
+    pub fn delete(&mut self, hash: KeyHash, kind: RecordKind, id: &[u8]) {
         let found = self.records.find_entry(hash.table_hash(), |record| record.is_of(hash, kind, id));
         if let Ok(entry) = found {
             let (record, _) = entry.remove();
@@ -52,12 +53,12 @@ impl State {
     }
 
     /// How many records of a kind there are.
-    pub fn count(&self, kind: Kind) -> u64 {
+    pub fn count(&self, kind: RecordKind) -> u64 {
         self.counts[kind as usize]
     }
 
     /// Calls `each` with every record of a kind.
-    pub fn each<'a>(&'a self, kind: Kind, mut each: impl FnMut(&'a Record)) {
+    pub fn each<'a>(&'a self, kind: RecordKind, mut each: impl FnMut(&'a Record)) {
         self.records.iter().filter(|record| record.is_kind(kind)).for_each(&mut each);
     }
 
@@ -81,13 +82,13 @@ mod tests {
         let hash = KeyHash::from_bits(42);
         let mut state = State::default();
         for id in ["alice", "bob"] {
-            state.put(hash, Kind::Cart, Record::new(hash, Kind::Cart, id.as_bytes(), id.as_bytes()));
+            state.put(hash, RecordKind::Cart, Record::new(hash, RecordKind::Cart, id.as_bytes(), id.as_bytes()));
         }
-        assert_eq!(state.get(hash, Kind::Cart, b"alice"), Some(&b"alice"[..]));
-        assert_eq!(state.get(hash, Kind::Cart, b"bob"), Some(&b"bob"[..]));
-        state.delete(hash, Kind::Cart, b"alice");
-        assert_eq!(state.get(hash, Kind::Cart, b"alice"), None);
-        assert_eq!(state.get(hash, Kind::Cart, b"bob"), Some(&b"bob"[..]));
+        assert_eq!(state.get(hash, RecordKind::Cart, b"alice"), Some(&b"alice"[..]));
+        assert_eq!(state.get(hash, RecordKind::Cart, b"bob"), Some(&b"bob"[..]));
+        state.delete(hash, RecordKind::Cart, b"alice");
+        assert_eq!(state.get(hash, RecordKind::Cart, b"alice"), None);
+        assert_eq!(state.get(hash, RecordKind::Cart, b"bob"), Some(&b"bob"[..]));
     }
 
     #[test]
@@ -95,12 +96,12 @@ mod tests {
         let hash = KeyHash::of("alice");
         let mut state = State::default();
         for value in [&b"short"[..], b"a longer one", b""] {
-            state.put(hash, Kind::Cart, Record::new(hash, Kind::Cart, b"alice", value));
-            assert_eq!(state.count(Kind::Cart), 1);
+            state.put(hash, RecordKind::Cart, Record::new(hash, RecordKind::Cart, b"alice", value));
+            assert_eq!(state.count(RecordKind::Cart), 1);
         }
-        assert_eq!(state.bytes(), Record::new(hash, Kind::Cart, b"alice", b"").size() as u64);
-        state.delete(hash, Kind::Cart, b"alice");
-        state.delete(hash, Kind::Cart, b"alice");
-        assert_eq!((state.count(Kind::Cart), state.bytes()), (0, 0));
+        assert_eq!(state.bytes(), Record::new(hash, RecordKind::Cart, b"alice", b"").size() as u64);
+        state.delete(hash, RecordKind::Cart, b"alice");
+        state.delete(hash, RecordKind::Cart, b"alice");
+        assert_eq!((state.count(RecordKind::Cart), state.bytes()), (0, 0));
     }
 }

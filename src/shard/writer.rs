@@ -15,14 +15,15 @@ use super::outbox::Waiting;
 use super::product_index::ProductIndex;
 use super::reservations::Unruled;
 use super::state::State;
-use crate::domain::command::{Command, Request};
 use crate::domain::order::Pledge;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{KeyHash, Kind, OrderId};
-use crate::record::Record;
+use crate::protocol::{self, proto};
+use crate::protocol::{Command, Request};
+use crate::routing::{KeyHash, OrderId};
+use crate::storage::Record;
+use crate::storage::RecordKind;
 use crate::storage::{Storage, Write};
-use crate::wire::{self, proto};
 
 /// The most replies that wait for commits; past that commands are refused, nothing applied.
 pub const MAX_WAITING_REPLIES: usize = 16_384;
@@ -203,7 +204,7 @@ impl Writer {
     }
 
     /// Reads a resident record; the reply will wait until what was read is durable.
-    pub fn read(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) -> Option<&[u8]> {
+    pub fn read(&mut self, hash: KeyHash, kind: RecordKind, id: &[u8]) -> Option<&[u8]> {
         self.wait_for_writes_of(hash, kind, id);
         self.state.get(hash, kind, id)
     }
@@ -224,7 +225,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Fault`] when storage cannot be read.
-    pub fn read_stored(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub fn read_stored(&mut self, hash: KeyHash, kind: RecordKind, id: &[u8]) -> Result<Option<Vec<u8>>> {
         self.wait_for_writes_of(hash, kind, id);
         let in_flight = || self.in_flight.as_ref().and_then(|batch| batch.find(hash, kind, id));
         if let Some(write) = self.open.find(hash, kind, id).or_else(in_flight) {
@@ -233,7 +234,7 @@ impl Writer {
         self.storage.get(Record::new(hash, kind, id, b"").key())
     }
 
-    fn wait_for_writes_of(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) {
+    fn wait_for_writes_of(&mut self, hash: KeyHash, kind: RecordKind, id: &[u8]) {
         let newest = if self.open.find(hash, kind, id).is_some() {
             After::Open
         } else if self.in_flight.as_ref().is_some_and(|batch| batch.find(hash, kind, id).is_some()) {
@@ -245,9 +246,9 @@ impl Writer {
     }
 
     /// Puts a record; the reply will wait for its commit.
-    pub fn put(&mut self, hash: KeyHash, kind: Kind, id: &[u8], value: &[u8]) {
+    pub fn put(&mut self, hash: KeyHash, kind: RecordKind, id: &[u8], value: &[u8]) {
         let record = Record::new(hash, kind, id, value);
-        if kind == Kind::Product {
+        if kind == RecordKind::Product {
             self.open.note_product();
         }
         if kind.is_resident() {
@@ -258,8 +259,8 @@ impl Writer {
     }
 
     /// Deletes a record; the reply will wait for its commit.
-    pub fn delete(&mut self, hash: KeyHash, kind: Kind, id: &[u8]) {
-        if kind == Kind::Product {
+    pub fn delete(&mut self, hash: KeyHash, kind: RecordKind, id: &[u8]) {
+        if kind == RecordKind::Product {
             self.open.note_product();
         }
         if kind.is_resident() {
@@ -294,7 +295,7 @@ impl Writer {
         }
         for _ in 0..MAX_SWEPT {
             let Some(live) = self.first_answers.pop_expired(now) else { break };
-            self.delete(live.hash, Kind::Idempotency, &live.id.0);
+            self.delete(live.hash, RecordKind::Idempotency, &live.id.0);
         }
         self.sweep_settlements(now, MAX_SETTLEMENTS);
     }
@@ -306,7 +307,7 @@ impl Writer {
         for _ in 0..MAX_SWEPT_SETTLEMENTS {
             let until = if self.settlements.count() > most { early } else { now };
             let Some(live) = self.settlements.pop_expired(until) else { break };
-            self.delete(live.hash, Kind::Settlement, &live.id.0);
+            self.delete(live.hash, RecordKind::Settlement, &live.id.0);
         }
     }
 
@@ -375,7 +376,7 @@ pub fn is_kept(error: &Error) -> bool {
 pub fn reply_of(result: Result<Done>, now: Timestamp) -> proto::Reply {
     let (created, result) = match result {
         Ok(done) => (done.created, done.outcome),
-        Err(error) => (false, wire::failure(&error)),
+        Err(error) => (false, protocol::failure(&error)),
     };
     proto::Reply { id: 0, at: now.micros(), replayed: false, created, result: Some(result) }
 }

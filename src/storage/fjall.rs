@@ -4,7 +4,8 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::{Loaded, Storage, Write};
+use super::backend::{Loaded, Storage};
+use super::record::Write;
 use crate::error::{Error, Result};
 
 /// Bytes of the block cache. Small: resident records are read once, at the start.

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Loaded, Storage, Write};
+use super::backend::{Loaded, Storage};
+use super::record::Write;
 use crate::error::Result;
-use crate::key::Kind;
-use crate::record::KEY_PREFIX_BYTES;
+use crate::storage::KEY_PREFIX_BYTES;
+use crate::storage::RecordKind;
 
 type Bytes = Box<[u8]>;
 
@@ -68,20 +69,20 @@ impl Storage for MemoryStorage {
 }
 
 fn is_held_by_the_shard(key: &[u8]) -> bool {
-    let kind = key.get(KEY_PREFIX_BYTES - 1).and_then(|kind| Kind::try_from(*kind).ok());
-    kind.is_none_or(Kind::is_resident)
+    let kind = key.get(KEY_PREFIX_BYTES - 1).and_then(|kind| RecordKind::try_from(*kind).ok());
+    kind.is_none_or(RecordKind::is_resident)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::KeyHash;
-    use crate::record::Record;
+    use crate::routing::KeyHash;
+    use crate::storage::Record;
 
     #[test]
     fn what_is_written_before_it_is_loaded_is_handed_over_once() {
         let storage = MemoryStorage::default();
-        let write = |id: &str| Write::Put(Record::new(KeyHash::of(id), Kind::Product, id.as_bytes(), b"value"));
+        let write = |id: &str| Write::Put(Record::new(KeyHash::of(id), RecordKind::Product, id.as_bytes(), b"value"));
         storage.write(&[write("before")]).unwrap();
         let loaded = || {
             let mut keys = Vec::new();

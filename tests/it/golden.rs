@@ -2,10 +2,8 @@
 //! idempotency answers are kept. A release that writes or reads them differently would lose what an
 //! earlier one wrote, so these literals never change; new formats get new ones.
 
-use shardcart::codec::{self, FirstAnswer, Settlement};
 use shardcart::domain::card::{Card, CardNumber};
 use shardcart::domain::cart::{Cart, Line, Offer};
-use shardcart::domain::command::{Basket, Command, PlaceOrder};
 use shardcart::domain::delivery::{Delivery, DeliveryStatus};
 use shardcart::domain::money::Money;
 use shardcart::domain::order::{
@@ -14,9 +12,12 @@ use shardcart::domain::order::{
 use shardcart::domain::product::{Details, Product};
 use shardcart::domain::reservation::Reservation;
 use shardcart::domain::time::Timestamp;
-use shardcart::key::{CustomerId, DeliveryId, ItemId, Kind, KvKey, OrderId, ProductId, Slot};
+use shardcart::protocol;
+use shardcart::protocol::{Basket, Command, PlaceOrder};
+use shardcart::routing::{CustomerId, DeliveryId, ItemId, KvKey, OrderId, ProductId, Slot};
 use shardcart::shard::expiring::ShortId;
-use shardcart::wire;
+use shardcart::storage::RecordKind;
+use shardcart::storage::codec::{self, FirstAnswer, Settlement};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -221,7 +222,7 @@ fn fingerprints() {
         ),
         ("move delivery", Command::MoveDelivery { delivery: delivery_id(), status: DeliveryStatus::Delivered }),
     ];
-    let found: Vec<_> = found.iter().map(|(name, command)| (*name, wire::fingerprint(command))).collect();
+    let found: Vec<_> = found.iter().map(|(name, command)| (*name, protocol::fingerprint(command))).collect();
     check(&found, &FINGERPRINTS);
 }
 
@@ -229,12 +230,12 @@ fn fingerprints() {
 #[test]
 fn digests() {
     let found = [
-        ("customer", ShortId::new(Kind::Cart, b"alice", b"key-1")),
-        ("product", ShortId::new(Kind::Product, b"2", b"key-1")),
-        ("order", ShortId::new(Kind::Order, order_id().as_bytes(), b"key-1")),
-        ("delivery", ShortId::new(Kind::Delivery, delivery_id().as_bytes(), b"key-1")),
-        ("key", ShortId::new(Kind::Kv, b"greeting", b"key-1")),
-        ("reservation", ShortId::new(Kind::Reservation, order_id().as_bytes(), b"2")),
+        ("customer", ShortId::new(RecordKind::Cart, b"alice", b"key-1")),
+        ("product", ShortId::new(RecordKind::Product, b"2", b"key-1")),
+        ("order", ShortId::new(RecordKind::Order, order_id().as_bytes(), b"key-1")),
+        ("delivery", ShortId::new(RecordKind::Delivery, delivery_id().as_bytes(), b"key-1")),
+        ("key", ShortId::new(RecordKind::Kv, b"greeting", b"key-1")),
+        ("reservation", ShortId::new(RecordKind::Reservation, order_id().as_bytes(), b"2")),
     ];
     let found: Vec<_> = found.iter().map(|(name, id)| (*name, id.0.to_vec())).collect();
     check(&found, &DIGESTS);

@@ -1,9 +1,9 @@
 //! A shard's own interface: health, reflection, status, and sessions that it refuses.
 
-use shardcart::key::{KeyHash, OrderId, Slot};
-use shardcart::wire::proto::holding::State;
-use shardcart::wire::proto::shard_client::ShardClient;
-use shardcart::wire::proto::{self, reply, request};
+use shardcart::protocol::proto::holding::State;
+use shardcart::protocol::proto::shard_client::ShardClient;
+use shardcart::protocol::proto::{self, reply, request};
+use shardcart::routing::{KeyHash, OrderId, Slot};
 use tokio_stream::iter;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};

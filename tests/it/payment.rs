@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use shardcart::domain::card::Card;
 use shardcart::domain::money::{Money, Total};
-use shardcart::key::{OrderId, Slot};
-use shardcart::payment::{Authorisation, Capture, HttpGateway, Known, NoAnswer, Payment, PaymentGateway, PaymentKind};
+use shardcart::payment::{
+    Authorisation, Capture, HttpGateway, NoAnswer, Payment, PaymentGateway, PaymentKind, PaymentState,
+};
+use shardcart::routing::{OrderId, Slot};
 
 use crate::harness::{Action, DEADLINE, Fault, Gateway, eventually};
 
@@ -49,7 +51,7 @@ fn an_amount_is_set_aside_and_taken_once_whatever_is_lost() {
             let authorised = client.authorise(&payment, &card, TIMEOUT).await.expect("an answer");
             let transaction = format!("tx-{}", payment.order);
             assert_eq!(authorised, Authorisation::Authorised { transaction: transaction.clone() });
-            assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Authorised { transaction }));
+            assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(PaymentState::Authorised { transaction }));
             assert_eq!(client.capture(&payment, TIMEOUT).await, Ok(Capture::Captured));
             assert_eq!(client.capture(&payment, TIMEOUT).await, Ok(Capture::Captured));
         });
@@ -65,9 +67,9 @@ fn a_void_is_remembered_for_an_order_that_was_never_heard_of() {
     let (payment, card) = payment(2);
     gateway.plan(Action::Void, Fault::Lose);
     run(async {
-        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Nothing));
+        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(PaymentState::Nothing));
         assert_eq!(client.void(&payment, TIMEOUT).await, Ok(()));
-        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Voided));
+        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(PaymentState::Voided));
         let late = client.authorise(&payment, &card, TIMEOUT).await.expect("an answer");
         assert!(matches!(late, Authorisation::Refused { .. }), "{late:?}");
     });
@@ -84,7 +86,7 @@ fn refusals_are_final() {
     run(async {
         let refused = client.authorise(&payment, &card, TIMEOUT).await;
         assert_eq!(refused, Ok(Authorisation::Refused { reason: "declined".into() }));
-        assert!(matches!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Refused { .. })));
+        assert!(matches!(client.lookup(&payment, TIMEOUT).await, Ok(PaymentState::Refused { .. })));
         let (paid, card) = self::payment(4);
         client.authorise(&paid, &card, TIMEOUT).await.expect("an answer");
         gateway.plan(Action::Capture, Fault::Refuse);
@@ -141,9 +143,9 @@ fn no_answer_at_all_is_found_out_later() {
     plan(&gateway, 50, Action::Authorise, Fault::Late);
     run(async {
         assert!(client.authorise(&payment, &card, TIMEOUT).await.is_err());
-        assert!(matches!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Authorised { .. })));
+        assert!(matches!(client.lookup(&payment, TIMEOUT).await, Ok(PaymentState::Authorised { .. })));
         assert_eq!(client.void(&payment, TIMEOUT).await, Ok(()));
-        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Voided));
+        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(PaymentState::Voided));
     });
     assert_eq!(gateway.paid(&payment.order.to_string()).authorised, 1);
 }
@@ -245,7 +247,7 @@ fn a_number_that_is_echoed_goes_no_further() {
         let transaction = "tx-…1234".to_owned();
         let authorised = client.authorise(&payment, &card, TIMEOUT).await;
         assert_eq!(authorised, Ok(Authorisation::Authorised { transaction: transaction.clone() }));
-        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(Known::Authorised { transaction }));
+        assert_eq!(client.lookup(&payment, TIMEOUT).await, Ok(PaymentState::Authorised { transaction }));
     });
 }
 

@@ -4,18 +4,19 @@
 use uuid::Uuid;
 
 use super::{decide, record};
-use crate::codec;
 use crate::domain::cart::Cart;
-use crate::domain::command::{Basket, Hold, PlaceOrder, Request};
 use crate::domain::order::{
     Asked, Event, Order, OrderLine, OrderPayment, Origin, PaymentStatus, Pledge, Status, Wanted,
 };
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{CustomerId, Kind, OrderId};
+use crate::protocol::{Basket, Hold, PlaceOrder, Request};
+use crate::routing::{CustomerId, OrderId};
 use crate::shard::commands::{self, Done};
 use crate::shard::writer::Writer;
 use crate::shard::{products, reservations};
+use crate::storage::RecordKind;
+use crate::storage::codec;
 
 /// The most open orders on one shard; past that orders are refused, nothing applied.
 pub const MAX_OPEN_ORDERS: u64 = 10_000;
@@ -39,7 +40,7 @@ pub fn run(
     pledge: Option<&Pledge>,
     now: Timestamp,
 ) -> Result<Begun> {
-    if writer.state().count(Kind::OpenOrder) >= MAX_OPEN_ORDERS {
+    if writer.state().count(RecordKind::OpenOrder) >= MAX_OPEN_ORDERS {
         return Err(Error::Unavailable("too many orders are open on this shard; nothing was applied".into()));
     }
     let mut order = write_down(writer, request, place, now)?;
@@ -120,7 +121,7 @@ fn cart_lines(writer: &mut Writer, request: &Request, customer: &CustomerId, now
         return Err(Error::NotFound("the cart is empty".into()));
     }
     let lines = cart.lines.iter().map(|line| OrderLine {
-        product: crate::key::ProductId::from_stored(line.item.as_str()),
+        product: crate::routing::ProductId::from_stored(line.item.as_str()),
         count: line.count,
         asked: match line.offer.has_sale_expired(now) {
             true => Asked::ExpiredOffer(line.offer.price),
@@ -134,9 +135,9 @@ fn cart_lines(writer: &mut Writer, request: &Request, customer: &CustomerId, now
 
 fn pin(writer: &mut Writer, customer: &CustomerId, order: OrderId) -> Result<()> {
     let (hash, id) = (customer.hash(), customer.as_str().as_bytes());
-    let record = writer.read(hash, Kind::Cart, id);
+    let record = writer.read(hash, RecordKind::Cart, id);
     let cart = record.map(codec::decode_cart).transpose()?.unwrap_or_default();
-    writer.put(hash, Kind::Cart, id, &codec::encode_cart(&Cart { pin: Some(order), ..cart }));
+    writer.put(hash, RecordKind::Cart, id, &codec::encode_cart(&Cart { pin: Some(order), ..cart }));
     Ok(())
 }
 

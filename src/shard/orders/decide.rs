@@ -3,18 +3,19 @@
 
 use super::begin::Single;
 use super::record;
-use crate::codec;
-use crate::domain::command::Settle;
 use crate::domain::delivery::DEFAULT_COURIER;
 use crate::domain::order::{Event, Order, Origin, PaymentStatus, Status};
 use crate::domain::reservation::{Holding, Ruling};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::key::{Kind, ProductId};
+use crate::protocol::Settle;
+use crate::protocol::{Outcomes, proto};
+use crate::routing::ProductId;
 use crate::shard::commands::Done;
 use crate::shard::writer::{Writer, is_kept, reply_of};
 use crate::shard::{deliveries, reservations};
-use crate::wire::{Outcomes, proto};
+use crate::storage::RecordKind;
+use crate::storage::codec;
 
 /// What an answer says of the only product of an order; nothing of several.
 pub fn single(holdings: &[Holding]) -> Single {
@@ -95,7 +96,7 @@ fn conclude(writer: &mut Writer, order: &mut Order, ruling: Ruling, now: Timesta
 fn unpin(writer: &mut Writer, order: &Order, sold: bool, now: Timestamp) -> Result<()> {
     let Some(customer) = &order.customer else { return Ok(()) };
     let (hash, id) = (customer.hash(), customer.as_str().as_bytes());
-    let record = writer.read(hash, Kind::Cart, id);
+    let record = writer.read(hash, RecordKind::Cart, id);
     let Some(mut cart) = record.map(codec::decode_cart).transpose()? else { return Ok(()) };
     if !sold && cart.pin != Some(order.id) {
         return Ok(());
@@ -103,14 +104,14 @@ fn unpin(writer: &mut Writer, order: &Order, sold: bool, now: Timestamp) -> Resu
     cart.pin = None;
     if sold {
         for line in &order.lines {
-            cart.subtract(&crate::key::ItemId::from_stored(line.product.as_str()), line.count);
+            cart.subtract(&crate::routing::ItemId::from_stored(line.product.as_str()), line.count);
         }
         cart.version = writer.next_version();
         cart.updated_at = Some(now);
     }
     match cart.lines.is_empty() {
-        true => writer.delete(hash, Kind::Cart, id),
-        false => writer.put(hash, Kind::Cart, id, &codec::encode_cart(&cart)),
+        true => writer.delete(hash, RecordKind::Cart, id),
+        false => writer.put(hash, RecordKind::Cart, id, &codec::encode_cart(&cart)),
     }
     Ok(())
 }

@@ -8,10 +8,10 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Orders;
-use crate::domain::command::{Command, Hold, Outcome, Request, Settle};
 use crate::domain::order::{Order, Wanted};
 use crate::domain::reservation::{Holding, Ruling};
 use crate::error::{Error, Result};
+use crate::protocol::{Command, Hold, Outcome, Request, Settle};
 use crate::shard::reservations;
 
 /// How long shards that do not answer are asked to hold stock.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::Orders;
-use crate::domain::command::{Command, Outcome, Request, Settle};
 use crate::domain::reservation::{Reservation, Ruling};
+use crate::protocol::{Command, Outcome, Request, Settle};
 use crate::shard::{clock, reservations};
 
 /// How often reservations are looked at.

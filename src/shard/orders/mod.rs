@@ -18,11 +18,12 @@ use super::committer::Core;
 use super::outbox::{Outbox, Waiting};
 use super::writer::{After, Writer};
 use crate::client::Client;
-use crate::codec;
 use crate::domain::card::Card;
 use crate::domain::time::Timestamp;
-use crate::key::{Kind, OrderId};
 use crate::payment::PaymentGateway;
+use crate::routing::OrderId;
+use crate::storage::RecordKind;
+use crate::storage::codec;
 use saga::Saga;
 
 pub use inquiry::ask_for_ever;
@@ -57,7 +58,7 @@ impl Orders {
     /// Goes on with every order that is not done with.
     pub fn resume(self: &Arc<Self>) {
         let mut open = Vec::new();
-        self.core.lock().state().each(Kind::OpenOrder, |record| open.extend(codec::decode_order(record.value())));
+        self.core.lock().state().each(RecordKind::OpenOrder, |record| open.extend(codec::decode_order(record.value())));
         for order in open {
             tracing::info!(order = %order.id, status = order.status.name(), "resuming an order");
             tokio::spawn(Saga::resumed(self.clone(), order));

@@ -8,7 +8,7 @@ use crate::domain::card::Card;
 use crate::domain::order::{Event, Order, PaymentStatus};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::payment::{Authorisation, Capture, Known, Payment};
+use crate::payment::{Authorisation, Capture, Payment, PaymentState};
 
 /// How long a payment gateway may take to authorise, retries included.
 pub const AUTHORISE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -65,16 +65,16 @@ impl Orders {
         let mut pauses = Pauses::default();
         loop {
             match self.gateway.lookup(&payment, OTHER_TIMEOUT).await {
-                Ok(Known::Authorised { transaction }) => {
+                Ok(PaymentState::Authorised { transaction }) => {
                     authorised(order, transaction, crate::shard::clock::now());
                     return Ok(());
                 }
-                Ok(Known::Refused { reason }) => return Err(refused(order, &reason)),
-                Ok(Known::Voided) => return Err(self.voided(order)),
-                Ok(Known::Nothing) if self.gateway.void(&payment, OTHER_TIMEOUT).await.is_ok() => {
+                Ok(PaymentState::Refused { reason }) => return Err(refused(order, &reason)),
+                Ok(PaymentState::Voided) => return Err(self.voided(order)),
+                Ok(PaymentState::Nothing) if self.gateway.void(&payment, OTHER_TIMEOUT).await.is_ok() => {
                     return Err(self.voided(order));
                 }
-                Ok(Known::Nothing) => {}
+                Ok(PaymentState::Nothing) => {}
                 Err(no_answer) => {
                     tracing::warn!(order = %order.id, why = %no_answer.0, "the payment gateway did not answer");
                 }

@@ -1,13 +1,14 @@
 //! Orders as records: open ones are in memory, closed ones on disk only.
 
-use crate::codec;
 use crate::domain::order::{Order, Status};
 use crate::domain::reservation::Ruling;
 use crate::error::{Error, Result};
-use crate::key::{Kind, OrderId};
+use crate::protocol::{Outcomes, encode_ruling, proto};
+use crate::routing::OrderId;
 use crate::shard::commands::Done;
 use crate::shard::writer::Writer;
-use crate::wire::{Outcomes, encode_ruling, proto};
+use crate::storage::RecordKind;
+use crate::storage::codec;
 
 /// There is no such order.
 pub fn no_such_order() -> Error {
@@ -19,26 +20,26 @@ pub fn no_such_order() -> Error {
 /// # Errors
 /// [`Error::Fault`] for a damaged record.
 pub fn find(writer: &mut Writer, id: OrderId) -> Result<Option<Order>> {
-    if let Some(record) = writer.read(id.hash(), Kind::OpenOrder, id.as_bytes()) {
+    if let Some(record) = writer.read(id.hash(), RecordKind::OpenOrder, id.as_bytes()) {
         return codec::decode_order(record).map(Some);
     }
-    let record = writer.read_stored(id.hash(), Kind::Order, id.as_bytes())?;
+    let record = writer.read_stored(id.hash(), RecordKind::Order, id.as_bytes())?;
     record.as_deref().map(codec::decode_order).transpose()
 }
 
 /// Writes an order that is not done with, under a new version.
 pub fn put_open(writer: &mut Writer, order: &mut Order) {
     order.version = writer.next_version();
-    writer.put(order.id.hash(), Kind::OpenOrder, order.id.as_bytes(), &codec::encode_order(order));
+    writer.put(order.id.hash(), RecordKind::OpenOrder, order.id.as_bytes(), &codec::encode_order(order));
 }
 
 /// Writes an order that nothing remains to be done for.
 pub fn put_closed(writer: &mut Writer, order: &mut Order) {
     order.version = writer.next_version();
-    if writer.state().get(order.id.hash(), Kind::OpenOrder, order.id.as_bytes()).is_some() {
-        writer.delete(order.id.hash(), Kind::OpenOrder, order.id.as_bytes());
+    if writer.state().get(order.id.hash(), RecordKind::OpenOrder, order.id.as_bytes()).is_some() {
+        writer.delete(order.id.hash(), RecordKind::OpenOrder, order.id.as_bytes());
     }
-    writer.put(order.id.hash(), Kind::Order, order.id.as_bytes(), &codec::encode_order(order));
+    writer.put(order.id.hash(), RecordKind::Order, order.id.as_bytes(), &codec::encode_order(order));
 }
 
 /// An order as a reply.

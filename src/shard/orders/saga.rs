@@ -14,11 +14,11 @@ use crate::domain::card::Card;
 use crate::domain::order::{Event, Order, PaymentStatus, Status};
 use crate::domain::reservation::Ruling;
 use crate::error::{Error, Result};
-use crate::fail_point;
-use crate::key::OrderId;
+use crate::process::fail_point;
+use crate::protocol::proto;
+use crate::routing::OrderId;
 use crate::shard::clock;
 use crate::shard::outbox::Waiting;
-use crate::wire::proto;
 
 /// How long a refusal waits for every hold to be released, counted from the order's begin; less than
 /// the facade waits.

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shardcart::members::Members;
+use shardcart::json::object::Members;
 
 fuzz_target!(|body: &[u8]| {
     if let Ok(members) = Members::parse(body) {

@@ -2,13 +2,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shardcart::catalog::{read_from, row};
+use shardcart::catalog::read_from;
+use shardcart::json::product;
 
 fuzz_target!(|bytes: &[u8]| {
     for extension in [None, Some("csv"), Some("json")] {
         let (mut products, mut lines) = (Vec::new(), String::new());
         let read = read_from("fuzz", extension, bytes, |product, _| {
-            lines.push_str(&row::to_line(&product));
+            lines.push_str(&product::to_line(&product));
             products.push(product);
             Ok(())
         });

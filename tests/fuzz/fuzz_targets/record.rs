@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shardcart::codec;
+use shardcart::storage::codec;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(cart) = codec::decode_cart(bytes) {

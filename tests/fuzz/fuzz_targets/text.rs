@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shardcart::address::Address;
+use shardcart::routing::Address;
 use shardcart::domain::money::Money;
 use shardcart::domain::tag::Tag;
 use shardcart::domain::time::Timestamp;

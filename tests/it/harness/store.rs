@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use shardcart::key::KeyHash;
-use shardcart::slots::SlotTable;
+use shardcart::routing::KeyHash;
+use shardcart::routing::SlotTable;
 use tempfile::TempDir;
 
 use super::{Client, Process, eventually};

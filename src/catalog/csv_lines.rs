@@ -1,0 +1,76 @@
+//! On which line a row of a CSV file begins. The parser counts lines too, but neither those that are
+//! blank before a row nor, where lines end with CR LF, the one that it has just read.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+
+/// What goes to the parser passes through this.
+pub struct LineNumbers<R> {
+    inner: R,
+    /// How many bytes have passed.
+    offset: u64,
+    line: u64,
+    previous: u8,
+    /// Whether only ends of lines have passed since the last one.
+    at_start: bool,
+    /// Offset and number of each line that is not blank, as far as no row from there on was asked for.
+    starts: VecDeque<(u64, u64)>,
+}
+
+impl<R> LineNumbers<R> {
+    /// Over a reader that is at the beginning of its first line.
+    pub fn new(inner: R) -> Self {
+        LineNumbers { inner, offset: 0, line: 1, previous: 0, at_start: true, starts: VecDeque::new() }
+    }
+
+    /// The line of the first row from an offset on; offsets must not go back.
+    pub fn line_from(&mut self, offset: u64) -> u64 {
+        while self.starts.front().is_some_and(|(start, _)| *start < offset) {
+            self.starts.pop_front();
+        }
+        self.starts.front().map_or(self.line, |(_, line)| *line)
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            // A CR ends a line by itself unless an LF follows.
+            if self.previous == b'\n' || (self.previous == b'\r' && *byte != b'\n') {
+                self.line += 1;
+                self.at_start = true;
+            }
+            if self.at_start && !matches!(byte, b'\n' | b'\r') {
+                self.at_start = false;
+                self.starts.push_back((self.offset, self.line));
+            }
+            self.previous = *byte;
+            self.offset += 1;
+        }
+    }
+}
+
+impl<R: Read> Read for LineNumbers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.note(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_begin_where_an_editor_shows_them() {
+        for (text, starts) in [
+            ("a\nb\n\n\nc", &[(0, 1), (2, 2), (6, 5)][..]),
+            ("a\r\nb\r\n\r\nc", &[(0, 1), (3, 2), (8, 4)]),
+            ("\ra\rb\r\rc", &[(1, 2), (3, 3), (6, 5)]),
+            ("", &[]),
+        ] {
+            let mut lines = LineNumbers::new(text.as_bytes());
+            lines.read_to_end(&mut Vec::new()).unwrap();
+            assert_eq!(lines.starts, starts, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The ids of a file and their lines, so that one that is there twice is noticed.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use crate::routing::ProductId;
+
+/// An id is held as a fingerprint of 128 bits under random keys: 24 bytes a row, and nobody can make
+/// two ids alike.
+#[derive(Default)]
+pub struct DuplicateIds {
+    lines: HashTable<([u64; 2], u64)>,
+    keys: [RandomState; 2],
+}
+
+impl DuplicateIds {
+    /// Takes an id; says on which line it was before.
+    pub fn put(&mut self, id: &ProductId, line: u64) -> Option<u64> {
+        let fingerprint = [self.keys[0].hash_one(id), self.keys[1].hash_one(id)];
+        let is_same = |(other, _): &([u64; 2], u64)| *other == fingerprint;
+        match self.lines.entry(fingerprint[0], is_same, |(other, _)| other[0]) {
+            Entry::Occupied(before) => Some(before.get().1),
+            Entry::Vacant(vacant) => {
+                vacant.insert((fingerprint, line));
+                None
+            }
+        }
+    }
+
+    /// How many ids there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+}

@@ -1,0 +1,50 @@
+//! One product as JSON: the members of a request that makes one, and of a row of a catalogue.
+
+use crate::domain::product::{Details, MAX_STOCK, NewProduct};
+use crate::error::{Error, Result};
+use crate::json::object::Members;
+use crate::routing::ProductId;
+
+/// Reads a product: `id` or `isbn`, `title`, `price`, `stock`; `author` and `topic` may be missing.
+///
+/// # Errors
+/// [`Error::Invalid`] that names the member.
+pub fn from_members(members: &Members<'_>) -> Result<NewProduct> {
+    let (id, has_isbn) = id(members.text("id")?, members.text("isbn")?)?;
+    let details = Details {
+        title: members.required_text("title")?,
+        author: members.text("author")?,
+        topic: members.text("topic")?,
+        has_isbn,
+        price: members.money("price")?,
+    };
+    let stock = members.amount("stock", MAX_STOCK)?.ok_or_else(|| members.invalid("stock", "is missing"))?;
+    NewProduct::new(id, details, stock)
+}
+
+/// A product's id, and whether it is its ISBN.
+pub fn id(id: Option<String>, isbn: Option<String>) -> Result<(ProductId, bool)> {
+    match (id, isbn) {
+        (None, None) => Err(Error::Invalid("id: is missing, and so is isbn".into())),
+        (Some(id), Some(isbn)) if id != isbn => Err(Error::Invalid("isbn: is not the id".into())),
+        (_, Some(isbn)) => Ok((ProductId::named("isbn", isbn)?, true)),
+        (Some(id), None) => Ok((ProductId::named("id", id)?, false)),
+    }
+}
+
+/// A product as a line of JSON.
+pub fn to_line(product: &NewProduct) -> String {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let optional = |text: &Option<String>| text.as_deref().map_or_else(|| "null".to_owned(), quoted);
+    let details = &product.details;
+    let name = if details.has_isbn { "isbn" } else { "id" };
+    format!(
+        "{{\"{name}\":{},\"title\":{},\"author\":{},\"topic\":{},\"price\":{},\"stock\":{}}}\n",
+        quoted(product.id.as_str()),
+        quoted(&details.title),
+        optional(&details.author),
+        optional(&details.topic),
+        details.price,
+        product.stock
+    )
+}

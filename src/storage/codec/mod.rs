@@ -1,0 +1,24 @@
+//! Values as byte arrays: one format byte, then bincode's standard configuration.
+//!
+//! A new field means a new format byte; a reader knows every older one. bincode 2.0.1 is no longer
+//! maintained (RUSTSEC-2025-0141); its format is fixed and its use ends in this folder.
+
+mod cart;
+#[cfg(test)]
+mod damage_tests;
+mod delivery;
+mod format;
+mod idempotency;
+mod order;
+mod product;
+mod reservation;
+mod value;
+
+pub use cart::{decode_cart, decode_pin, encode_cart};
+pub use delivery::{decode_delivery, encode_delivery};
+pub use format::{MAX_ENCODED_BYTES, decode_version};
+pub use idempotency::{FirstAnswer, decode_first_answer, encode_first_answer};
+pub use order::{decode_order, encode_order};
+pub use product::{decode_product, encode_product};
+pub use reservation::{Settlement, decode_reservation, decode_settlement, encode_reservation, encode_settlement};
+pub use value::{decode_value, encode_value};

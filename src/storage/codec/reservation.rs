@@ -1,0 +1,113 @@
+//! Reservations, and what became of them, as bytes.
+
+use bincode::{BorrowDecode, Encode};
+
+use super::format::{corrupt, decode, encode, money, order_id, time};
+use crate::domain::cart::MAX_COUNT;
+use crate::domain::reservation::Reservation;
+use crate::domain::time::Timestamp;
+use crate::error::Result;
+use crate::routing::ProductId;
+
+#[derive(Encode, BorrowDecode)]
+struct ReservationV1<'a> {
+    version: u64,
+    order: [u8; 16],
+    product: &'a str,
+    incarnation: u64,
+    count: u32,
+    price: u64,
+    has_isbn: bool,
+    held_at: i64,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct SettlementV1 {
+    version: u64,
+    expires_at: i64,
+    claimed: bool,
+}
+
+/// What became of a reservation: it is no more, and a late hold must not make it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// The record's version.
+    pub version: u64,
+    /// When it may be forgotten.
+    pub expires_at: Timestamp,
+    /// Whether the stock was sold.
+    pub claimed: bool,
+}
+
+/// Encodes a reservation.
+pub fn encode_reservation(reservation: &Reservation) -> Vec<u8> {
+    encode(&ReservationV1 {
+        version: reservation.version,
+        order: *reservation.order.as_bytes(),
+        product: reservation.product.as_str(),
+        incarnation: reservation.incarnation,
+        count: reservation.count,
+        price: reservation.price.hundredths(),
+        has_isbn: reservation.has_isbn,
+        held_at: reservation.held_at.micros(),
+    })
+}
+
+/// Decodes a reservation.
+///
+/// # Errors
+/// [`crate::error::Error::Fault`] when the bytes are not one.
+pub fn decode_reservation(bytes: &[u8]) -> Result<Reservation> {
+    let decoded: ReservationV1 = decode(bytes)?;
+    if decoded.count == 0 || decoded.count > MAX_COUNT {
+        return Err(corrupt("a reservation's count"));
+    }
+    Ok(Reservation {
+        version: decoded.version,
+        order: order_id(decoded.order)?,
+        product: ProductId::from_stored(decoded.product),
+        incarnation: decoded.incarnation,
+        count: decoded.count,
+        price: money(decoded.price)?,
+        has_isbn: decoded.has_isbn,
+        held_at: time(decoded.held_at)?,
+    })
+}
+
+/// Encodes what became of a reservation.
+pub fn encode_settlement(settlement: &Settlement) -> Vec<u8> {
+    let Settlement { version, expires_at, claimed } = *settlement;
+    encode(&SettlementV1 { version, expires_at: expires_at.micros(), claimed })
+}
+
+/// Decodes what became of a reservation.
+///
+/// # Errors
+/// [`crate::error::Error::Fault`] when the bytes are not one.
+pub fn decode_settlement(bytes: &[u8]) -> Result<Settlement> {
+    let SettlementV1 { version, expires_at, claimed } = decode(bytes)?;
+    Ok(Settlement { version, expires_at: time(expires_at)?, claimed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{OrderId, Slot};
+
+    #[test]
+    fn both_are_read_back() {
+        let reservation = Reservation {
+            version: 7,
+            order: OrderId::new(Slot(1), 2, 3),
+            product: ProductId::new("p").unwrap(),
+            incarnation: 5,
+            count: MAX_COUNT,
+            price: money(100).unwrap(),
+            has_isbn: true,
+            held_at: time(9).unwrap(),
+        };
+        assert_eq!(decode_reservation(&encode_reservation(&reservation)).unwrap(), reservation);
+        let settlement = Settlement { version: 8, expires_at: time(10).unwrap(), claimed: true };
+        assert_eq!(decode_settlement(&encode_settlement(&settlement)).unwrap(), settlement);
+    }
+}

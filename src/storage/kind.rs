@@ -1,0 +1,54 @@
+//! The choice of storage: `--storage`.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::backend::Storage;
+use super::fjall::FjallStorage;
+use super::memory::MemoryStorage;
+use crate::error::{Error, Result};
+
+/// The storage that a shard uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageKind {
+    /// A log-structured store on the local disk.
+    Fjall,
+    /// None: all is lost when the process ends. For benchmarks.
+    Memory,
+}
+
+impl StorageKind {
+    /// Opens the storage in a shard's data directory.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when it cannot be opened.
+    pub fn open(self, directory: &Path) -> Result<Arc<dyn Storage>> {
+        Ok(match self {
+            StorageKind::Fjall => Arc::new(FjallStorage::open(&directory.join("fjall"))?),
+            StorageKind::Memory => Arc::new(MemoryStorage::default()),
+        })
+    }
+}
+
+impl fmt::Display for StorageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StorageKind::Fjall => "fjall",
+            StorageKind::Memory => "memory",
+        })
+    }
+}
+
+impl FromStr for StorageKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "fjall" => Ok(StorageKind::Fjall),
+            "memory" => Ok(StorageKind::Memory),
+            other => Err(Error::Invalid(format!("`{other}` is neither fjall nor memory"))),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A record as it is held and stored (key and value in one allocation), its kinds, and a write of one.
+
+use crate::error::{Error, Result};
+use crate::routing::KeyHash;
+
+const LENGTH_BYTES: usize = 2;
+const HASH_BYTES: usize = 8;
+/// Where the id starts within a key; anything shorter is no record's key.
+pub const KEY_PREFIX_BYTES: usize = HASH_BYTES + 1;
+
+/// `key length ‖ hash ‖ kind ‖ id ‖ value`. The hash comes first, so that storage keeps the records
+/// of one slot side by side; the whole id is part of the key, so two ids with one hash share nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record(Box<[u8]>);
+
+impl Record {
+    /// A record; an absent value is written as an empty one.
+    pub fn new(hash: KeyHash, kind: RecordKind, id: &[u8], value: &[u8]) -> Self {
+        let key_length = KEY_PREFIX_BYTES + id.len();
+        let mut bytes = Vec::with_capacity(LENGTH_BYTES + key_length + value.len());
+        bytes.extend_from_slice(&Self::length_prefix(key_length));
+        bytes.extend_from_slice(&hash.bits().to_be_bytes());
+        bytes.push(kind as u8);
+        bytes.extend_from_slice(id);
+        bytes.extend_from_slice(value);
+        Record(bytes.into_boxed_slice())
+    }
+
+    /// A record from a key and a value as storage holds them.
+    pub fn from_parts(key: &[u8], value: &[u8]) -> Self {
+        Record([&Self::length_prefix(key.len()), key, value].concat().into_boxed_slice())
+    }
+
+    fn length_prefix(key_length: usize) -> [u8; LENGTH_BYTES] {
+        u16::try_from(key_length).expect("ids are limited to a few hundred bytes").to_le_bytes()
+    }
+
+    fn key_end(&self) -> usize {
+        LENGTH_BYTES + usize::from(u16::from_le_bytes([self.0[0], self.0[1]]))
+    }
+
+    /// `hash ‖ kind ‖ id`.
+    pub fn key(&self) -> &[u8] {
+        &self.0[LENGTH_BYTES..self.key_end()]
+    }
+
+    /// The value.
+    pub fn value(&self) -> &[u8] {
+        &self.0[self.key_end()..]
+    }
+
+    /// The hash within the key; `None` for a key too short to be a record's.
+    pub fn hash(&self) -> Option<KeyHash> {
+        let bytes = self.key().first_chunk::<HASH_BYTES>()?;
+        Some(KeyHash::from_bits(u64::from_be_bytes(*bytes)))
+    }
+
+    /// Whether it is of a kind.
+    pub fn is_kind(&self, kind: RecordKind) -> bool {
+        self.key().get(HASH_BYTES) == Some(&(kind as u8))
+    }
+
+    /// Bytes taken.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether this is the record of an id.
+    pub fn is_of(&self, hash: KeyHash, kind: RecordKind, id: &[u8]) -> bool {
+        let key = self.key();
+        key.len() == KEY_PREFIX_BYTES + id.len()
+            && key[HASH_BYTES] == kind as u8
+            && key[KEY_PREFIX_BYTES..] == *id
+            && key[..HASH_BYTES] == hash.bits().to_be_bytes()
+    }
+}
+
+/// The kind of a record: one byte of its key. Numbers are on disk and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// A customer's cart.
+    Cart = 1,
+    /// A product and its stock.
+    Product = 2,
+    /// An order that is final and settled.
+    Order = 3,
+    /// A delivery.
+    Delivery = 4,
+    /// A value of the key-value API.
+    Kv = 5,
+    /// The first answer to a request with an `Idempotency-Key`.
+    Idempotency = 6,
+    /// A product's stock that an order holds, on the product's shard.
+    Reservation = 7,
+    /// An order that is being worked on.
+    OpenOrder = 8,
+    /// What became of a reservation, kept so that a late command changes nothing.
+    Settlement = 9,
+}
+
+impl RecordKind {
+    /// Whether records of this kind are held in memory; the others are read from storage.
+    pub fn is_resident(self) -> bool {
+        !matches!(self, RecordKind::Order | RecordKind::Delivery | RecordKind::Idempotency | RecordKind::Settlement)
+    }
+}
+
+impl TryFrom<u8> for RecordKind {
+    type Error = Error;
+
+    fn try_from(byte: u8) -> Result<Self> {
+        match byte {
+            1 => Ok(RecordKind::Cart),
+            2 => Ok(RecordKind::Product),
+            3 => Ok(RecordKind::Order),
+            4 => Ok(RecordKind::Delivery),
+            5 => Ok(RecordKind::Kv),
+            6 => Ok(RecordKind::Idempotency),
+            7 => Ok(RecordKind::Reservation),
+            8 => Ok(RecordKind::OpenOrder),
+            9 => Ok(RecordKind::Settlement),
+            other => Err(Error::Fault(format!("a record of the unknown kind {other}"))),
+        }
+    }
+}
+
+/// One effect of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// The record replaces whatever its key held.
+    Put(Record),
+    /// The key holds nothing; the record's value is empty.
+    Delete(Record),
+}
+
+impl Write {
+    /// The record put, or the one deleted without its value.
+    pub fn record(&self) -> &Record {
+        match self {
+            Write::Put(record) | Write::Delete(record) => record,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_are_found_again() {
+        let hash = KeyHash::of("alice");
+        let record = Record::new(hash, RecordKind::Cart, b"alice", b"value");
+        assert_eq!(record.value(), b"value");
+        assert_eq!(record.hash(), Some(hash));
+        assert_eq!(Record::from_parts(record.key(), record.value()), record);
+    }
+
+    #[test]
+    fn hash_kind_and_id_all_tell_records_apart() {
+        let hash = KeyHash::from_bits(1);
+        let record = Record::new(hash, RecordKind::Cart, b"a", b"");
+        assert!(record.is_of(hash, RecordKind::Cart, b"a"));
+        assert!(!record.is_of(KeyHash::from_bits(2), RecordKind::Cart, b"a"));
+        assert!(!record.is_of(hash, RecordKind::Kv, b"a"));
+        assert!(!record.is_of(hash, RecordKind::Cart, b"b"));
+        assert!(!record.is_of(hash, RecordKind::Cart, b"ab"));
+    }
+}
