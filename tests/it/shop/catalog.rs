@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
-use super::harness::{Client, Facade, Process, Setup, eventually};
-use super::launcher::Launcher;
+use crate::harness::{Client, Facade, Process, Setup, eventually};
+use crate::processes::launcher::Launcher;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shardcart");
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::harness::linearizability::{Event, Model, is_linearizable};
 use crate::harness::{Answer, Client, Random, Setup, Store, eventually};
-use crate::linearizability::{Event, Model, is_linearizable};
 
 const CLIENTS: u64 = 6;
 const OBJECTS: u64 = 3;

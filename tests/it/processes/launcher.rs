@@ -12,8 +12,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use shardcart::access::{self, KEY_VARIABLE, KeyFile};
 
-use super::harness::http::Connection;
-use super::harness::{Client, DEADLINE, eventually, offer};
+use crate::harness::http::Connection;
+use crate::harness::{Client, DEADLINE, eventually, offer};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shardcart");
 const ANY_PORT: &str = "127.0.0.1:0";

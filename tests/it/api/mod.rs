@@ -1,0 +1,13 @@
+//! The HTTP and gRPC interfaces, one request at a time: carts, values, conditions, keys, errors, documents.
+
+mod api_keys;
+mod bad_input;
+mod carts;
+mod conditional;
+mod connections;
+mod grpc;
+mod idempotency;
+mod openapi;
+mod operations;
+mod paths;
+mod values;

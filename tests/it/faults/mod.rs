@@ -1,0 +1,9 @@
+//! Crashes, lost answers, full disks and many clients at once: nothing is lost, doubled or oversold.
+
+mod concurrency;
+mod crash;
+mod disk_full;
+mod down;
+mod linearizability;
+mod resend;
+mod saga;

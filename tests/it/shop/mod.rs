@@ -1,0 +1,12 @@
+//! The shop: products, orders, payment, deliveries.
+
+mod catalog;
+mod checkout;
+mod deliveries;
+mod execution;
+mod lists;
+mod orders;
+mod oversell;
+mod payment;
+mod products;
+mod sales;
