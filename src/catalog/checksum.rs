@@ -1,4 +1,4 @@
-//! A reader that sums up what passes through it, so that a file that was changed is noticed.
+//! A reader that hashes what it reads, to notice that a file has changed.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -15,19 +15,19 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Passes on what the reader has.
+/// A reader that hashes what passes through it.
 pub struct HashingReader<R> {
     inner: R,
     sum: Sha256,
 }
 
 impl<R> HashingReader<R> {
-    /// Over a reader that is at its beginning.
+    /// Wraps a reader that is at its beginning.
     pub fn new(inner: R) -> Self {
         HashingReader { inner, sum: Sha256::new() }
     }
 
-    /// The sum of all that has passed.
+    /// The hash of all bytes so far.
     pub fn digest(&self) -> Digest {
         Digest(self.sum.clone().finalize().into())
     }

@@ -1,5 +1,5 @@
 //! Catalogs as CSV (RFC 4180) with a header: `id` or `isbn`, `title`, `price`, `stock`, and if wanted
-//! `author` and `topic`, in any order. Other columns are ignored; an empty field is a missing one.
+//! `author` and `topic`, in any order. Other columns are ignored; an empty field counts as missing.
 
 use std::io::{BufRead, ErrorKind};
 
@@ -15,7 +15,7 @@ use crate::json::product;
 
 const REQUIRED: [&str; 3] = ["title", "price", "stock"];
 
-/// Where each column is.
+/// The positions of the columns.
 struct Columns(Vec<String>);
 
 impl Columns {
@@ -23,7 +23,7 @@ impl Columns {
         let names: Vec<_> = header.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
         let known = ["id", "isbn", "author", "topic"].iter().chain(&REQUIRED);
         if let Some(twice) = known.copied().find(|name| names.iter().filter(|other| other == name).count() > 1) {
-            return Err(at(line, format!("{twice}: the column is there twice")));
+            return Err(at(line, format!("{twice}: the column occurs twice")));
         }
         let missing = REQUIRED.iter().find(|name| !names.iter().any(|other| other == *name));
         if let Some(missing) = missing {

@@ -1,4 +1,4 @@
-//! The ids of a file and their lines, so that one that is there twice is noticed.
+//! The ids of a file with their lines, to find duplicates.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -16,7 +16,7 @@ pub struct DuplicateIds {
 }
 
 impl DuplicateIds {
-    /// Takes an id; says on which line it was before.
+    /// Adds an id. Returns the line of an earlier row with the same id.
     pub fn put(&mut self, id: &ProductId, line: u64) -> Option<u64> {
         let fingerprint = [self.keys[0].hash_one(id), self.keys[1].hash_one(id)];
         let is_same = |(other, _): &([u64; 2], u64)| *other == fingerprint;
@@ -29,7 +29,7 @@ impl DuplicateIds {
         }
     }
 
-    /// How many ids there are.
+    /// The number of ids.
     pub fn len(&self) -> usize {
         self.lines.len()
     }

@@ -26,12 +26,12 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a fresh store is filled with.
+/// The products of a fresh store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Catalog {
-    /// The sample.
+    /// The built-in sample.
     Sample,
-    /// Nothing.
+    /// None.
     None,
     /// A file: CSV, a JSON array, or a JSON object a line.
     File(PathBuf),
@@ -59,12 +59,12 @@ impl FromStr for Catalog {
     }
 }
 
-/// What was read.
+/// A summary of a file that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatalogSummary {
-    /// How many products.
+    /// The number of products.
     pub products: usize,
-    /// The sum of all bytes: whether another file, or a later reading, had the same.
+    /// SHA-256 of all bytes, to notice that a file has changed.
     pub digest: Digest,
 }
 
@@ -108,7 +108,7 @@ pub fn read_from(
             return Err(at(row.line, format!("more than {MAX_ROWS} rows")));
         }
         if let Some(before) = seen.put(&row.product.id, row.line) {
-            return Err(at(row.line, format!("id: {} is there in line {before} already", row.product.id.as_str())));
+            return Err(at(row.line, format!("id: {} is in line {before} already", row.product.id.as_str())));
         }
         each(row.product, read.get())
     };
@@ -204,9 +204,7 @@ mod tests {
             assert!(complaint("x.csv", &csv.replace("b,T", "a,T").replace("-1", "1")).contains("line 5 already"));
             assert!(complaint("x.csv", &csv.replace(",-1", "")).starts_with("x.csv:8: has 3 fields"));
         }
-        assert!(
-            complaint("x.jsonl", &format!("{good}\n{good}")).ends_with("x.jsonl:2: id: a is there in line 1 already")
-        );
+        assert!(complaint("x.jsonl", &format!("{good}\n{good}")).ends_with("x.jsonl:2: id: a is in line 1 already"));
         assert!(complaint("x.jsonl", r#"{"id": "a", "id": "b"}"#).contains("x.jsonl:1: "));
         assert!(complaint("x.json", "[{}, 1").starts_with("x.json:1: "));
         assert!(complaint("x.csv", "id,price\na,1\n").starts_with("x.csv:1: title"));

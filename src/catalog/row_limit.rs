@@ -1,4 +1,4 @@
-//! A reader that counts what passes through it, and refuses rows without end.
+//! A reader that counts bytes and lines, and refuses a row that is too long.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
@@ -21,7 +21,7 @@ struct State {
     row_began: Cell<u64>,
 }
 
-/// Where a guard's reader is.
+/// The position of a [`RowLimit`].
 #[derive(Clone)]
 pub struct Progress(Rc<State>);
 
@@ -43,14 +43,14 @@ impl Progress {
 }
 
 impl<R: BufRead> RowLimit<R> {
-    /// Over a reader, for rows of so many bytes.
+    /// Wraps a reader; rows may have `most` bytes.
     pub fn new(inner: R, most: u64) -> Self {
         RowLimit { inner, most, state: Rc::default() }
     }
 }
 
 impl<R> RowLimit<R> {
-    /// What tells how far it is.
+    /// A handle that tells the position.
     pub fn bytes_read(&self) -> Progress {
         Progress(self.state.clone())
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 
-/// How long a card's number is, in letters or digits.
+/// The length of a card's number, in letters or digits.
 pub const CARD_NUMBER_CHARS: usize = 16;
 /// The longest expiry, in bytes: `12/2031` and the like.
 pub const MAX_EXPIRY_BYTES: usize = 16;
@@ -21,7 +21,7 @@ pub struct CardNumber(String);
 pub struct Card {
     /// Its number.
     pub number: CardNumber,
-    /// When it expires, as it was written; the gateway's business.
+    /// The expiry as the client wrote it; only the gateway reads it.
     pub expiry: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl CardNumber {
         &self.0
     }
 
-    /// What may be kept of it.
+    /// The last four characters, which may be kept.
     pub fn last_four(&self) -> LastFour {
         LastFour(self.0[CARD_NUMBER_CHARS - SHOWN_CHARS..].to_owned())
     }

@@ -12,24 +12,24 @@ pub const MAX_LINES: usize = 1_000;
 /// The greatest count of one line.
 pub const MAX_COUNT: u32 = 1_000_000;
 
-/// What an item was offered for when it was put into the cart.
+/// The terms at which an item was put into the cart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offer {
     /// The price of one.
     pub price: Money,
-    /// Whether it is a special sale.
+    /// True for a special sale.
     pub special_sale: bool,
-    /// When the special sale ends; `None`: never.
+    /// The end of the special sale; `None`: it does not end.
     pub sale_expiration: Option<Timestamp>,
 }
 
 impl Offer {
-    /// Whether the special sale is on at a time.
+    /// True while the special sale lasts.
     pub fn is_sale_active(&self, now: Timestamp) -> bool {
         self.special_sale && self.sale_expiration.is_none_or(|end| now < end)
     }
 
-    /// Whether it was a special sale that is over.
+    /// True for a special sale that has ended.
     pub fn has_sale_expired(&self, now: Timestamp) -> bool {
         self.special_sale && !self.is_sale_active(now)
     }
@@ -42,7 +42,7 @@ pub struct Line {
     pub item: ItemId,
     /// The newest offer.
     pub offer: Offer,
-    /// How many: 1 to [`MAX_COUNT`].
+    /// The count: 1 to [`MAX_COUNT`].
     pub count: u32,
 }
 
@@ -51,7 +51,7 @@ pub struct Line {
 pub struct Cart {
     /// The record's version; 0 when there is none.
     pub version: u64,
-    /// When it last changed; `None` when there is none.
+    /// The time of the last change; `None` for a cart that does not exist.
     pub updated_at: Option<Timestamp>,
     /// The lines, in the order they were first added.
     pub lines: Vec<Line>,
@@ -59,7 +59,7 @@ pub struct Cart {
     pub pin: Option<OrderId>,
 }
 
-/// What [`Cart::add`] did.
+/// The outcome of [`Cart::add`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     /// The line is new.
@@ -126,17 +126,17 @@ impl Cart {
         }
     }
 
-    /// How many items there are, over all lines.
+    /// The number of items over all lines.
     pub fn item_total(&self) -> u64 {
         self.lines.iter().map(|line| u64::from(line.count)).sum()
     }
 
-    /// What the cart costs.
+    /// The total price.
     pub fn total(&self) -> Total {
         self.lines.iter().fold(Total::default(), |total, line| total.add(line.offer.price, line.count))
     }
 
-    /// What the cart's `ETag` says at a time.
+    /// The entity tag at a time.
     pub fn tag(&self, now: Timestamp) -> Tag {
         let expired = self.lines.iter().filter(|line| line.offer.has_sale_expired(now)).count();
         Tag { version: self.version, expired: expired as u32 }

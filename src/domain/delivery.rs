@@ -11,10 +11,10 @@ use crate::routing::{DeliveryId, OrderId};
 pub const MAX_ADDRESS_BYTES: usize = 1_024;
 /// The longest name of a courier, in bytes.
 pub const MAX_COURIER_BYTES: usize = 128;
-/// Who delivers when nobody is named.
+/// The courier when none is named.
 pub const DEFAULT_COURIER: &str = "local";
 
-/// How far a delivery is.
+/// The status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryStatus {
     /// It is to be sent.
@@ -34,15 +34,15 @@ pub struct Delivery {
     pub version: u64,
     /// Its id, which carries the order's home slot.
     pub id: DeliveryId,
-    /// What is delivered.
+    /// The order that is delivered.
     pub order: OrderId,
-    /// Where to.
+    /// The postal address.
     pub address: String,
     /// By whom.
     pub courier: String,
-    /// How far it is.
+    /// The status.
     pub status: DeliveryStatus,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 

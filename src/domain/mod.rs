@@ -1,5 +1,5 @@
 //! The rules of the shop: pure data and functions, no I/O, no clock, no async.
-//! Whatever depends on the time takes it as an argument.
+//! Functions that depend on the time take it as an argument.
 
 pub mod card;
 pub mod cart;

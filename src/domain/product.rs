@@ -16,16 +16,16 @@ pub const MAX_ISBN_BYTES: usize = 20;
 /// The most stock that a product can have.
 pub const MAX_STOCK: u64 = 1_000_000_000;
 
-/// What a product is, apart from its stock.
+/// The details of a product, all but its stock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Details {
     /// Its title: 1 to [`MAX_TITLE_BYTES`].
     pub title: String,
-    /// Who wrote it.
+    /// The author.
     pub author: Option<String>,
-    /// What it is about; search ignores case.
+    /// The topic; search ignores case.
     pub topic: Option<String>,
-    /// Whether its id is its ISBN.
+    /// True when the id is an ISBN.
     pub has_isbn: bool,
     /// The price of one.
     pub price: Money,
@@ -36,9 +36,9 @@ pub struct Details {
 pub struct NewProduct {
     /// Its id.
     pub id: ProductId,
-    /// What it is.
+    /// The details.
     pub details: Details,
-    /// What can be sold from the start: 0 to [`MAX_STOCK`].
+    /// The first stock: 0 to [`MAX_STOCK`].
     pub stock: u64,
 }
 
@@ -49,19 +49,19 @@ pub struct Product {
     pub version: u64,
     /// The version it was made with: tells it from one of the same id that was deleted before.
     pub incarnation: u64,
-    /// What it is.
+    /// The details.
     pub details: Details,
-    /// What can be sold now.
+    /// The number that can be sold now.
     pub stock: u64,
-    /// What open orders hold.
+    /// The number that open orders hold.
     pub held: u64,
-    /// What was sold.
+    /// The number sold.
     pub sold: u64,
-    /// What came in, less what was written off.
+    /// The number received, less what was written off.
     pub received: u64,
 }
 
-/// What is to change of a product; `None` leaves it as it is.
+/// A change of a product; `None` keeps the present value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Change {
     /// A new title.
@@ -74,7 +74,7 @@ pub struct Change {
     pub has_isbn: bool,
     /// A new price.
     pub price: Option<Money>,
-    /// What can be sold now.
+    /// The number that can be sold now.
     pub stock: Option<u64>,
     /// An author or a topic that is not given is removed.
     pub replaces: bool,
@@ -169,7 +169,7 @@ impl Product {
         Tag::of_version(self.version)
     }
 
-    /// Whether nothing was lost or invented.
+    /// True when `received = stock + held + sold`.
     pub fn is_balanced(&self) -> bool {
         u128::from(self.received) == u128::from(self.stock) + u128::from(self.held) + u128::from(self.sold)
     }
@@ -177,7 +177,7 @@ impl Product {
     /// Takes copies out of what can be sold, for an order.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there are not so many; nothing is held then.
+    /// [`Error::Refused`] when fewer are in stock; nothing is held then.
     pub fn hold(&mut self, count: u32) -> Result<()> {
         self.stock = self.stock.checked_sub(u64::from(count)).ok_or_else(|| self.insufficient(count))?;
         self.held += u64::from(count);

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Tag {
     /// The record's version; 0 when there is no record.
     pub version: u64,
-    /// How many sales have expired; it only grows while the version stays.
+    /// The number of expired sales; it only grows while the version stays.
     pub expired: u32,
 }
 
@@ -62,7 +62,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Whether it matches the current state; `None` means that there is nothing.
+    /// True when it matches the current tag; `None`: the record does not exist.
     pub fn matches(&self, current: Option<Tag>) -> bool {
         match (self, current) {
             (_, None) => false,

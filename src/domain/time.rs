@@ -59,7 +59,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Whether the bytes look like one of the accepted forms; jiff then checks the values. Without this
+/// True when the bytes look like one of the accepted forms; jiff then checks the values. Without this
 /// its wider grammar (week dates, annotations, basic format) would be part of the contract.
 fn has_shape(text: &[u8]) -> bool {
     let digits =

@@ -10,7 +10,7 @@ pub const MAX_VALUE_BYTES: usize = 1_024;
 pub struct Value {
     /// The record's version.
     pub version: u64,
-    /// What was stored: UTF-8, at most [`MAX_VALUE_BYTES`].
+    /// The stored text: UTF-8, at most [`MAX_VALUE_BYTES`].
     pub text: String,
 }
 

@@ -1,4 +1,4 @@
-//! JSON objects of bodies and catalogues, read strictly: no duplicate members at any depth, numbers taken as they are
+//! JSON objects of bodies and catalogs, read strictly: no duplicate members at any depth, numbers taken as they are
 //! written, and every complaint names its field.
 
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ const MAX_MEMBERS: usize = 256;
 #[derive(Debug, Default)]
 pub struct Members<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
-    /// Where the object is, as `items[2].`; empty for the body itself.
+    /// The path to the object, as `items[2].`; empty for the body itself.
     at: String,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Members<'a> {
         Ok(members)
     }
 
-    /// A member that is there and not null.
+    /// A member that is present and not null.
     fn get(&self, name: &str) -> Option<&'a str> {
         let (_, value) = self.members.iter().find(|(other, _)| other == name)?;
         Some(value.get()).filter(|text| *text != "null")
@@ -143,7 +143,7 @@ impl<'a> Members<'a> {
         Ok(Some(Members { at: format!("{}{name}.", self.at), ..members }))
     }
 
-    /// A required list of objects, so many at most.
+    /// A required list of objects, `most` at most.
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the member.
@@ -209,7 +209,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(8);
                 while let Some(Text(name)) = map.next_key()? {
                     if members.iter().any(|(other, _)| *other == name) {
-                        return Err(A::Error::custom(format!("member {name:?} is there twice")));
+                        return Err(A::Error::custom(format!("member {name:?} occurs twice")));
                     }
                     if members.len() >= MAX_MEMBERS {
                         return Err(A::Error::custom(format!("more than {MAX_MEMBERS} members")));
@@ -246,7 +246,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut names = HashSet::new();
         while let Some(Text(name)) = map.next_key()? {
             if names.contains(&name) {
-                return Err(A::Error::custom(format!("member {name:?} is there twice")));
+                return Err(A::Error::custom(format!("member {name:?} occurs twice")));
             }
             names.insert(name);
             map.next_value_seed(Strict)?;

@@ -1,4 +1,4 @@
-//! One product as JSON: the members of a request that makes one, and of a row of a catalogue.
+//! A product as JSON: the members of a request that creates one, and of a row of a catalog.
 
 use crate::domain::product::{Details, MAX_STOCK, NewProduct};
 use crate::error::{Error, Result};

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 pub struct Json(Vec<u8>);
 
 impl Json {
-    /// An empty text with room for so many bytes.
+    /// An empty text with room for `bytes`.
     pub fn with_capacity(bytes: usize) -> Self {
         Json(Vec::with_capacity(bytes))
     }
@@ -69,7 +69,7 @@ impl Json {
     /// A time, or `null`.
     pub fn time(&mut self, time: Option<Timestamp>) -> &mut Self {
         let Some(time) = time else { return self.raw("null") };
-        write!(self.0, "\"{time}\"").expect("a time of ours can be written, and memory takes it");
+        write!(self.0, "\"{time}\"").expect("a valid time can be written, and memory takes it");
         self
     }
 

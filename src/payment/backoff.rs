@@ -1,4 +1,4 @@
-//! When a call is tried again: after an exponential back-off with full jitter (AWS Architecture Blog,
+//! The pause before a retry: exponential back-off with full jitter (AWS Architecture Blog,
 //! "Exponential Backoff And Jitter", 2015), and never before the other side wants it.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// How long to wait now; at least as long as is `wanted`.
+    /// The next pause, at least `wanted`.
     pub fn next(&mut self, wanted: Option<Duration>) -> Duration {
         let pause = self.longest.mul_f64(jitter());
         self.longest = (self.longest * 2).min(LONGEST_PAUSE);

@@ -1,5 +1,5 @@
-//! Paying for an order: what a shard asks of a payment gateway. Every call names the order, which is
-//! the idempotency key of all of them: a call that is repeated has the effect of one.
+//! The payment gateway as a trait. Every call names the order, which is the idempotency key of all of
+//! them: a repeated call has the effect of one.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::routing::OrderId;
 /// A payment, as far as it may be remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
-    /// What is paid for; also the payment's identity.
+    /// The order that is paid; also the id of the payment.
     pub order: OrderId,
-    /// How much.
+    /// The amount.
     pub amount: Total,
     /// The last four characters of the card.
     pub last_four: LastFour,
 }
 
-/// No answer in time, or one that nobody understands: what happened is unknown.
+/// No usable answer in time: the outcome is unknown. The text says why, for logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoAnswer(pub String);
+pub struct GatewayUnavailable(pub String);
 
-/// What came of asking for money.
+/// The result of an authorisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorisation {
     /// The amount is set aside; the gateway's id of the transaction.
@@ -34,67 +34,72 @@ pub enum Authorisation {
     },
     /// The payment was refused for good, and why.
     Refused {
-        /// For people.
+        /// The gateway's reason, for people.
         reason: String,
     },
 }
 
-/// What a gateway knows of an order's payment.
+/// The state of a payment, as the gateway knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentState {
-    /// Nothing: it was never asked, or has forgotten.
+    /// Unknown to the gateway.
     Nothing,
     /// It was authorised, and maybe captured since.
     Authorised {
         /// The gateway's id.
         transaction: String,
     },
-    /// It was refused.
+    /// Refused.
     Refused {
-        /// For people.
+        /// The gateway's reason, for people.
         reason: String,
     },
-    /// It was voided.
+    /// Voided.
     Voided,
 }
 
-/// What came of taking the money.
+/// The result of a capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Capture {
-    /// It is taken.
+    /// The money is taken.
     Captured,
-    /// It will never be, and why.
+    /// The money will never be taken.
     Refused {
-        /// For people.
+        /// The gateway's reason, for people.
         reason: String,
     },
 }
 
-/// Someone who takes payments. A call ends within about its `timeout`, retries included.
+/// A payment gateway. A call ends within about its `timeout`, retries included.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync + 'static {
-    /// Asks for the money. After a void of the order it is refused.
+    /// Asks the gateway to set the amount aside. Refused after a void of the order.
     ///
     /// # Errors
-    /// [`NoAnswer`]: it may have been authorised or not; ask [`PaymentGateway::lookup`].
-    async fn authorise(&self, payment: &Payment, card: &Card, timeout: Duration) -> Result<Authorisation, NoAnswer>;
+    /// [`GatewayUnavailable`]: the payment may be authorised or not; call [`PaymentGateway::lookup`].
+    async fn authorise(
+        &self,
+        payment: &Payment,
+        card: &Card,
+        timeout: Duration,
+    ) -> Result<Authorisation, GatewayUnavailable>;
 
-    /// What is known of an order's payment.
+    /// Looks up the state of an order's payment.
     ///
     /// # Errors
-    /// [`NoAnswer`].
-    async fn lookup(&self, payment: &Payment, timeout: Duration) -> Result<PaymentState, NoAnswer>;
+    /// [`GatewayUnavailable`].
+    async fn lookup(&self, payment: &Payment, timeout: Duration) -> Result<PaymentState, GatewayUnavailable>;
 
     /// Gives an authorised amount free, and has a later authorisation refused: also for an order that
     /// the gateway never heard of.
     ///
     /// # Errors
-    /// [`NoAnswer`].
-    async fn void(&self, payment: &Payment, timeout: Duration) -> Result<(), NoAnswer>;
+    /// [`GatewayUnavailable`].
+    async fn void(&self, payment: &Payment, timeout: Duration) -> Result<(), GatewayUnavailable>;
 
     /// Takes an authorised amount.
     ///
     /// # Errors
-    /// [`NoAnswer`].
-    async fn capture(&self, payment: &Payment, timeout: Duration) -> Result<Capture, NoAnswer>;
+    /// [`GatewayUnavailable`].
+    async fn capture(&self, payment: &Payment, timeout: Duration) -> Result<Capture, GatewayUnavailable>;
 }

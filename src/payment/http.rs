@@ -28,16 +28,16 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::backoff::{Backoff, retry_after};
-use super::gateway::{Authorisation, Capture, NoAnswer, Payment, PaymentGateway, PaymentState};
-use super::redact::Hidden;
+use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentGateway, PaymentState};
+use super::redact::Redactor;
 use crate::domain::card::Card;
 use crate::error::{Error, Result};
 
-/// How long one attempt may take; less in a call that has not time for two of them.
+/// The time limit of one attempt; less in a call that has not time for two.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A call's time is enough for so many attempts at least.
+/// A call has time for at least this many attempts.
 const MIN_ATTEMPTS: u32 = 2;
-/// How long a connection may take to open.
+/// The time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Calls at a time; more wait, within their time.
 const MAX_CALLS: usize = 256;
@@ -77,8 +77,8 @@ enum State {
     Voided,
 }
 
-/// What came back from one attempt.
-struct Heard {
+/// The gateway's reply to one attempt.
+struct GatewayReply {
     status: StatusCode,
     retry_after: Option<Duration>,
     /// The body, where it is an answer of the protocol.
@@ -130,9 +130,10 @@ impl HttpGateway {
         method: Method,
         payment: &Payment,
         action: &str,
-    ) -> std::result::Result<RequestBuilder, NoAnswer> {
+    ) -> std::result::Result<RequestBuilder, GatewayUnavailable> {
         let path = format!("payments/{}{action}", payment.order);
-        let url = self.base.join(&path).map_err(|_| NoAnswer("the gateway's URL cannot be extended".into()))?;
+        let url =
+            self.base.join(&path).map_err(|_| GatewayUnavailable("the gateway's URL cannot be extended".into()))?;
         Ok(self.client.request(method, url).header("Idempotency-Key", payment.order.to_string()))
     }
 
@@ -142,26 +143,29 @@ impl HttpGateway {
         request: RequestBuilder,
         timeout: Duration,
         read: impl Fn(StatusCode, Option<Answer>) -> Option<T>,
-    ) -> std::result::Result<T, NoAnswer> {
+    ) -> std::result::Result<T, GatewayUnavailable> {
         let deadline = Instant::now() + timeout;
         let request = request.timeout(ATTEMPT_TIMEOUT.min(timeout / MIN_ATTEMPTS));
-        let late = |last: &str| NoAnswer(format!("the payment gateway did not answer in time ({last})"));
+        let late = |last: &str| GatewayUnavailable(format!("the payment gateway did not answer in time ({last})"));
         let Ok(Ok(_permit)) = timeout_at(deadline, self.calls.acquire()).await else { return Err(late("busy")) };
         let mut backoff = Backoff::default();
         let mut last = "no attempt".to_owned();
         loop {
             let Some(attempt) = request.try_clone() else { return Err(late("it cannot be repeated")) };
             let mut wanted = None;
-            match timeout_at(deadline, exchange(attempt)).await {
+            match timeout_at(deadline, send_once(attempt)).await {
                 Err(_) => return Err(late(&last)),
-                Ok(Ok(Heard { status, retry_after, .. })) if is_passing(status) => {
+                Ok(Ok(GatewayReply { status, retry_after, .. })) if is_passing(status) => {
                     wanted = retry_after;
                     last = format!("status {}", status.as_u16());
                 }
-                Ok(Ok(Heard { status, answer, .. })) => match read(status, answer) {
+                Ok(Ok(GatewayReply { status, answer, .. })) => match read(status, answer) {
                     Some(understood) => return Ok(understood),
                     None if status.is_client_error() => {
-                        return Err(NoAnswer(format!("the payment gateway answered with status {}", status.as_u16())));
+                        return Err(GatewayUnavailable(format!(
+                            "the payment gateway answered with status {}",
+                            status.as_u16()
+                        )));
                     }
                     None => last = format!("status {}, not understood", status.as_u16()),
                 },
@@ -184,13 +188,13 @@ fn authorization(token: &str) -> Result<HeaderMap> {
     Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
 
-/// Whether a status says that the same request may fare better later, whatever the body says.
+/// True for a status after which the same request may succeed later, whatever the body says.
 fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status)
 }
 
 /// One attempt. The error names what failed, never what was sent.
-async fn exchange(request: RequestBuilder) -> std::result::Result<Heard, &'static str> {
+async fn send_once(request: RequestBuilder) -> std::result::Result<GatewayReply, &'static str> {
     let explain = |error: reqwest::Error| match () {
         () if error.is_timeout() => "timed out",
         () if error.is_connect() => "cannot connect",
@@ -205,7 +209,7 @@ async fn exchange(request: RequestBuilder) -> std::result::Result<Heard, &'stati
         body.extend_from_slice(&chunk);
     }
     let retry_after = retry_after(response.headers(), jiff::Timestamp::now());
-    Ok(Heard { status: response.status(), retry_after, answer: serde_json::from_slice(&body).ok() })
+    Ok(GatewayReply { status: response.status(), retry_after, answer: serde_json::from_slice(&body).ok() })
 }
 
 #[async_trait]
@@ -215,38 +219,42 @@ impl PaymentGateway for HttpGateway {
         payment: &Payment,
         card: &Card,
         timeout: Duration,
-    ) -> std::result::Result<Authorisation, NoAnswer> {
+    ) -> std::result::Result<Authorisation, GatewayUnavailable> {
         let body = Authorise {
             amount: payment.amount.to_string(),
             card_number: card.number.reveal(),
             expiry: card.expiry.as_deref(),
         };
-        let body = serde_json::to_vec(&body).map_err(|_| NoAnswer("the request cannot be written".into()))?;
+        let body = serde_json::to_vec(&body).map_err(|_| GatewayUnavailable("the request cannot be written".into()))?;
         let request = self.request(Method::PUT, payment, "")?.header(CONTENT_TYPE, "application/json").body(body);
-        let hidden = Hidden::with_card(payment, card);
+        let redactor = Redactor::with_card(payment, card);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer?) {
             (200 | 201, answer) if matches!(answer.status, State::Authorised | State::Captured) => {
-                let transaction = hidden.transaction(answer.transaction_id.as_deref())?;
+                let transaction = redactor.transaction(answer.transaction_id.as_deref())?;
                 Some(Authorisation::Authorised { transaction })
             }
             (400..500, answer) if matches!(answer.status, State::Refused | State::Voided) => {
-                Some(Authorisation::Refused { reason: hidden.reason(answer.reason.as_deref()) })
+                Some(Authorisation::Refused { reason: redactor.reason(answer.reason.as_deref()) })
             }
             _ => None,
         })
         .await
     }
 
-    async fn lookup(&self, payment: &Payment, timeout: Duration) -> std::result::Result<PaymentState, NoAnswer> {
+    async fn lookup(
+        &self,
+        payment: &Payment,
+        timeout: Duration,
+    ) -> std::result::Result<PaymentState, GatewayUnavailable> {
         let request = self.request(Method::GET, payment, "")?;
-        let hidden = Hidden::of(payment);
+        let redactor = Redactor::of(payment);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer) {
             (404, _) => Some(PaymentState::Nothing),
             (200, Some(answer)) => Some(match answer.status {
                 State::Authorised | State::Captured => {
-                    PaymentState::Authorised { transaction: hidden.transaction(answer.transaction_id.as_deref())? }
+                    PaymentState::Authorised { transaction: redactor.transaction(answer.transaction_id.as_deref())? }
                 }
-                State::Refused => PaymentState::Refused { reason: hidden.reason(answer.reason.as_deref()) },
+                State::Refused => PaymentState::Refused { reason: redactor.reason(answer.reason.as_deref()) },
                 State::Voided => PaymentState::Voided,
             }),
             _ => None,
@@ -254,7 +262,7 @@ impl PaymentGateway for HttpGateway {
         .await
     }
 
-    async fn void(&self, payment: &Payment, timeout: Duration) -> std::result::Result<(), NoAnswer> {
+    async fn void(&self, payment: &Payment, timeout: Duration) -> std::result::Result<(), GatewayUnavailable> {
         let request = self.request(Method::POST, payment, "/void")?;
         self.ask(request, timeout, |status, answer| {
             (status == StatusCode::OK && answer?.status == State::Voided).then_some(())
@@ -262,13 +270,13 @@ impl PaymentGateway for HttpGateway {
         .await
     }
 
-    async fn capture(&self, payment: &Payment, timeout: Duration) -> std::result::Result<Capture, NoAnswer> {
+    async fn capture(&self, payment: &Payment, timeout: Duration) -> std::result::Result<Capture, GatewayUnavailable> {
         let request = self.request(Method::POST, payment, "/capture")?;
-        let hidden = Hidden::of(payment);
+        let redactor = Redactor::of(payment);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer?) {
             (200, answer) if answer.status == State::Captured => Some(Capture::Captured),
             (409, answer) if answer.status == State::Refused => {
-                Some(Capture::Refused { reason: hidden.reason(answer.reason.as_deref()) })
+                Some(Capture::Refused { reason: redactor.reason(answer.reason.as_deref()) })
             }
             _ => None,
         })

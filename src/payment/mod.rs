@@ -7,7 +7,7 @@ mod kind;
 mod redact;
 mod simulated;
 
-pub use gateway::{Authorisation, Capture, NoAnswer, Payment, PaymentGateway, PaymentState};
+pub use gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentGateway, PaymentState};
 pub use http::HttpGateway;
 pub use kind::PaymentKind;
 pub use simulated::SimulatedGateway;

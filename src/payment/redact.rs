@@ -1,44 +1,44 @@
-//! What a gateway writes and we keep: printable, of a bounded length, and without the number of the card,
-//! also where the gateway echoes what it was sent.
+//! Redacts card numbers from text that a payment gateway returns, and bounds its length. A gateway may
+//! echo what it was sent.
 
-use super::Payment;
+use super::gateway::Payment;
 use crate::domain::card::{CARD_NUMBER_CHARS, Card};
 
-/// How much of a reason is kept, in bytes.
+/// The longest reason that is kept, in bytes.
 const MAX_REASON_BYTES: usize = 256;
-/// How much of a transaction's id is kept, in bytes.
+/// The longest transaction id that is kept, in bytes.
 const MAX_TRANSACTION_BYTES: usize = 128;
 /// Of a card's number, what is always shown, in characters.
 const SHOWN_CHARS: usize = 4;
-/// Cards are printed in groups of so many characters.
+/// The size of the groups that cards are printed in, in characters.
 const GROUP_CHARS: usize = 4;
-/// A word of a reason that has digits and so many characters could be some card's number.
-const SUSPECT_CHARS: usize = 12;
+/// A word with digits and at least this many characters could be a card's number.
+const POSSIBLE_NUMBER_CHARS: usize = 12;
 
-/// What must not be kept: the number of the card that pays.
+/// Removes the number of the card that pays.
 #[derive(Clone, Copy)]
-pub struct Hidden<'a> {
+pub struct Redactor<'a> {
     last_four: &'a str,
-    /// PaymentState only while the card is at hand; otherwise what could be it is taken for it.
+    /// The number, only while the card is at hand. Without it every possible card number is redacted.
     number: Option<&'a str>,
 }
 
-impl<'a> Hidden<'a> {
+impl<'a> Redactor<'a> {
     /// For a payment whose card is gone.
     pub fn of(payment: &'a Payment) -> Self {
-        Hidden { last_four: payment.last_four.as_str(), number: None }
+        Redactor { last_four: payment.last_four.as_str(), number: None }
     }
 
     /// For a payment whose card is at hand.
     pub fn with_card(payment: &'a Payment, card: &'a Card) -> Self {
-        Hidden { number: Some(card.number.reveal()), ..Hidden::of(payment) }
+        Redactor { number: Some(card.number.reveal()), ..Redactor::of(payment) }
     }
 
     /// A gateway's explanation. Words that could be any card's number are hidden too.
     pub fn reason(self, text: Option<&str>) -> String {
         let text = text.filter(|text| !text.trim().is_empty()).unwrap_or("no reason given");
         // Whole words first, as hiding splits them; what is cut off last must not make a number unrecognisable.
-        cut(&self.hide(&without_suspects(text)), MAX_REASON_BYTES)
+        cut(&self.hide(&mask_long_digit_runs(text)), MAX_REASON_BYTES)
     }
 
     /// A gateway's id of a transaction; `None` where it gives none.
@@ -62,7 +62,7 @@ impl<'a> Hidden<'a> {
         shown + &text[done..]
     }
 
-    /// Whether so many letters and digits, each with its place, are the number, or could be.
+    /// True when these letters and digits, each with its place, are the number or could be.
     fn is_number(self, window: &[(usize, char)]) -> bool {
         let letters: String = window.iter().map(|(_, char)| *char).collect();
         if let Some(number) = self.number {
@@ -78,12 +78,12 @@ impl<'a> Hidden<'a> {
 }
 
 /// The text without words that could be the number of a card that we do not know.
-fn without_suspects(text: &str) -> String {
+fn mask_long_digit_runs(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     for word in text.split_inclusive(|char: char| !char.is_ascii_alphanumeric()) {
         let letters = word.trim_end_matches(|char: char| !char.is_ascii_alphanumeric());
         let has_digits = letters.bytes().any(|byte| byte.is_ascii_digit());
-        let suspect = letters.len() >= CARD_NUMBER_CHARS || (letters.len() >= SUSPECT_CHARS && has_digits);
+        let suspect = letters.len() >= CARD_NUMBER_CHARS || (letters.len() >= POSSIBLE_NUMBER_CHARS && has_digits);
         words.push_str(if suspect { "…" } else { letters });
         words.push_str(&word[letters.len()..]);
     }
@@ -120,7 +120,7 @@ mod tests {
         for text in
             [NUMBER, "4242 4242 4242 1234", "4242-4242-4242-1234", "42 42.42/42 424 2 1234", "4242\u{a0}424242421234"]
         {
-            for hidden in [Hidden::of(&payment), Hidden::with_card(&payment, &card)] {
+            for hidden in [Redactor::of(&payment), Redactor::with_card(&payment, &card)] {
                 assert_eq!(hidden.hide(&format!("card {text} declined")), "card …1234 declined", "{text}");
                 assert_eq!(hidden.transaction(Some(&format!("tx-{text}"))).unwrap(), "tx-…1234", "{text}");
                 assert!(!hidden.reason(Some(&format!("é{text}{text}"))).contains("42424242"), "{text}");
@@ -132,7 +132,7 @@ mod tests {
     fn letters_in_a_number_may_change_their_case() {
         let card = card("abcdEFGH1234wxyz");
         let payment = payment(&card);
-        for hidden in [Hidden::of(&payment), Hidden::with_card(&payment, &card)] {
+        for hidden in [Redactor::of(&payment), Redactor::with_card(&payment, &card)] {
             for text in ["ABCDEFGH1234WXYZ", "abcd-efgh-1234-wxyz"] {
                 assert!(hidden.hide(text).starts_with('…'), "{text}");
             }
@@ -143,7 +143,7 @@ mod tests {
     fn what_is_no_number_stays() {
         let card = card(NUMBER);
         let payment = payment(&card);
-        for hidden in [Hidden::of(&payment), Hidden::with_card(&payment, &card)] {
+        for hidden in [Redactor::of(&payment), Redactor::with_card(&payment, &card)] {
             for text in ["insufficient funds", "the limit of the card that ends in 1234 is reached"] {
                 assert_eq!(hidden.reason(Some(text)), text);
             }
@@ -157,7 +157,7 @@ mod tests {
     fn other_cards_are_hidden_in_reasons_too() {
         let card = card(NUMBER);
         let payment = payment(&card);
-        let hidden = Hidden::of(&payment);
+        let hidden = Redactor::of(&payment);
         assert_eq!(hidden.reason(Some("card 4929123412341111 was declined\n")), "card … was declined ");
         assert_eq!(hidden.reason(Some("abcd1234efgh5678")), "…");
     }
@@ -166,7 +166,7 @@ mod tests {
     fn lengths_are_bounded_and_nothing_is_a_reason_too() {
         let card = card(NUMBER);
         let payment = payment(&card);
-        let hidden = Hidden::of(&payment);
+        let hidden = Redactor::of(&payment);
         assert_eq!(hidden.reason(Some(&"é".repeat(500))).len(), MAX_REASON_BYTES);
         assert_eq!(hidden.transaction(Some(&"é".repeat(500))).unwrap().len(), MAX_TRANSACTION_BYTES);
         assert_eq!(hidden.transaction(Some("a\r\nb")).as_deref(), Some("a  b"));
@@ -182,7 +182,7 @@ mod tests {
             let card = card(NUMBER);
             let payment = payment(&card);
             let written = ["4242", "4242", "4242", "1234"].join(&separator);
-            for hidden in [Hidden::of(&payment), Hidden::with_card(&payment, &card)] {
+            for hidden in [Redactor::of(&payment), Redactor::with_card(&payment, &card)] {
                 let text = format!("{before} {written} {after}");
                 for kept in [hidden.reason(Some(&text)), hidden.transaction(Some(&text)).unwrap()] {
                     prop_assert!(!kept.contains(&written), "{}", kept);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::gateway::{Authorisation, Capture, NoAnswer, Payment, PaymentGateway, PaymentState};
+use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentGateway, PaymentState};
 use crate::domain::card::{Card, LastFour};
 
-/// What the gateway does with a card.
+/// The behaviour that the end of a card's number selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Behaviour {
     /// It authorises and captures.
@@ -51,7 +51,12 @@ fn refused() -> String {
 
 #[async_trait]
 impl PaymentGateway for SimulatedGateway {
-    async fn authorise(&self, payment: &Payment, _: &Card, timeout: Duration) -> Result<Authorisation, NoAnswer> {
+    async fn authorise(
+        &self,
+        payment: &Payment,
+        _: &Card,
+        timeout: Duration,
+    ) -> Result<Authorisation, GatewayUnavailable> {
         match behaviour(&payment.last_four) {
             Behaviour::Pays | Behaviour::RefusesCapture => {
                 Ok(Authorisation::Authorised { transaction: transaction(payment) })
@@ -59,12 +64,12 @@ impl PaymentGateway for SimulatedGateway {
             Behaviour::Refuses => Ok(Authorisation::Refused { reason: refused() }),
             Behaviour::TimesOut | Behaviour::AnswersLate => {
                 tokio::time::sleep(timeout).await;
-                Err(NoAnswer("the simulated gateway did not answer in time".into()))
+                Err(GatewayUnavailable("the simulated gateway did not answer in time".into()))
             }
         }
     }
 
-    async fn lookup(&self, payment: &Payment, _: Duration) -> Result<PaymentState, NoAnswer> {
+    async fn lookup(&self, payment: &Payment, _: Duration) -> Result<PaymentState, GatewayUnavailable> {
         Ok(match behaviour(&payment.last_four) {
             Behaviour::Pays | Behaviour::AnswersLate | Behaviour::RefusesCapture => {
                 PaymentState::Authorised { transaction: transaction(payment) }
@@ -74,11 +79,11 @@ impl PaymentGateway for SimulatedGateway {
         })
     }
 
-    async fn void(&self, _: &Payment, _: Duration) -> Result<(), NoAnswer> {
+    async fn void(&self, _: &Payment, _: Duration) -> Result<(), GatewayUnavailable> {
         Ok(())
     }
 
-    async fn capture(&self, payment: &Payment, _: Duration) -> Result<Capture, NoAnswer> {
+    async fn capture(&self, payment: &Payment, _: Duration) -> Result<Capture, GatewayUnavailable> {
         Ok(match behaviour(&payment.last_four) {
             Behaviour::RefusesCapture => Capture::Refused { reason: "the account was closed".into() },
             _ => Capture::Captured,
@@ -92,13 +97,13 @@ mod tests {
     use crate::domain::money::Total;
     use crate::routing::{OrderId, Slot};
 
-    /// What a card that times out takes.
+    /// The delay of a card that times out.
     const TIMEOUT: Duration = Duration::from_millis(1);
 
     struct Asked {
-        authorised: Result<Authorisation, NoAnswer>,
-        known: Result<PaymentState, NoAnswer>,
-        captured: Result<Capture, NoAnswer>,
+        authorised: Result<Authorisation, GatewayUnavailable>,
+        known: Result<PaymentState, GatewayUnavailable>,
+        captured: Result<Capture, GatewayUnavailable>,
     }
 
     fn ask(ending: &str) -> Asked {

@@ -1,4 +1,4 @@
-//! Where a shard listens: a TCP address or a Unix socket, written `HOST:PORT` or `unix:PATH`.
+//! The address of a shard: TCP or a Unix socket, written `HOST:PORT` or `unix:PATH`.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use sha1::{Digest, Sha1};
 
-/// How many slots the hashes are divided into, each a contiguous range.
+/// The number of slots, each a contiguous range of hashes.
 pub const SLOTS: u16 = 1 << 14;
 
 pub(super) const HASH_BITS: u32 = 63;

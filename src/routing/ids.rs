@@ -43,7 +43,7 @@ macro_rules! identifier {
                 self.0
             }
 
-            /// Where it is routed to.
+            /// The routing hash.
             pub fn hash(&self) -> KeyHash {
                 KeyHash::of(&self.0)
             }

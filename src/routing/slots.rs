@@ -65,7 +65,7 @@ impl SlotTable {
         self.version
     }
 
-    /// How many shards there are.
+    /// The number of shards.
     pub fn shards(&self) -> u32 {
         self.shards
     }

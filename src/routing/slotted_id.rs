@@ -25,13 +25,13 @@ macro_rules! slotted_id {
                 $name(place(slot, millis, random))
             }
 
-            /// Reads an id of ours; `None` for any other text.
+            /// Parses an id that a shard made; `None` for any other text.
             pub fn parse(text: &str) -> Option<Self> {
                 Uuid::parse_str(text).ok().and_then(|uuid| Self::from_bytes(uuid.into_bytes()))
                     .filter(|id| id.to_string().eq_ignore_ascii_case(text))
             }
 
-            /// Takes the id's bytes; `None` when they are none of ours.
+            /// Takes the bytes of an id; `None` unless a shard made them.
             pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
                 let uuid = Uuid::from_bytes(bytes);
                 (uuid.get_version_num() == 8).then_some($name(uuid))
@@ -42,7 +42,7 @@ macro_rules! slotted_id {
                 self.0.as_bytes()
             }
 
-            /// Where it is routed to: the home slot, and within it the id's own bits.
+            /// The routing hash: the home slot, and within it the id's own bits.
             pub fn hash(&self) -> KeyHash {
                 hash_of(self.0)
             }

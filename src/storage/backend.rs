@@ -15,7 +15,7 @@ pub trait Storage: Send + Sync + 'static {
     /// [`Error::Fault`](crate::error::Error::Fault) when storage cannot be read, or the first error of `each`.
     fn load(&self, each: &mut Loaded<'_>) -> Result<()>;
 
-    /// What a key holds, synced or not.
+    /// The value of a key, synced or not.
     ///
     /// # Errors
     /// [`Error::Fault`](crate::error::Error::Fault) when storage cannot be read.
@@ -33,6 +33,6 @@ pub trait Storage: Send + Sync + 'static {
     /// As for [`Storage::write`].
     fn sync(&self) -> Result<()>;
 
-    /// Whether nothing outlives the process, so that a commit costs nothing.
+    /// True when nothing outlives the process, so that a commit costs nothing.
     fn is_volatile(&self) -> bool;
 }

@@ -5,7 +5,7 @@ use crate::routing::KeyHash;
 
 const LENGTH_BYTES: usize = 2;
 const HASH_BYTES: usize = 8;
-/// Where the id starts within a key; anything shorter is no record's key.
+/// The position of the id within a key, in bytes. A shorter key belongs to the store itself (header, counter).
 pub const KEY_PREFIX_BYTES: usize = HASH_BYTES + 1;
 
 /// `key length ‖ hash ‖ kind ‖ id ‖ value`. The hash comes first, so that storage keeps the records
@@ -55,7 +55,7 @@ impl Record {
         Some(KeyHash::from_bits(u64::from_be_bytes(*bytes)))
     }
 
-    /// Whether it is of a kind.
+    /// True when the record is of this kind.
     pub fn is_kind(&self, kind: RecordKind) -> bool {
         self.key().get(HASH_BYTES) == Some(&(kind as u8))
     }
@@ -65,7 +65,7 @@ impl Record {
         self.0.len()
     }
 
-    /// Whether this is the record of an id.
+    /// True when this is the record of this id.
     pub fn is_of(&self, hash: KeyHash, kind: RecordKind, id: &[u8]) -> bool {
         let key = self.key();
         key.len() == KEY_PREFIX_BYTES + id.len()
@@ -83,24 +83,24 @@ pub enum RecordKind {
     Cart = 1,
     /// A product and its stock.
     Product = 2,
-    /// An order that is final and settled.
+    /// An order that is decided and settled.
     Order = 3,
     /// A delivery.
     Delivery = 4,
     /// A value of the key-value API.
     Kv = 5,
-    /// The first answer to a request with an `Idempotency-Key`.
+    /// A stored reply to a request with an `Idempotency-Key`.
     Idempotency = 6,
-    /// A product's stock that an order holds, on the product's shard.
+    /// Stock that an order holds, on the product's shard.
     Reservation = 7,
-    /// An order that is being worked on.
+    /// An order that is undecided or not yet settled.
     OpenOrder = 8,
-    /// What became of a reservation, kept so that a late command changes nothing.
+    /// The end of a reservation (sold or released), kept so that a late command changes nothing.
     Settlement = 9,
 }
 
 impl RecordKind {
-    /// Whether records of this kind are held in memory; the others are read from storage.
+    /// True for kinds that are held in memory; the others are read from storage.
     pub fn is_resident(self) -> bool {
         !matches!(self, RecordKind::Order | RecordKind::Delivery | RecordKind::Idempotency | RecordKind::Settlement)
     }

@@ -19,7 +19,7 @@ struct FirstAnswerV1<'a> {
 pub struct FirstAnswer {
     /// The record's version.
     pub version: u64,
-    /// When it may be forgotten.
+    /// The time after which it may be removed.
     pub expires_at: Timestamp,
     /// SHA-256 of the request.
     pub fingerprint: Vec<u8>,

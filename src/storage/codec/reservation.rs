@@ -33,9 +33,9 @@ struct SettlementV1 {
 pub struct Settlement {
     /// The record's version.
     pub version: u64,
-    /// When it may be forgotten.
+    /// The time after which it may be removed.
     pub expires_at: Timestamp,
-    /// Whether the stock was sold.
+    /// True when the stock was sold, false when it was released.
     pub claimed: bool,
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use shardcart::domain::card::Card;
 use shardcart::domain::money::{Money, Total};
 use shardcart::payment::{
-    Authorisation, Capture, HttpGateway, NoAnswer, Payment, PaymentGateway, PaymentKind, PaymentState,
+    Authorisation, Capture, GatewayUnavailable, HttpGateway, Payment, PaymentGateway, PaymentKind, PaymentState,
 };
 use shardcart::routing::{OrderId, Slot};
 
@@ -100,13 +100,15 @@ fn silence_is_no_answer_and_shows_no_card() {
     let silent = client(&gateway);
     let (payment, card) = payment(5);
     plan(&gateway, 50, Action::Authorise, Fault::Fail);
-    let Err(NoAnswer(failed)) = run(silent.authorise(&payment, &card, TIMEOUT)) else { panic!("it answered") };
+    let Err(GatewayUnavailable(failed)) = run(silent.authorise(&payment, &card, TIMEOUT)) else {
+        panic!("it answered")
+    };
     assert!(failed.contains("500"), "{failed}");
     let url = gateway.url();
     drop(gateway);
     let Ok(PaymentKind::Http(url)) = url.parse() else { panic!("it is a URL") };
     let dead = HttpGateway::new(url).expect("a client");
-    let Err(NoAnswer(dead)) = run(dead.authorise(&payment, &card, TIMEOUT)) else { panic!("it answered") };
+    let Err(GatewayUnavailable(dead)) = run(dead.authorise(&payment, &card, TIMEOUT)) else { panic!("it answered") };
     for text in [failed, dead, format!("{payment:?} {card:?}")] {
         assert!(!text.contains(CARD), "{text}");
     }
