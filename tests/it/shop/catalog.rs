@@ -86,7 +86,7 @@ fn a_file_fills_a_fresh_store_and_is_not_read_again() {
 fn a_bad_row_is_named_and_nothing_is_started_or_written() {
     let directory = tempfile::tempdir().unwrap();
     for (name, text, complaint) in [
-        ("a.csv", "id,title,price,stock\na,T,1,1\na,T,1,1\n", "a.csv:3: id: a is there in line 2 already"),
+        ("a.csv", "id,title,price,stock\na,T,1,1\na,T,1,1\n", "a.csv:3: id: a is in line 2 already"),
         (
             "b.json",
             "[\n{\"id\": \"a\", \"title\": \"T\", \"price\": -1, \"stock\": 1}]",
