@@ -8,12 +8,13 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION,
 use http::{Response, StatusCode};
 use utoipa_swagger_ui::{Config, SwaggerFile, serve};
 
-use super::Handled;
 use crate::error::Error;
 use crate::http::call::Call;
 use crate::http::ops::check_method;
 use crate::http::problem::Problem;
 use crate::http::response::empty;
+
+type Handled = Result<Response<Bytes>, Problem>;
 
 /// Nothing from elsewhere, and no scripts but the files. Swagger UI sets styles and images inline.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -21,13 +22,19 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// Relative to `/docs/`, so that it also works behind a prefix. The validator is a service elsewhere.
+/// The document's path is relative to `/docs/`, so that it also works behind a prefix. The validator
+/// would be a service elsewhere. API keys are not kept in the browser: every script of the page's
+/// origin could read them there.
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     let config = Config::from("../openapi.json").validator_url("none").display_request_duration(true);
-    Arc::new(config.persist_authorization(true).try_it_out_enabled(true))
+    Arc::new(config.persist_authorization(false).try_it_out_enabled(true))
 });
 
-/// A file of Swagger UI; without a name the page itself, whose links need the slash after `/docs`.
+/// Answers with a file of Swagger UI; without a name with the page itself, whose links need the slash
+/// after `/docs`.
+///
+/// # Errors
+/// 404 for an unknown file, 405 for other methods than GET and HEAD.
 pub fn docs(call: &Call, path: &str, file: &str) -> Handled {
     check_method(call)?;
     if file.is_empty() && !path.ends_with('/') {

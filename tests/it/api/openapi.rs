@@ -246,7 +246,9 @@ fn swagger_ui_has_all_it_needs() {
         assert_eq!(answer.header("content-type"), Some(expected), "{file}");
         assert!(!answer.body.is_empty(), "{file}");
     }
-    assert!(client.get("/docs/swagger-initializer.js").text().contains("\"../openapi.json\""));
+    let initializer = client.get("/docs/swagger-initializer.js").text();
+    assert!(initializer.contains("\"../openapi.json\""));
+    assert!(initializer.contains("\"persistAuthorization\": false"), "{initializer}");
     let scheme = &document.root()["components"]["securitySchemes"]["apiKey"];
     assert_eq!((&scheme["in"], &scheme["name"]), (&"header".into(), &"X-API-Key".into()));
 }
