@@ -94,7 +94,6 @@ impl Document {
         if method != "HEAD" && !content["schema"].is_null() {
             let body = match media_type.rsplit(['/', '+']).next() {
                 Some("json") => answer.json(),
-                Some("yaml") => serde_saphyr::from_str(&answer.text()).expect("it is YAML"),
                 _ => answer.text().into(),
             };
             let complaints = self.complaints(&content["schema"], &body);
