@@ -1,6 +1,8 @@
 //! Whole stores under test: real processes, real sockets, nothing shared between tests.
 
 mod api;
+mod docs;
+mod examples;
 mod faults;
 mod golden;
 mod harness;
