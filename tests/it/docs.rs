@@ -6,12 +6,14 @@ mod output;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use shardcart::access::KEY_VARIABLE;
+use shardcart::access::{KEY_VARIABLE, KeyFile, Role};
 
-use crate::harness::{Client, Setup};
+use crate::harness::shop::CARD;
+use crate::harness::{Client, Process, Setup, eventually};
 use crate::processes::launcher::Launcher;
 use markdown::{Document, Step, root};
 use output::is_as_shown;
@@ -204,6 +206,37 @@ fn command_lines_that_are_not_run_could_be() {
     assert!(checked > 10, "only {checked} command lines");
     for nonsense in ["shardcart launch --no-such-option", "cargo bench --bench none", "just none", "rm data"] {
         assert!(!can_run(nonsense, &recipes), "{nonsense}");
+    }
+}
+
+#[test]
+fn the_processes_of_several_machines_are_one_store() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    KeyFile::add(Path::new(&path("keys.json")), "", Role::Read).expect("a key can be made");
+    // Each shard has to know the other's port before either runs.
+    let listeners = [0, 1].map(|_| TcpListener::bind(ANY_PORT).expect("a free port"));
+    let shards = listeners.map(|listener| listener.local_addr().expect("it is bound").to_string());
+    let steps = Document::named("docs/operations.md").steps(SHELL);
+    let commands = steps.iter().filter_map(|step| step.command.strip_prefix("shardcart "));
+    let processes: Vec<_> = commands
+        .zip(["shard-0", "shard-1", "facade"])
+        .map(|(command, name)| {
+            let command = command.replace("10.0.0.1:7000", &shards[0]).replace("10.0.0.2:7000", &shards[1]);
+            let command = command.replace("0.0.0.0:5000", ANY_PORT).replace("0.0.0.0:3000", ANY_PORT);
+            let command = command.replace("/var/lib/shardcart", &path("data")).replace("keys.json", &path("keys.json"));
+            let arguments: Vec<_> = command.split(' ').map(str::to_owned).collect();
+            Process::start(name, directory.path(), &arguments)
+        })
+        .collect();
+    let [_, _, facade] = processes.as_slice() else { panic!("the document has {} processes", processes.len()) };
+    let http = facade.ready().split(' ').find_map(|part| part.strip_prefix("http="));
+    let mut client = Client::new(http.expect("the facade names its port").parse().expect("an address"));
+    eventually("both shards are ready", || (client.get("/readyz").status == 200).then_some(()));
+    // The products of a search are on both shards, and so is stock that an order of one of them asks about.
+    assert_eq!(client.get("/search/fiction").expect(200).json().as_array().map(Vec::len), Some(2));
+    for id in ["1", "2", "9780143127550", "9780262033848"] {
+        client.put("/buy", &format!(r#"{{"id":"{id}","quantity":1,"card":"{CARD}"}}"#)).expect(200);
     }
 }
 
