@@ -30,7 +30,8 @@ fn main() -> Result<()> {
     let shop = Shop::new(url);
     let customer = format!("guest-{}", Uuid::new_v4());
 
-    // The price comes from the catalog, never from the customer: what a cart offers is what an order costs.
+    // The price comes from the catalog, never from the customer: what a cart offers is what an order costs. It goes
+    // back as it came; a shop that computes with prices does so in hundredths.
     let books = shop.get("/search/fiction")?;
     let book = books.json.as_array().and_then(|books| books.first()).ok_or("no book is for sale")?;
     let (id, price) = (text(book, "id")?, &book["price"]);
