@@ -114,6 +114,23 @@ impl Error {
             | Error::Fault(text) => text,
         }
     }
+
+    /// Tells whether repeating the request gets the same error. Such an answer is kept under an idempotency key;
+    /// after any other the key is free again.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Error::PaymentRefused(_) | Error::NotFound(_) | Error::Refused(_) | Error::LinesAtFault(_) => true,
+            Error::Invalid(_)
+            | Error::InFlight(_)
+            | Error::Precondition(_)
+            | Error::KeyReused(_)
+            | Error::Exhausted(_)
+            | Error::Unavailable(_)
+            | Error::WrongSlot(_)
+            | Error::Indeterminate(_)
+            | Error::Fault(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Error {

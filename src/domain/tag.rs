@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::error::{Error, Result};
+
 /// A record's state: its version, and for a cart how many of its sales have expired, since a sale's
 /// end changes what the cart says without a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,19 @@ impl Condition {
             (_, None) => false,
             (Condition::Any, Some(_)) => true,
             (Condition::OneOf(tags), Some(current)) => tags.contains(&current),
+        }
+    }
+
+    /// Checks a request's condition, if it has one, against the current state.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] when it does not match.
+    pub fn check(condition: Option<&Condition>, current: Option<Tag>) -> Result<()> {
+        match condition {
+            Some(condition) if !condition.matches(current) => {
+                Err(Error::Precondition("If-Match: it does not match the current ETag; nothing was applied".into()))
+            }
+            _ => Ok(()),
         }
     }
 }

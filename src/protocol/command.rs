@@ -151,6 +151,11 @@ impl Command {
         self.is_read() || matches!(self, Command::Hold(_) | Command::Settle(_))
     }
 
+    /// Tells whether one shard alone can run it. Any shard answers the others.
+    pub fn has_owner(&self) -> bool {
+        !matches!(self, Command::Ping | Command::ListProducts(_))
+    }
+
     /// Where it is routed to; `None` for what any shard can answer.
     pub fn route(&self) -> Option<KeyHash> {
         Some(match self {
