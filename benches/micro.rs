@@ -12,12 +12,10 @@ use shardcart::domain::money::Money;
 use shardcart::domain::time::Timestamp;
 use shardcart::protocol::{Command, Request};
 use shardcart::routing::{CustomerId, ItemId, KeyHash, SLOTS};
-use shardcart::shard::state::State;
-use shardcart::shard::writer::{Contents, Writer};
-use shardcart::storage::Record;
-use shardcart::storage::RecordKind;
+use shardcart::shard::dispatch;
+use shardcart::shard::engine::{Resident, State, Writer};
 use shardcart::storage::codec;
-use shardcart::storage::{MemoryStorage, StorageKind, Write};
+use shardcart::storage::{MemoryStorage, Record, RecordKey, RecordKind, StorageKind, Write};
 
 /// What `cargo bench` adds to the arguments, and `cargo test` does not.
 const BENCH_FLAG: &str = "--bench";
@@ -76,7 +74,7 @@ fn command(criterion: &mut Criterion) {
 /// Runs the next request; now and then what was done is committed, to storage that keeps nothing.
 fn run_next<'a>(writer: &mut Writer, next: &mut impl Iterator<Item = (usize, &'a Request)>) {
     let Some((number, request)) = next.next() else { return };
-    black_box(writer.run(request, now()));
+    black_box(dispatch::execute(writer, request, now()));
     if (number as u64).is_multiple_of(COMMANDS_A_COMMIT) {
         black_box(writer.seal());
         writer.committed();
@@ -119,10 +117,10 @@ fn commit_to(criterion: &mut Criterion, kind: StorageKind, directory: &Path) {
 fn writer() -> Writer {
     let mut state = State::default();
     for number in 0..CUSTOMERS {
-        state.put(customer(number).hash(), RecordKind::Cart, record(number));
+        state.put(key(&customer(number)), record(number));
     }
     let storage = Arc::new(MemoryStorage::default());
-    Writer::new(Contents { state, ..Contents::default() }, storage, 0..=SLOTS - 1)
+    Writer::new(Resident { state, ..Resident::default() }, storage, 0..=SLOTS - 1)
 }
 
 fn write(number: u64) -> Write {
@@ -130,8 +128,11 @@ fn write(number: u64) -> Write {
 }
 
 fn record(number: u64) -> Record {
-    let customer = customer(number);
-    Record::new(customer.hash(), RecordKind::Cart, customer.as_str().as_bytes(), &codec::encode_cart(&cart(number)))
+    Record::new(key(&customer(number)), &codec::encode_cart(&cart(number)))
+}
+
+fn key(customer: &CustomerId) -> RecordKey<'_> {
+    RecordKey { hash: customer.hash(), kind: RecordKind::Cart, id: customer.as_str().as_bytes() }
 }
 
 fn add_line(number: u64, line: u64) -> Request {

@@ -115,7 +115,7 @@ impl Error {
         }
     }
 
-    /// Tells whether repeating the request gets the same error. Such an answer is kept under an idempotency key;
+    /// True when repeating the request gets the same error. Such an answer is kept under an idempotency key;
     /// after any other the key is free again.
     pub fn is_final(&self) -> bool {
         match self {

@@ -127,11 +127,11 @@ pub struct Step {
     pub at: Timestamp,
 }
 
-/// The idempotency key under which an order was asked for, as its shard keeps it.
+/// The idempotency key of a request, as its shard keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pledge {
-    /// The id of the first answer.
-    pub answer: [u8; 16],
+pub struct IdempotencyRef {
+    /// The id of the stored reply's record.
+    pub digest: [u8; 16],
     /// SHA-256 of the request.
     pub fingerprint: Vec<u8>,
 }
@@ -162,7 +162,7 @@ pub struct Order {
     /// What happened so far.
     pub steps: Vec<Step>,
     /// The idempotency key that it was asked for under.
-    pub pledge: Option<Pledge>,
+    pub idempotency: Option<IdempotencyRef>,
 }
 
 /// An order as it is asked for.
@@ -172,6 +172,26 @@ pub struct Wanted {
     pub product: ProductId,
     /// How many.
     pub count: u32,
+}
+
+/// The product of an order with one line, as far as a reply says more of it than the order does. Of an order
+/// with several lines a reply says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SingleItem {
+    /// The product's title.
+    pub title: String,
+    /// The count that can still be sold.
+    pub remaining: u64,
+}
+
+impl SingleItem {
+    /// The only product among what a hold found.
+    pub fn of(holdings: &[Holding]) -> Self {
+        match holdings {
+            [Holding::Enough(held)] => SingleItem { title: held.title.clone(), remaining: held.available },
+            _ => SingleItem::default(),
+        }
+    }
 }
 
 impl PaymentStatus {
@@ -375,7 +395,7 @@ mod tests {
             delivery: None,
             accepts_price_changes: false,
             steps: Vec::new(),
-            pledge: None,
+            idempotency: None,
         }
     }
 

@@ -151,7 +151,7 @@ impl Command {
         self.is_read() || matches!(self, Command::Hold(_) | Command::Settle(_))
     }
 
-    /// Tells whether one shard alone can run it. Any shard answers the others.
+    /// True when one shard alone can run it. Any shard answers the others.
     pub fn has_owner(&self) -> bool {
         !matches!(self, Command::Ping | Command::ListProducts(_))
     }

@@ -13,7 +13,7 @@ pub use command::{
     Settle,
 };
 pub use limits::{MAX_BATCH, MAX_IDEMPOTENCY_KEY_BYTES, MAX_MESSAGE_BYTES, MAX_REPLY_BATCH_BYTES};
-pub use reply::{Outcomes, cart_outcome, decode_reply, failure};
+pub use reply::{CommandOutput, WireReply, decode_reply, decode_stored_reply, encode_reply, encode_stored_reply};
 pub use request::{MAX_TAGS, decode_request, encode_request, fingerprint};
-pub use shop::{MAX_LIST, encode_holding, encode_ruling};
+pub use shop::MAX_LIST;
 pub use status::status_of;

@@ -1,9 +1,13 @@
 //! Replies between shard and facade: results hold records as they are stored.
 
 use bytes::Bytes;
+use prost::Message;
 
 use super::{proto, shop};
 use crate::domain::cart::Cart;
+use crate::domain::delivery::Delivery;
+use crate::domain::order::{Order, SingleItem};
+use crate::domain::reservation::{Holding, Ruling};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Fault, LineAtFault, LinesAtFault, Result};
 use crate::protocol::{Answer, Outcome, Placed, Reply};
@@ -11,11 +15,102 @@ use crate::routing::ProductId;
 use crate::storage::codec;
 use proto::failure::Reason;
 use proto::line_at_fault::{Fault as Faults, OutOfStock, SaleExpired, UnknownProduct};
+use proto::reply::Result as Outcomes;
 
-pub use proto::reply::Result as Outcomes;
+pub use proto::Reply as WireReply;
+
+/// The output of a command that succeeded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandOutput {
+    created: bool,
+    body: Outcomes,
+}
+
+impl CommandOutput {
+    fn of(body: Outcomes) -> Self {
+        CommandOutput { created: false, body }
+    }
+
+    /// The version of what was written; 0 when nothing has one.
+    pub fn written(version: u64) -> Self {
+        Self::of(Outcomes::Done(proto::Done { version }))
+    }
+
+    /// A cart's record; `None` for a customer without a cart.
+    pub fn cart(record: Option<Bytes>) -> Self {
+        Self::of(Outcomes::Cart(record.unwrap_or_default()))
+    }
+
+    /// A value's record.
+    pub fn value(record: Bytes) -> Self {
+        Self::of(Outcomes::Value(record))
+    }
+
+    /// A product's record.
+    pub fn product(record: Bytes) -> Self {
+        Self::of(Outcomes::Product(record))
+    }
+
+    /// The ids and records of products, and whether the list goes on.
+    pub fn products(products: impl Iterator<Item = (String, Bytes)>, more: bool) -> Self {
+        let products = products.map(|(product, record)| proto::products::Entry { product, record }).collect();
+        Self::of(Outcomes::Products(proto::Products { products, more }))
+    }
+
+    /// An order, and what a reply says of its only product.
+    pub fn order(order: &Order, item: &SingleItem) -> Self {
+        Self::of(Outcomes::Order(proto::OrderReply {
+            record: codec::encode_order(order).into(),
+            title: item.title.clone(),
+            remaining: item.remaining,
+        }))
+    }
+
+    /// A delivery.
+    pub fn delivery(delivery: &Delivery) -> Self {
+        Self::of(Outcomes::Delivery(codec::encode_delivery(delivery).into()))
+    }
+
+    /// The results of a hold, in the order of its lines.
+    pub fn holds(found: &[Holding]) -> Self {
+        Self::of(Outcomes::Holdings(proto::Holdings { holdings: found.iter().map(shop::encode_holding).collect() }))
+    }
+
+    /// The decision on an order.
+    pub fn decision(decision: Ruling) -> Self {
+        Self::of(Outcomes::Ruling(proto::RulingReply { ruling: shop::encode_ruling(decision).into() }))
+    }
+
+    /// The same output, with the word whether something was made that was not there.
+    #[must_use]
+    pub fn with_created(self, created: bool) -> Self {
+        CommandOutput { created, ..self }
+    }
+}
+
+/// Encodes the result of a command that ran at a time. The session sets the reply's id.
+pub fn encode_reply(result: Result<CommandOutput>, at: Timestamp) -> WireReply {
+    let CommandOutput { created, body } = result.unwrap_or_else(|error| CommandOutput::of(failure(&error)));
+    WireReply { id: 0, at: at.micros(), replayed: false, created, result: Some(body) }
+}
+
+/// Encodes a reply that is kept under an idempotency key.
+pub fn encode_stored_reply(reply: &WireReply) -> Vec<u8> {
+    reply.encode_to_vec()
+}
+
+/// Decodes a reply that was kept under an idempotency key, and marks it as replayed.
+///
+/// # Errors
+/// [`Error::Fault`] when the bytes are not one.
+pub fn decode_stored_reply(bytes: &[u8]) -> Result<WireReply> {
+    let reply =
+        WireReply::decode(bytes).map_err(|error| Error::Fault(format!("a stored reply cannot be read: {error}")))?;
+    Ok(WireReply { replayed: true, ..reply })
+}
 
 /// A reply that says why nothing was done.
-pub fn failure(error: &Error) -> Outcomes {
+fn failure(error: &Error) -> Outcomes {
     let reason = match error {
         Error::Invalid(_) => Reason::Invalid,
         Error::NotFound(_) => Reason::NotFound,
@@ -36,11 +131,6 @@ pub fn failure(error: &Error) -> Outcomes {
         _ => Vec::new(),
     };
     Outcomes::Failure(proto::Failure { reason: reason.into(), detail: error.detail().to_owned(), lines })
-}
-
-/// A reply's result that holds a cart's record; nothing for a customer without a cart.
-pub fn cart_outcome(record: Option<Bytes>) -> Outcomes {
-    Outcomes::Cart(record.unwrap_or_default())
 }
 
 /// What a shard replied. A reply that cannot be read is an [`Error::Fault`].

@@ -22,7 +22,7 @@ impl FreeSpace {
         bytes
     }
 
-    /// What the last look saw.
+    /// The bytes that the last look saw.
     pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What a reply promises, held against a storage double that loses whatever was not synced.
+//! Tests what a reply promises against a storage double that loses whatever was not synced.
 //!
 //! One sentence of contract: once a reply can be seen, everything it was computed from is in the part
 //! of storage that survives. Taking the sync out of the committer fails these tests.
@@ -9,23 +9,18 @@ use std::task::{Context, Waker};
 
 use proptest::prelude::*;
 
-use super::committer::Core;
-use super::identity::{Claim, Identity};
-use super::load::load;
-use super::outbox::{Outbox, Waiting};
-use super::writer::{After, Contents, Ran, Writer};
-use crate::catalog::Catalog;
+use super::dispatch::{self, Execution};
+use super::engine::{CommitDependency, Outbox, ReplyTo, Resident, SharedWriter, Transaction, Waiter, Writer};
+use super::records::idempotency;
+use super::startup;
 use crate::domain::cart::Offer;
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::protocol::{self, proto};
-use crate::protocol::{Command, Idempotency, Outcome, Request};
+use crate::protocol::{self, Command, Idempotency, Outcome, Request, WireReply};
 use crate::routing::{CustomerId, ItemId, KeyHash, SLOTS};
-use crate::storage::Record;
-use crate::storage::RecordKind;
 use crate::storage::codec;
-use crate::storage::{Loaded, Storage, Write};
+use crate::storage::{Loaded, Record, RecordKey, RecordKind, Storage, Write};
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -90,48 +85,49 @@ impl Storage for LosesUnsynced {
 /// A shard without its server.
 struct Shard {
     storage: Arc<LosesUnsynced>,
-    core: Arc<Core>,
+    writer: Arc<SharedWriter>,
     outbox: Arc<Outbox>,
-    delivered: Vec<proto::Reply>,
+    delivered: Vec<WireReply>,
     next_id: u64,
 }
 
 impl Shard {
     fn new() -> Self {
         let storage = Arc::new(LosesUnsynced::default());
-        let writer = Writer::new(Contents::default(), storage.clone(), 0..=SLOTS - 1);
-        let core = Core::new(writer, storage.clone());
-        core.start_committer().unwrap();
-        Shard { storage, core, outbox: Arc::default(), delivered: Vec::new(), next_id: 0 }
+        let writer = Writer::new(Resident::default(), storage.clone(), 0..=SLOTS - 1);
+        let writer = SharedWriter::new(writer, storage.clone());
+        writer.start().unwrap();
+        Shard { storage, writer, outbox: Arc::default(), delivered: Vec::new(), next_id: 0 }
     }
 
     /// Runs a request as a session does; whether its reply may leave at once.
     fn send(&mut self, request: &Request) -> (u64, bool) {
         let id = self.next_id;
         self.next_id += 1;
-        let mut writer = self.core.lock();
-        let Ran::Replied(mut reply, after) = writer.run(request, Timestamp::from_micros(1_000_000).unwrap()) else {
+        let mut writer = self.writer.lock();
+        let now = Timestamp::from_micros(1_000_000).unwrap();
+        let Execution::Replied(reply, dependency) = dispatch::execute(&mut writer, request, now) else {
             panic!("no order was placed")
         };
-        reply.id = id;
-        let at_once = after == After::Nothing;
+        let at_once = dependency == CommitDependency::None;
         if at_once {
-            self.delivered.push(reply);
+            self.delivered.push(WireReply { id, ..reply });
         } else {
-            writer.wait(after, Waiting::Reply { outbox: self.outbox.clone(), reply });
+            let reply_to = ReplyTo { outbox: self.outbox.clone(), id };
+            writer.wait(dependency, Waiter::Reply(reply_to, reply));
         }
-        self.core.commit(writer);
+        self.writer.commit(writer);
         (id, at_once)
     }
 
-    fn collect(&mut self) -> &[proto::Reply] {
+    fn collect(&mut self) -> &[WireReply] {
         self.outbox.drain(&mut self.delivered, &Context::from_waker(Waker::noop()));
         &self.delivered
     }
 
     /// Waits until all is durable and returns a reply.
-    fn finish(&mut self, id: u64) -> proto::Reply {
-        self.core.finish();
+    fn finish(&mut self, id: u64) -> WireReply {
+        self.writer.finish();
         loop {
             // The committer hands replies over just after the batch is durable.
             if let Some(reply) = self.collect().iter().find(|reply| reply.id == id) {
@@ -199,7 +195,7 @@ fn values_absences_refusals_and_replays_wait_for_what_they_saw() {
 }
 
 #[test]
-fn a_first_answer_is_in_the_same_commit_as_its_change() {
+fn a_stored_reply_is_in_the_same_commit_as_its_change() {
     let mut shard = Shard::new();
     shard.run(&keyed(add("alice"), "k")).unwrap();
     let survivors = shard.storage.survivors();
@@ -213,15 +209,16 @@ fn a_first_answer_is_in_the_same_commit_as_its_change() {
 }
 
 #[test]
-fn expired_first_answers_are_removed() {
+fn expired_stored_replies_are_removed() {
     let mut shard = Shard::new();
     shard.run(&keyed(add("alice"), "k")).unwrap();
-    let mut writer = shard.core.lock();
-    assert_eq!(writer.live_keys(), 1);
-    writer.sweep(Timestamp::from_micros(86_400_000_000 + 3_000_000).unwrap());
-    assert_eq!(writer.live_keys(), 0);
-    shard.core.commit(writer);
-    shard.core.finish();
+    let mut writer = shard.writer.lock();
+    assert_eq!(writer.indexes().idempotency.count(), 1);
+    let next_day = Timestamp::from_micros(86_400_000_000 + 3_000_000).unwrap();
+    idempotency::sweep(&mut Transaction::begin(&mut writer, next_day));
+    assert_eq!(writer.indexes().idempotency.count(), 0);
+    shard.writer.commit(writer);
+    shard.writer.finish();
     let survivors = shard.storage.survivors();
     assert!(survivors.keys().all(|key| key.get(8) != Some(&(RecordKind::Idempotency as u8))));
     assert!(matches!(shard.run(&keyed(add("alice"), "k")), Ok(Outcome::Cart(cart)) if cart.lines[0].count == 2));
@@ -243,7 +240,7 @@ fn customers_with_one_hash_share_nothing() {
 fn writes_are_refused_before_they_are_applied_while_there_is_no_room() {
     let mut shard = Shard::new();
     shard.run(&keyed(add("alice"), "k")).unwrap();
-    shard.core.lock().set_accepts_writes(false);
+    shard.writer.lock().set_accepts_writes(false);
     assert!(matches!(shard.run(&add("alice")), Err(Error::Unavailable(_))));
     assert!(shard.run(&keyed(add("alice"), "k")).is_ok(), "a replay writes nothing");
     assert!(matches!(shard.run(&get("alice")), Ok(Outcome::Cart(cart)) if cart.lines[0].count == 1));
@@ -251,11 +248,10 @@ fn writes_are_refused_before_they_are_applied_while_there_is_no_room() {
 
 #[test]
 fn a_record_newer_than_the_last_commit_is_noticed() {
-    let storage: Arc<dyn Storage> = Arc::new(LosesUnsynced::default());
-    let identity = Identity::open(&*storage, Claim { store_id: None, shard: 0, shards: 1 }, &Catalog::None).unwrap();
-    let hash = KeyHash::of("abc");
-    storage.write(&[Write::Put(Record::new(hash, RecordKind::Kv, b"abc", &codec::encode_value(5, "x")))]).unwrap();
-    let refusal = load(&storage, &identity).err().unwrap();
+    let storage = LosesUnsynced::default();
+    let key = RecordKey { hash: KeyHash::of("abc"), kind: RecordKind::Kv, id: b"abc" };
+    storage.write(&[Write::Put(Record::new(key, &codec::encode_value(5, "x")))]).unwrap();
+    let refusal = startup::recover(&storage, &(0..=SLOTS - 1)).err().unwrap();
     assert!(refusal.detail().contains("a part of the store is missing"), "{refusal}");
 }
 
@@ -279,12 +275,12 @@ proptest! {
             for (customer, asked) in asked.iter().enumerate() {
                 let acknowledged = ids.iter().filter(|(id, name)| *name == customer && seen.iter().any(|reply| reply.id == *id));
                 let id = customer.to_string();
-                let key = Record::new(KeyHash::of(&id), RecordKind::Cart, id.as_bytes(), b"");
+                let key = Record::new(RecordKey { hash: KeyHash::of(&id), kind: RecordKind::Cart, id: id.as_bytes() }, b"");
                 let count = survivors.get(key.key()).map_or(0, |value| codec::decode_cart(value).unwrap().lines[0].count);
                 prop_assert!(acknowledged.count() as u32 <= count && count <= *asked);
             }
         }
         shard.storage.shut(false);
-        shard.core.finish();
+        shard.writer.finish();
     }
 }

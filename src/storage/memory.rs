@@ -77,12 +77,17 @@ fn is_held_by_the_shard(key: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::routing::KeyHash;
-    use crate::storage::Record;
+    use crate::storage::{Record, RecordKey};
 
     #[test]
     fn what_is_written_before_it_is_loaded_is_handed_over_once() {
         let storage = MemoryStorage::default();
-        let write = |id: &str| Write::Put(Record::new(KeyHash::of(id), RecordKind::Product, id.as_bytes(), b"value"));
+        let write = |id: &str| {
+            Write::Put(Record::new(
+                RecordKey { hash: KeyHash::of(id), kind: RecordKind::Product, id: id.as_bytes() },
+                b"value",
+            ))
+        };
         storage.write(&[write("before")]).unwrap();
         let loaded = || {
             let mut keys = Vec::new();

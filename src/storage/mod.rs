@@ -5,13 +5,15 @@
 
 mod backend;
 pub mod codec;
+mod digest_id;
 mod fjall;
 mod kind;
 mod memory;
 mod record;
 
 pub use backend::{Loaded, Storage};
+pub use digest_id::DigestId;
 pub use fjall::FjallStorage;
 pub use kind::StorageKind;
 pub use memory::MemoryStorage;
-pub use record::{KEY_PREFIX_BYTES, Record, RecordKind, Write};
+pub use record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Write};

@@ -7,6 +7,21 @@ const LENGTH_BYTES: usize = 2;
 const HASH_BYTES: usize = 8;
 /// The position of the id within a key, in bytes. A shorter key belongs to the store itself (header, counter).
 pub const KEY_PREFIX_BYTES: usize = HASH_BYTES + 1;
+/// The key of a data directory's header; shorter than any record's key.
+pub const HEADER_KEY: &[u8] = b"header";
+/// The key of the counter that versions come from, written with each commit; shorter than any record's key.
+pub const COUNTER_KEY: &[u8] = b"counter";
+
+/// The key of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordKey<'a> {
+    /// The hash of the record's owner, which decides the shard. It is kept, as computing it costs a SHA-1.
+    pub hash: KeyHash,
+    /// The kind of the record.
+    pub kind: RecordKind,
+    /// The whole id.
+    pub id: &'a [u8],
+}
 
 /// `key length ‖ hash ‖ kind ‖ id ‖ value`. The hash comes first, so that storage keeps the records
 /// of one slot side by side; the whole id is part of the key, so two ids with one hash share nothing.
@@ -15,7 +30,8 @@ pub struct Record(Box<[u8]>);
 
 impl Record {
     /// A record; an absent value is written as an empty one.
-    pub fn new(hash: KeyHash, kind: RecordKind, id: &[u8], value: &[u8]) -> Self {
+    pub fn new(key: RecordKey<'_>, value: &[u8]) -> Self {
+        let RecordKey { hash, kind, id } = key;
         let key_length = KEY_PREFIX_BYTES + id.len();
         let mut bytes = Vec::with_capacity(LENGTH_BYTES + key_length + value.len());
         bytes.extend_from_slice(&Self::length_prefix(key_length));
@@ -65,8 +81,9 @@ impl Record {
         self.0.len()
     }
 
-    /// True when this is the record of this id.
-    pub fn is_of(&self, hash: KeyHash, kind: RecordKind, id: &[u8]) -> bool {
+    /// True when this is the record of a key.
+    pub fn is_of(&self, wanted: RecordKey<'_>) -> bool {
+        let RecordKey { hash, kind, id } = wanted;
         let key = self.key();
         key.len() == KEY_PREFIX_BYTES + id.len()
             && key[HASH_BYTES] == kind as u8
@@ -150,7 +167,7 @@ mod tests {
     #[test]
     fn the_parts_are_found_again() {
         let hash = KeyHash::of("alice");
-        let record = Record::new(hash, RecordKind::Cart, b"alice", b"value");
+        let record = Record::new(RecordKey { hash, kind: RecordKind::Cart, id: b"alice" }, b"value");
         assert_eq!(record.value(), b"value");
         assert_eq!(record.hash(), Some(hash));
         assert_eq!(Record::from_parts(record.key(), record.value()), record);
@@ -159,11 +176,12 @@ mod tests {
     #[test]
     fn hash_kind_and_id_all_tell_records_apart() {
         let hash = KeyHash::from_bits(1);
-        let record = Record::new(hash, RecordKind::Cart, b"a", b"");
-        assert!(record.is_of(hash, RecordKind::Cart, b"a"));
-        assert!(!record.is_of(KeyHash::from_bits(2), RecordKind::Cart, b"a"));
-        assert!(!record.is_of(hash, RecordKind::Kv, b"a"));
-        assert!(!record.is_of(hash, RecordKind::Cart, b"b"));
-        assert!(!record.is_of(hash, RecordKind::Cart, b"ab"));
+        let key = RecordKey { hash, kind: RecordKind::Cart, id: b"a" };
+        let record = Record::new(key, b"");
+        assert!(record.is_of(key));
+        assert!(!record.is_of(RecordKey { hash: KeyHash::from_bits(2), ..key }));
+        assert!(!record.is_of(RecordKey { kind: RecordKind::Kv, ..key }));
+        assert!(!record.is_of(RecordKey { id: b"b", ..key }));
+        assert!(!record.is_of(RecordKey { id: b"ab", ..key }));
     }
 }

@@ -7,7 +7,7 @@ use shardcart::domain::cart::{Cart, Line, Offer};
 use shardcart::domain::delivery::{Delivery, DeliveryStatus};
 use shardcart::domain::money::Money;
 use shardcart::domain::order::{
-    Asked, Event, Order, OrderLine, OrderPayment, Origin, PaymentStatus, Pledge, Status, Step, Wanted,
+    Asked, Event, IdempotencyRef, Order, OrderLine, OrderPayment, Origin, PaymentStatus, Status, Step, Wanted,
 };
 use shardcart::domain::product::{Details, Product};
 use shardcart::domain::reservation::Reservation;
@@ -15,9 +15,8 @@ use shardcart::domain::time::Timestamp;
 use shardcart::protocol;
 use shardcart::protocol::{Basket, Command, PlaceOrder};
 use shardcart::routing::{CustomerId, DeliveryId, ItemId, KvKey, OrderId, ProductId, Slot};
-use shardcart::shard::expiring::ShortId;
-use shardcart::storage::RecordKind;
 use shardcart::storage::codec::{self, FirstAnswer, Settlement};
+use shardcart::storage::{DigestId, RecordKind};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -138,7 +137,7 @@ fn order(status: Status, payment: PaymentStatus, transaction: bool, delivery: bo
         delivery: delivery.then(delivery_id),
         accepts_price_changes: true,
         steps: events.iter().enumerate().map(step).collect(),
-        pledge: Some(Pledge { answer: [7; 16], fingerprint: (0..32).collect() }),
+        idempotency: Some(IdempotencyRef { digest: [7; 16], fingerprint: (0..32).collect() }),
     }
 }
 
@@ -181,7 +180,7 @@ fn origins() {
         origin,
         customer: customer.map(|id| CustomerId::new(id).unwrap()),
         address: None,
-        pledge: None,
+        idempotency: None,
         accepts_price_changes: false,
         ..order(Status::Created, PaymentStatus::None, false, false, &[Event::Pending, Event::Created])
     };
@@ -230,12 +229,12 @@ fn fingerprints() {
 #[test]
 fn digests() {
     let found = [
-        ("customer", ShortId::new(RecordKind::Cart, b"alice", b"key-1")),
-        ("product", ShortId::new(RecordKind::Product, b"2", b"key-1")),
-        ("order", ShortId::new(RecordKind::Order, order_id().as_bytes(), b"key-1")),
-        ("delivery", ShortId::new(RecordKind::Delivery, delivery_id().as_bytes(), b"key-1")),
-        ("key", ShortId::new(RecordKind::Kv, b"greeting", b"key-1")),
-        ("reservation", ShortId::new(RecordKind::Reservation, order_id().as_bytes(), b"2")),
+        ("customer", DigestId::new(RecordKind::Cart, b"alice", b"key-1")),
+        ("product", DigestId::new(RecordKind::Product, b"2", b"key-1")),
+        ("order", DigestId::new(RecordKind::Order, order_id().as_bytes(), b"key-1")),
+        ("delivery", DigestId::new(RecordKind::Delivery, delivery_id().as_bytes(), b"key-1")),
+        ("key", DigestId::new(RecordKind::Kv, b"greeting", b"key-1")),
+        ("reservation", DigestId::new(RecordKind::Reservation, order_id().as_bytes(), b"2")),
     ];
     let found: Vec<_> = found.iter().map(|(name, id)| (*name, id.0.to_vec())).collect();
     check(&found, &DIGESTS);

@@ -6,7 +6,9 @@ use super::format::{corrupt, decode, encode, money, order_id, time};
 use crate::domain::card::LastFour;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::money::Money;
-use crate::domain::order::{Asked, Event, Order, OrderLine, OrderPayment, Origin, PaymentStatus, Pledge, Status, Step};
+use crate::domain::order::{
+    Asked, Event, IdempotencyRef, Order, OrderLine, OrderPayment, Origin, PaymentStatus, Status, Step,
+};
 use crate::error::Result;
 use crate::routing::{CustomerId, DeliveryId, ProductId};
 
@@ -25,7 +27,7 @@ struct OrderV1<'a> {
     delivery: Option<[u8; 16]>,
     accepts_price_changes: bool,
     steps: Vec<(u8, i64)>,
-    pledge: Option<([u8; 16], &'a [u8])>,
+    idempotency: Option<([u8; 16], &'a [u8])>,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -105,7 +107,7 @@ pub fn encode_order(order: &Order) -> Vec<u8> {
         delivery: order.delivery.map(|delivery| *delivery.as_bytes()),
         accepts_price_changes: order.accepts_price_changes,
         steps: order.steps.iter().map(|step| (number(&EVENTS, &step.event), step.at.micros())).collect(),
-        pledge: order.pledge.as_ref().map(|pledge| (pledge.answer, pledge.fingerprint.as_slice())),
+        idempotency: order.idempotency.as_ref().map(|key| (key.digest, key.fingerprint.as_slice())),
     })
 }
 
@@ -154,7 +156,9 @@ pub fn decode_order(bytes: &[u8]) -> Result<Order> {
         delivery: decoded.delivery.map(delivery).transpose()?,
         accepts_price_changes: decoded.accepts_price_changes,
         steps: decoded.steps.into_iter().map(step).collect::<Result<_>>()?,
-        pledge: decoded.pledge.map(|(answer, fingerprint)| Pledge { answer, fingerprint: fingerprint.to_vec() }),
+        idempotency: decoded
+            .idempotency
+            .map(|(digest, fingerprint)| IdempotencyRef { digest, fingerprint: fingerprint.to_vec() }),
     })
 }
 
@@ -205,7 +209,7 @@ mod tests {
             delivery: Some(DeliveryId::new(Slot(1), 2, 4)),
             accepts_price_changes: true,
             steps: EVENTS.iter().map(|event| Step { event: *event, at: time(7).unwrap() }).collect(),
-            pledge: Some(Pledge { answer: [1; 16], fingerprint: vec![2; 32] }),
+            idempotency: Some(IdempotencyRef { digest: [1; 16], fingerprint: vec![2; 32] }),
         };
         assert_eq!(decode_order(&encode_order(&order)).unwrap(), order);
         for status in [Status::Created, Status::Refused("why".into())] {

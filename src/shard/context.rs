@@ -1,0 +1,32 @@
+//! The context that all sessions and background tasks of a shard share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use super::disk::FreeSpace;
+use super::engine::SharedWriter;
+use super::saga::Coordinator;
+use super::startup::Identity;
+use crate::process::shutdown::Shutdown;
+use crate::storage::Storage;
+
+/// Everything that a running shard has once.
+pub struct ShardContext {
+    /// The writer and the commits.
+    pub writer: Arc<SharedWriter>,
+    /// The driver of orders.
+    pub coordinator: Arc<Coordinator>,
+    /// The store and shard that this is.
+    pub identity: Identity,
+    /// The storage of the records.
+    pub storage: Arc<dyn Storage>,
+    /// Commands taken from sessions.
+    pub operations: AtomicU64,
+    /// The room on the disk.
+    pub free_space: FreeSpace,
+    /// The start of the process.
+    pub started: Instant,
+    /// Asks sessions to end.
+    pub shutdown: Shutdown,
+}

@@ -1,0 +1,117 @@
+//! Makes batches durable, one at a time: while one is written and synced, the next is filled.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use super::batch::Batch;
+use super::outbox::Waiter;
+use super::writer::Writer;
+use crate::error::Result;
+use crate::process::fail_point;
+use crate::process::histogram::Histogram;
+use crate::storage::Storage;
+
+/// The writer, shared between the sessions' thread, which runs commands, and the committer's.
+pub struct SharedWriter {
+    writer: Mutex<Writer>,
+    /// Signalled when the open batch has something to commit, and when all is durable.
+    changed: Condvar,
+    storage: Arc<dyn Storage>,
+    /// The durations of commits.
+    pub commit_latency: Histogram,
+}
+
+impl SharedWriter {
+    /// Shares a writer.
+    pub fn new(writer: Writer, storage: Arc<dyn Storage>) -> Arc<Self> {
+        Arc::new(SharedWriter {
+            writer: Mutex::new(writer),
+            changed: Condvar::new(),
+            storage,
+            commit_latency: Histogram::default(),
+        })
+    }
+
+    /// The writer, for as long as the guard is held.
+    pub fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the committer make durable what commands wrote; called after they ran. Volatile storage commits at
+    /// once, as nothing has to be waited for.
+    pub fn commit(&self, mut writer: MutexGuard<'_, Writer>) {
+        if !writer.has_work() {
+            return;
+        }
+        if !self.storage.is_volatile() {
+            drop(writer);
+            self.changed.notify_all();
+            return;
+        }
+        if let Some(batch) = writer.seal() {
+            self.store_or_abort(&batch);
+            let done = writer.committed();
+            drop(writer);
+            done.into_iter().for_each(Waiter::wake);
+        }
+    }
+
+    /// Waits until everything that was accepted is durable.
+    pub fn finish(&self) {
+        let mut writer = self.lock();
+        while !writer.is_idle() {
+            writer = self.changed.wait(writer).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Starts the thread that commits; it ends with the process.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(self: &Arc<Self>) -> std::io::Result<()> {
+        let shared = self.clone();
+        thread::Builder::new().name("committer".into()).spawn(move || shared.commit_forever())?;
+        Ok(())
+    }
+
+    fn commit_forever(&self) {
+        loop {
+            let mut writer = self.lock();
+            let batch = loop {
+                match writer.seal() {
+                    Some(batch) => break batch,
+                    None => writer = self.changed.wait(writer).unwrap_or_else(PoisonError::into_inner),
+                }
+            };
+            drop(writer);
+            self.store_or_abort(&batch);
+            let mut writer = self.lock();
+            let done = writer.committed();
+            let idle = writer.is_idle();
+            drop(writer);
+            done.into_iter().for_each(Waiter::wake);
+            if idle {
+                self.changed.notify_all();
+            }
+        }
+    }
+
+    /// After a write or sync that failed nobody knows what is on disk, so the process ends and the
+    /// next one loads what is.
+    fn store_or_abort(&self, batch: &Batch) {
+        let started = Instant::now();
+        if let Err(error) = self.store(batch) {
+            tracing::error!(%error, "a commit failed: ending, so that the next start loads what is durable");
+            std::process::abort();
+        }
+        self.commit_latency.observe(started.elapsed());
+    }
+
+    fn store(&self, batch: &Batch) -> Result<()> {
+        self.storage.write(batch.writes())?;
+        self.storage.sync()?;
+        fail_point::hit("committed");
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! An in-memory index of records that expire, about 40 bytes each: a new idempotency key costs no disk read, and
+//! a sweep finds what has expired. The records themselves, those of idempotency keys and settlements, are in
+//! storage.
+
+use std::collections::VecDeque;
+
+use crate::domain::time::Timestamp;
+use crate::routing::KeyHash;
+use crate::storage::DigestId;
+use hashbrown::HashTable;
+
+/// The most live records of one kind on one shard; past that a request that needs one more is refused.
+pub const MAX_LIVE: usize = 1_000_000;
+/// The time for which they are kept, in microseconds: 24 hours.
+pub const LIFETIME_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// The end of the life of a record that is written now. At the end of time records expire at once.
+pub fn end_of_life(now: Timestamp) -> Timestamp {
+    Timestamp::from_micros(now.micros() + LIFETIME_MICROS).unwrap_or(now)
+}
+
+/// A live record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// The hash of its owner.
+    pub hash: KeyHash,
+    /// Its id.
+    pub id: DigestId,
+    /// The time at which it expires, in whole seconds since the epoch, rounded up.
+    expires_at: u32,
+}
+
+/// All live records of a kind in the order in which they expire: about 40 bytes each.
+#[derive(Default)]
+pub struct ExpiryIndex {
+    queue: VecDeque<Expiry>,
+    /// Positions in the queue, counted from the first record there ever was. What was forgotten or is
+    /// kept longer has left its old place in the queue behind.
+    by_id: HashTable<u32>,
+    /// The position of the queue's front. Positions wrap; there are never 2^32 at once.
+    front: u32,
+}
+
+impl ExpiryIndex {
+    /// True when a record is live.
+    pub fn contains(&self, id: DigestId) -> bool {
+        self.by_id.find(id.table_hash(), |at| self.at(*at).id == id).is_some()
+    }
+
+    /// True when there is no room for one more.
+    pub fn is_full(&self) -> bool {
+        self.queue.len() >= MAX_LIVE
+    }
+
+    /// The count of live records.
+    pub fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Adds one, or keeps one longer. They come in the order in which they expire; should the clock go
+    /// back, one may be kept longer than asked.
+    pub fn insert(&mut self, hash: KeyHash, id: DigestId, expires_at: Timestamp) {
+        self.forget(id);
+        let seconds = u32::try_from(expires_at.micros().div_euclid(1_000_000) + 1).unwrap_or(u32::MAX);
+        let latest = self.queue.back().map_or(0, |live| live.expires_at);
+        let position = self.front.wrapping_add(self.queue.len() as u32);
+        self.queue.push_back(Expiry { hash, id, expires_at: seconds.max(latest) });
+        let (queue, front) = (&self.queue, self.front);
+        let rehash = |at: &u32| queue[at.wrapping_sub(front) as usize].id.table_hash();
+        self.by_id.insert_unique(id.table_hash(), position, rehash);
+    }
+
+    /// Forgets one.
+    pub fn forget(&mut self, id: DigestId) {
+        let (queue, front) = (&self.queue, self.front);
+        let found = self.by_id.find_entry(id.table_hash(), |at| queue[at.wrapping_sub(front) as usize].id == id);
+        if let Ok(entry) = found {
+            entry.remove();
+        }
+    }
+
+    /// Takes out the next one that has expired.
+    pub fn pop_expired(&mut self, now: Timestamp) -> Option<Expiry> {
+        loop {
+            let live = *self.queue.front().filter(|live| i64::from(live.expires_at) * 1_000_000 <= now.micros())?;
+            let front = self.front;
+            let entry = self.by_id.find_entry(live.id.table_hash(), |at| *at == front);
+            let was_live = entry.map(|entry| entry.remove()).is_ok();
+            self.queue.pop_front();
+            self.front = front.wrapping_add(1);
+            if was_live {
+                return Some(live);
+            }
+        }
+    }
+
+    fn at(&self, position: u32) -> &Expiry {
+        &self.queue[position.wrapping_sub(self.front) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::RecordKind;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_known_until_it_expires() {
+        let mut keys = ExpiryIndex { front: u32::MAX - 1, ..ExpiryIndex::default() };
+        let ids: Vec<_> = (0..5).map(|n| DigestId::new(RecordKind::Cart, b"alice", &[n])).collect();
+        for (n, id) in ids.iter().enumerate() {
+            assert!(!keys.contains(*id));
+            keys.insert(KeyHash::of("alice"), *id, at(10 + n as i64));
+        }
+        assert_eq!(keys.pop_expired(at(10)), None);
+        assert_eq!(keys.pop_expired(at(11)).unwrap().id, ids[0]);
+        assert!(!keys.contains(ids[0]));
+        assert!(ids[1..].iter().all(|id| keys.contains(*id)));
+        assert_eq!(std::iter::from_fn(|| keys.pop_expired(at(100))).count(), 4);
+        assert_eq!(keys.count(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_longer_or_forgotten_does_not_expire_at_its_first_time() {
+        let mut records = ExpiryIndex::default();
+        let ids: Vec<_> = (0..3).map(|n| DigestId::new(RecordKind::Cart, b"alice", &[n])).collect();
+        ids.iter().for_each(|id| records.insert(KeyHash::of("alice"), *id, at(10)));
+        records.insert(KeyHash::of("alice"), ids[0], at(20));
+        records.forget(ids[1]);
+        assert_eq!(records.count(), 2);
+        assert_eq!(records.pop_expired(at(15)).unwrap().id, ids[2]);
+        assert_eq!(records.pop_expired(at(15)), None);
+        assert!(records.contains(ids[0]) && !records.contains(ids[1]));
+        assert_eq!(records.pop_expired(at(30)).unwrap().id, ids[0]);
+    }
+
+    #[test]
+    fn a_live_key_takes_32_bytes_in_the_queue() {
+        assert_eq!(size_of::<Expiry>(), 32);
+    }
+}

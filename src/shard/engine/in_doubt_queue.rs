@@ -1,0 +1,39 @@
+//! The reservations that are in doubt: held for an order of another shard, which has not settled them yet. They
+//! wait here to have their order's home asked for its decision.
+
+use std::collections::VecDeque;
+
+use crate::domain::time::Timestamp;
+use crate::routing::KeyHash;
+use crate::storage::DigestId;
+
+/// The time after a hold, and after each question, at which an order's home is asked, in microseconds.
+pub const ASK_INTERVAL_MICROS: i64 = 2_000_000;
+
+/// A reservation whose order's home is another shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InDoubt {
+    /// The hash of the product.
+    pub hash: KeyHash,
+    /// The reservation's id.
+    pub id: DigestId,
+    ask_at: Timestamp,
+}
+
+/// Reservations in doubt, in the order in which they are to be asked about. One that was settled meanwhile stays
+/// until its turn comes.
+#[derive(Default)]
+pub struct InDoubtQueue(VecDeque<InDoubt>);
+
+impl InDoubtQueue {
+    /// Adds a reservation that was just held, or that is about to be asked about.
+    pub fn push(&mut self, hash: KeyHash, id: DigestId, now: Timestamp) {
+        let ask_at = Timestamp::from_micros(now.micros() + ASK_INTERVAL_MICROS).unwrap_or(now);
+        self.0.push_back(InDoubt { hash, id, ask_at });
+    }
+
+    /// Takes out the next reservation that is due.
+    pub fn pop_due(&mut self, now: Timestamp) -> Option<InDoubt> {
+        self.0.front().is_some_and(|next| next.ask_at <= now).then(|| self.0.pop_front())?
+    }
+}

@@ -1,0 +1,75 @@
+//! The replies of one session that may leave, and whoever waits for a commit.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Waker};
+
+use tokio::sync::oneshot;
+
+use crate::protocol::WireReply;
+
+/// The replies of one session that may leave; filled by the committer, emptied by the session.
+#[derive(Default)]
+pub struct Outbox {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    replies: Vec<WireReply>,
+    session: Option<Waker>,
+}
+
+impl Outbox {
+    /// Moves the replies to `into`, and has the session woken when there are more.
+    pub fn drain(&self, into: &mut Vec<WireReply>, context: &Context<'_>) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        into.append(&mut inner.replies);
+        match &mut inner.session {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+    }
+
+    fn push(&self, reply: WireReply) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_empty = inner.replies.is_empty();
+        inner.replies.push(reply);
+        if was_empty && let Some(session) = &inner.session {
+            session.wake_by_ref();
+        }
+    }
+}
+
+/// The address of a reply: a session, and the request's id in it.
+pub struct ReplyTo {
+    /// The session's outbox.
+    pub outbox: Arc<Outbox>,
+    /// The request's id.
+    pub id: u64,
+}
+
+impl ReplyTo {
+    /// Sends a reply under the request's id.
+    pub fn send(self, reply: WireReply) {
+        self.outbox.push(WireReply { id: self.id, ..reply });
+    }
+}
+
+/// Somebody who waits for a commit.
+pub enum Waiter {
+    /// A reply that leaves when the commit is durable.
+    Reply(ReplyTo, WireReply),
+    /// A step of an order, which goes on when the commit is durable.
+    Step(oneshot::Sender<()>),
+}
+
+impl Waiter {
+    /// Tells the waiter that the commit is durable.
+    pub fn wake(self) {
+        match self {
+            Waiter::Reply(reply_to, reply) => reply_to.send(reply),
+            // The one who waited may have gone away.
+            Waiter::Step(step) => _ = step.send(()),
+        }
+    }
+}

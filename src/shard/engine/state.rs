@@ -1,0 +1,108 @@
+//! The resident records: those that a shard holds in memory.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use crate::routing::KeyHash;
+use crate::storage::{Record, RecordKey, RecordKind};
+
+/// One more than the greatest number of a kind.
+const KINDS: usize = RecordKind::Settlement as usize + 1;
+
+/// All resident records, found by their hash and told apart by their whole key.
+#[derive(Default)]
+pub struct State {
+    records: HashTable<Record>,
+    /// By kind.
+    counts: [u64; KINDS],
+    bytes: u64,
+}
+
+impl State {
+    /// The value of a record.
+    pub fn get(&self, key: RecordKey<'_>) -> Option<&[u8]> {
+        self.records.find(key.hash.table_hash(), |record| record.is_of(key)).map(Record::value)
+    }
+
+    /// Puts the record of a key in the place of whatever the key held.
+    pub fn put(&mut self, key: RecordKey<'_>, record: Record) {
+        let size = record.size() as u64;
+        let entry = self.records.entry(key.hash.table_hash(), |other| other.is_of(key), table_hash);
+        match entry {
+            Entry::Occupied(mut occupied) => {
+                self.bytes -= occupied.get().size() as u64;
+                *occupied.get_mut() = record;
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(record);
+                self.counts[key.kind as usize] += 1;
+            }
+        }
+        self.bytes += size;
+    }
+
+    /// Removes a record.
+    pub fn delete(&mut self, key: RecordKey<'_>) {
+        let found = self.records.find_entry(key.hash.table_hash(), |record| record.is_of(key));
+        if let Ok(entry) = found {
+            let (record, _) = entry.remove();
+            self.bytes -= record.size() as u64;
+            self.counts[key.kind as usize] -= 1;
+        }
+    }
+
+    /// The count of records of a kind.
+    pub fn count(&self, kind: RecordKind) -> u64 {
+        self.counts[kind as usize]
+    }
+
+    /// Calls `each` with every record of a kind.
+    pub fn each<'a>(&'a self, kind: RecordKind, mut each: impl FnMut(&'a Record)) {
+        self.records.iter().filter(|record| record.is_kind(kind)).for_each(&mut each);
+    }
+
+    /// The bytes of all keys and values.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Only records with a whole key get into the table, so each has a hash.
+fn table_hash(record: &Record) -> u64 {
+    record.hash().map_or(0, KeyHash::table_hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str) -> RecordKey<'_> {
+        RecordKey { hash: KeyHash::from_bits(42), kind: RecordKind::Cart, id: id.as_bytes() }
+    }
+
+    #[test]
+    fn two_ids_with_one_hash_share_nothing() {
+        let mut state = State::default();
+        for id in ["alice", "bob"] {
+            state.put(key(id), Record::new(key(id), id.as_bytes()));
+        }
+        assert_eq!(state.get(key("alice")), Some(&b"alice"[..]));
+        assert_eq!(state.get(key("bob")), Some(&b"bob"[..]));
+        state.delete(key("alice"));
+        assert_eq!(state.get(key("alice")), None);
+        assert_eq!(state.get(key("bob")), Some(&b"bob"[..]));
+    }
+
+    #[test]
+    fn sizes_and_counts_follow_every_change() {
+        let mut state = State::default();
+        for value in [&b"short"[..], b"a longer one", b""] {
+            state.put(key("alice"), Record::new(key("alice"), value));
+            assert_eq!(state.count(RecordKind::Cart), 1);
+        }
+        assert_eq!(state.bytes(), Record::new(key("alice"), b"").size() as u64);
+        state.delete(key("alice"));
+        state.delete(key("alice"));
+        assert_eq!((state.count(RecordKind::Cart), state.bytes()), (0, 0));
+    }
+}

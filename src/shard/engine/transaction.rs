@@ -1,0 +1,192 @@
+//! The access of one command to the records: it reads and writes through here, at one time.
+
+use super::batch::CommitDependency;
+use super::writer::{Indexes, Writer};
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::routing::KeyHash;
+use crate::storage::{RecordKey, RecordKind};
+
+/// One command's access to the records, at one time. It collects the commit that the reply has to wait for.
+///
+/// There is no rollback: a command checks first and then writes, so that one that fails has written nothing.
+/// [`Transaction::is_torn`] tells when it did not keep to that.
+pub struct Transaction<'w> {
+    writer: &'w mut Writer,
+    now: Timestamp,
+    dependency: CommitDependency,
+    has_written: bool,
+}
+
+impl<'w> Transaction<'w> {
+    /// Begins a transaction at a time.
+    pub fn begin(writer: &'w mut Writer, now: Timestamp) -> Self {
+        Transaction { writer, now, dependency: CommitDependency::None, has_written: false }
+    }
+
+    /// The time of the whole command.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Reads a resident record; the reply will wait until what was read is durable, an absence too.
+    pub fn read(&mut self, key: RecordKey<'_>) -> Option<&[u8]> {
+        self.depend_on(self.writer.dependency_on(key));
+        self.writer.state().get(key)
+    }
+
+    /// Reads a record that is not resident; the reply will wait as for [`Transaction::read`].
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when storage cannot be read.
+    pub fn read_stored(&mut self, key: RecordKey<'_>) -> Result<Option<Vec<u8>>> {
+        self.depend_on(self.writer.dependency_on(key));
+        self.writer.read_stored(key)
+    }
+
+    /// Reads a resident record that the reply says nothing of, and so need not wait for.
+    pub fn peek(&self, key: RecordKey<'_>) -> Option<&[u8]> {
+        self.writer.state().get(key)
+    }
+
+    /// Puts a record in the place of whatever its key held; the reply will wait for its commit.
+    pub fn put(&mut self, key: RecordKey<'_>, value: &[u8]) {
+        self.writer.put(key, value);
+        self.note_write();
+    }
+
+    /// Deletes a record; the reply will wait for its commit.
+    pub fn delete(&mut self, key: RecordKey<'_>) {
+        self.writer.delete(key);
+        self.note_write();
+    }
+
+    fn note_write(&mut self) {
+        self.has_written = true;
+        self.dependency = CommitDependency::Open;
+    }
+
+    /// A version that no record of this shard ever had.
+    pub fn next_version(&mut self) -> u64 {
+        self.writer.next_version()
+    }
+
+    /// True when a hash is one of this shard's.
+    pub fn owns(&self, hash: KeyHash) -> bool {
+        self.writer.slots().contains(&hash.slot().0)
+    }
+
+    /// Refuses what belongs to another shard.
+    ///
+    /// # Errors
+    /// [`Error::WrongSlot`].
+    pub fn check_owner(&self, hash: KeyHash) -> Result<()> {
+        if self.owns(hash) {
+            return Ok(());
+        }
+        Err(Error::WrongSlot(format!("slot {} is not on this shard", hash.slot().0)))
+    }
+
+    /// Refuses to write while there is no room for it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub fn check_capacity(&self) -> Result<()> {
+        self.writer.check_capacity()
+    }
+
+    /// The count of resident records of a kind.
+    pub fn count(&self, kind: RecordKind) -> u64 {
+        self.writer.state().count(kind)
+    }
+
+    /// Lets the reply wait until every change of a product so far is durable: a list depends on all of them.
+    pub fn depend_on_products(&mut self) {
+        self.depend_on(self.writer.dependency_on_products());
+    }
+
+    fn depend_on(&mut self, dependency: CommitDependency) {
+        self.dependency = self.dependency.max(dependency);
+    }
+
+    /// The indexes over the records.
+    pub fn indexes(&self) -> &Indexes {
+        self.writer.indexes()
+    }
+
+    /// The indexes, to be changed together with the records that they are about.
+    pub fn indexes_mut(&mut self) -> &mut Indexes {
+        self.has_written = true;
+        self.writer.indexes_mut()
+    }
+
+    /// The commit that the reply has to wait for so far.
+    pub fn dependency(&self) -> CommitDependency {
+        self.dependency
+    }
+
+    /// True when a result is an error although the transaction has written: then the next commit would make
+    /// half a command durable.
+    pub fn is_torn<T>(&self, result: &Result<T>) -> bool {
+        result.is_err() && self.has_written
+    }
+
+    /// Ends the process when a result is torn, so that the next start loads what is durable.
+    pub fn abort_if_torn<T>(&self, result: &Result<T>) {
+        if self.is_torn(result) {
+            let error = result.as_ref().err().map(Error::detail);
+            tracing::error!(error, "a command failed after it had written: aborting, so that nothing of it is kept");
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::writer::Resident;
+    use super::*;
+    use crate::routing::SLOTS;
+    use crate::storage::MemoryStorage;
+
+    const FAILED: Result<()> = Err(Error::NotFound(String::new()));
+
+    fn writer() -> Writer {
+        Writer::new(Resident::default(), Arc::new(MemoryStorage::default()), 0..=SLOTS - 1)
+    }
+
+    fn key() -> RecordKey<'static> {
+        RecordKey { hash: KeyHash::from_bits(7), kind: RecordKind::Kv, id: b"a" }
+    }
+
+    #[test]
+    fn a_failure_after_a_write_is_torn() {
+        type Change = fn(&mut Transaction<'_>);
+        let writes: [Change; 3] = [|txn| txn.put(key(), b"1"), |txn| txn.delete(key()), |txn| _ = txn.indexes_mut()];
+        for write in writes {
+            let mut writer = writer();
+            let mut txn = Transaction::begin(&mut writer, Timestamp::default());
+            assert!(!txn.is_torn(&FAILED), "nothing was written yet");
+            write(&mut txn);
+            assert!(txn.is_torn(&FAILED));
+            assert!(!txn.is_torn(&Ok(())), "a command that succeeds may write");
+        }
+    }
+
+    #[test]
+    fn reads_leave_nothing_torn_and_wait_for_what_they_saw() {
+        let mut writer = writer();
+        Transaction::begin(&mut writer, Timestamp::default()).put(key(), b"1");
+        let mut txn = Transaction::begin(&mut writer, Timestamp::default());
+        assert_eq!(txn.peek(key()), Some(&b"1"[..]));
+        assert_eq!(txn.dependency(), CommitDependency::None);
+        assert_eq!(txn.read(key()), Some(&b"1"[..]));
+        assert_eq!(txn.dependency(), CommitDependency::Open);
+        assert!(!txn.is_torn(&FAILED));
+        writer.seal();
+        let mut txn = Transaction::begin(&mut writer, Timestamp::default());
+        txn.read(key());
+        assert_eq!(txn.dependency(), CommitDependency::InFlight);
+    }
+}

@@ -1,0 +1,216 @@
+//! The state of a shard and the writes that are not durable yet.
+//!
+//! At most two batches exist: the *open* one that commands add to, and the one *in flight* that is being made
+//! durable. A reply that was computed from a record in either of them waits for that one's commit.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::batch::{Batch, CommitDependency, value_of};
+use super::expiry_index::ExpiryIndex;
+use super::in_doubt_queue::InDoubtQueue;
+use super::outbox::Waiter;
+use super::product_index::ProductIndex;
+use super::state::State;
+use crate::error::{Error, Result};
+use crate::storage::{COUNTER_KEY, Record, RecordKey, RecordKind, Storage, Write};
+
+/// The most replies that wait for commits; past that commands are refused, nothing applied.
+pub const MAX_WAITING_REPLIES: usize = 16_384;
+/// The most bytes in the open batch; past that commands are refused, nothing applied.
+pub const MAX_OPEN_BYTES: usize = 32 << 20;
+
+/// Everything that a shard holds in memory.
+#[derive(Default)]
+pub struct Resident {
+    /// The resident records.
+    pub state: State,
+    /// The counter that versions come from.
+    pub counter: u64,
+    /// The indexes over the records.
+    pub indexes: Indexes,
+}
+
+/// Indexes over a shard's records; none of them is stored.
+#[derive(Default)]
+pub struct Indexes {
+    /// The live idempotency records.
+    pub idempotency: ExpiryIndex,
+    /// The live settlements.
+    pub settlements: ExpiryIndex,
+    /// The ids of products, to list them.
+    pub products: ProductIndex,
+    /// The reservations for orders of other shards.
+    pub in_doubt: InDoubtQueue,
+}
+
+/// The state of a shard, the batches that are not durable yet, and those who wait for them.
+pub struct Writer {
+    resident: Resident,
+    open: Batch,
+    open_waiters: Vec<Waiter>,
+    in_flight: Option<Arc<Batch>>,
+    in_flight_waiters: Vec<Waiter>,
+    storage: Arc<dyn Storage>,
+    slots: RangeInclusive<u16>,
+    accepts_writes: bool,
+}
+
+impl Writer {
+    /// A writer over what was loaded from a storage, for the slots that the shard owns.
+    pub fn new(resident: Resident, storage: Arc<dyn Storage>, slots: RangeInclusive<u16>) -> Self {
+        Writer {
+            resident,
+            open: Batch::default(),
+            open_waiters: Vec::new(),
+            in_flight: None,
+            in_flight_waiters: Vec::new(),
+            storage,
+            slots,
+            accepts_writes: true,
+        }
+    }
+
+    /// Refuses a command that writes while there is no room for it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the disk is nearly full or too much waits to be committed.
+    pub fn check_capacity(&self) -> Result<()> {
+        if !self.accepts_writes {
+            return Err(Error::Unavailable("the shard's disk is nearly full; nothing was applied".into()));
+        }
+        let waiting = self.open_waiters.len() + self.in_flight_waiters.len();
+        if waiting >= MAX_WAITING_REPLIES || self.open.bytes() >= MAX_OPEN_BYTES {
+            return Err(Error::Unavailable("the shard's commit queue is full; nothing was applied".into()));
+        }
+        Ok(())
+    }
+
+    /// The commit that a reader of a record depends on.
+    pub(super) fn dependency_on(&self, key: RecordKey<'_>) -> CommitDependency {
+        self.newest(|batch| batch.find(key).is_some())
+    }
+
+    /// The commit that a reader of all products depends on.
+    pub(super) fn dependency_on_products(&self) -> CommitDependency {
+        self.newest(Batch::has_products)
+    }
+
+    fn newest(&self, concerns: impl Fn(&Batch) -> bool) -> CommitDependency {
+        if concerns(&self.open) {
+            CommitDependency::Open
+        } else if self.in_flight.as_ref().is_some_and(|batch| concerns(batch)) {
+            CommitDependency::InFlight
+        } else {
+            CommitDependency::None
+        }
+    }
+
+    /// Reads a record that is not resident, out of the batches or else from storage.
+    pub(super) fn read_stored(&self, key: RecordKey<'_>) -> Result<Option<Vec<u8>>> {
+        let in_flight = || self.in_flight.as_ref().and_then(|batch| batch.find(key));
+        match self.open.find(key).or_else(in_flight) {
+            Some(write) => Ok(value_of(write).map(<[u8]>::to_vec)),
+            None => self.storage.get(Record::new(key, b"").key()),
+        }
+    }
+
+    /// Puts a record into the open batch.
+    pub(super) fn put(&mut self, key: RecordKey<'_>, value: &[u8]) {
+        let record = Record::new(key, value);
+        if key.kind == RecordKind::Product {
+            self.open.note_product();
+        }
+        if key.kind.is_resident() {
+            self.resident.state.put(key, record.clone());
+        }
+        self.open.push(key.hash, Write::Put(record));
+    }
+
+    /// Puts the deletion of a record into the open batch.
+    pub(super) fn delete(&mut self, key: RecordKey<'_>) {
+        if key.kind == RecordKind::Product {
+            self.open.note_product();
+        }
+        if key.kind.is_resident() {
+            self.resident.state.delete(key);
+        }
+        self.open.push(key.hash, Write::Delete(Record::new(key, b"")));
+    }
+
+    /// A version that no record of this shard ever had.
+    pub(super) fn next_version(&mut self) -> u64 {
+        self.resident.counter += 1;
+        self.resident.counter
+    }
+
+    /// The indexes, to be changed with the records that they are about.
+    pub(super) fn indexes_mut(&mut self) -> &mut Indexes {
+        &mut self.resident.indexes
+    }
+
+    /// The indexes over the records.
+    pub fn indexes(&self) -> &Indexes {
+        &self.resident.indexes
+    }
+
+    /// The resident records.
+    pub fn state(&self) -> &State {
+        &self.resident.state
+    }
+
+    /// Wakes a waiter once what it depends on is durable.
+    pub fn wait(&mut self, dependency: CommitDependency, waiter: Waiter) {
+        match dependency {
+            CommitDependency::None => waiter.wake(),
+            CommitDependency::InFlight => self.in_flight_waiters.push(waiter),
+            CommitDependency::Open => self.open_waiters.push(waiter),
+        }
+    }
+
+    /// Closes the open batch, which is in flight from now on. `None` when there is nothing to commit or another
+    /// batch is in flight.
+    pub fn seal(&mut self) -> Option<Arc<Batch>> {
+        if !self.has_work() {
+            return None;
+        }
+        let mut batch = std::mem::take(&mut self.open);
+        let counter = self.resident.counter.to_be_bytes();
+        batch.push_unread(Write::Put(Record::from_parts(COUNTER_KEY, &counter)));
+        let batch = Arc::new(batch);
+        self.in_flight = Some(batch.clone());
+        self.in_flight_waiters = std::mem::take(&mut self.open_waiters);
+        Some(batch)
+    }
+
+    /// Notes that the batch in flight is durable, and returns those who waited for it.
+    pub fn committed(&mut self) -> Vec<Waiter> {
+        self.in_flight = None;
+        std::mem::take(&mut self.in_flight_waiters)
+    }
+
+    /// True when everything is durable.
+    pub fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.in_flight.is_none()
+    }
+
+    /// True when the open batch waits for somebody to commit it.
+    pub fn has_work(&self) -> bool {
+        !self.open.is_empty() && self.in_flight.is_none()
+    }
+
+    /// Allows or refuses commands that write.
+    pub fn set_accepts_writes(&mut self, accepts: bool) {
+        self.accepts_writes = accepts;
+    }
+
+    /// True when commands that write are allowed.
+    pub fn accepts_writes(&self) -> bool {
+        self.accepts_writes
+    }
+
+    /// The slots that this shard owns.
+    pub fn slots(&self) -> RangeInclusive<u16> {
+        self.slots.clone()
+    }
+}

@@ -1,0 +1,6 @@
+//! The gRPC server of a shard, and its sessions: streams of commands and replies.
+
+mod server;
+mod session;
+
+pub use server::{Listener, serve};

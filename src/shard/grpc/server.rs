@@ -1,0 +1,166 @@
+//! The gRPC server of a shard: sessions, status, health and reflection.
+
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tonic::transport::server::Router;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::protocol::{MAX_MESSAGE_BYTES, proto};
+use crate::routing::Address;
+use crate::shard::context::ShardContext;
+use crate::storage::RecordKind;
+use proto::shard_server::{Shard, ShardServer};
+
+/// The silence after which a facade is asked whether it is still there.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// The time that it has to answer.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams that one connection may have open.
+const MAX_STREAMS: u32 = 64;
+/// Bytes under way on one connection.
+const WINDOW_BYTES: u32 = 1 << 20;
+
+struct Service(Arc<ShardContext>);
+
+#[tonic::async_trait]
+impl Shard for Service {
+    type SessionStream = Session;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<proto::RequestBatch>>,
+    ) -> std::result::Result<Response<Session>, Status> {
+        Ok(Response::new(Session::new(self.0.clone(), request.into_inner())))
+    }
+
+    async fn status(
+        &self,
+        _: Request<proto::StatusRequest>,
+    ) -> std::result::Result<Response<proto::StatusReply>, Status> {
+        Ok(Response::new(status(&self.0)))
+    }
+}
+
+fn status(context: &ShardContext) -> proto::StatusReply {
+    let latency = context.writer.commit_latency.snapshot();
+    let writer = context.writer.lock();
+    let slots = writer.slots();
+    let kind = |name: &str, kind| proto::KindCount { kind: name.into(), count: writer.state().count(kind) };
+    proto::StatusReply {
+        identity: Some(context.identity.hello()),
+        slots: vec![proto::SlotRange { first: u32::from(*slots.start()), last: u32::from(*slots.end()) }],
+        records: vec![
+            kind("cart", RecordKind::Cart),
+            kind("kv", RecordKind::Kv),
+            kind("product", RecordKind::Product),
+            kind("open_order", RecordKind::OpenOrder),
+            kind("reservation", RecordKind::Reservation),
+        ],
+        resident_bytes: writer.state().bytes(),
+        idempotency_keys: writer.indexes().idempotency.count() as u64,
+        operations: context.operations.load(Ordering::Relaxed),
+        commits: latency.counts.iter().sum(),
+        commit_seconds: Some(proto::Histogram { bounds: latency.bounds, counts: latency.counts, sum: latency.sum }),
+        free_disk_bytes: context.free_space.bytes(),
+        accepts_writes: writer.accepts_writes(),
+        captures_failed: context.coordinator.captures_failed(),
+        uptime_ms: u64::try_from(context.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// A bound listener.
+pub enum Listener {
+    /// On TCP.
+    Tcp(TcpListener),
+    /// On a Unix socket.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Binds an address. A Unix socket that a dead process left behind is replaced: the caller holds
+    /// the lock of the data directory, so nobody else is listening there.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when it cannot be bound.
+    pub async fn bind(address: &Address) -> Result<Self> {
+        let fault = |error: std::io::Error| Error::Fault(format!("cannot listen on {address}: {error}"));
+        match address {
+            Address::Tcp(address) => Ok(Listener::Tcp(TcpListener::bind(address).await.map_err(fault)?)),
+            Address::Unix(path) => {
+                remove_stale_socket(path).map_err(fault)?;
+                Ok(Listener::Unix(UnixListener::bind(path).map_err(fault)?))
+            }
+        }
+    }
+
+    /// The address really bound.
+    pub fn address(&self, asked: &Address) -> Address {
+        match self {
+            Listener::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => Address::Tcp(address.to_string()),
+                Err(_) => asked.clone(),
+            },
+            Listener::Unix(_) => asked.clone(),
+        }
+    }
+}
+
+fn remove_stale_socket(path: &Path) -> std::io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => fs::remove_file(path),
+        _ => Ok(()),
+    }
+}
+
+/// Serves until a shutdown is asked for and every accepted command is answered.
+///
+/// # Errors
+/// [`Error::Fault`] when the server fails.
+pub async fn serve(context: Arc<ShardContext>, listener: Listener) -> Result<()> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ShardServer<Service>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| Error::Fault(format!("gRPC reflection: {error}")))?;
+    let mut shutdown = context.shutdown.clone();
+    let router = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(Some(MAX_STREAMS))
+        .initial_connection_window_size(Some(WINDOW_BYTES))
+        .initial_stream_window_size(Some(WINDOW_BYTES))
+        .tcp_nodelay(true)
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(ShardServer::new(Service(context)).max_decoding_message_size(MAX_MESSAGE_BYTES));
+    serve_on(router, listener, Box::pin(async move { shutdown.wait().await }))
+        .await
+        .map_err(|error| Error::Fault(format!("the server failed: {error}")))
+}
+
+async fn serve_on(
+    router: Router,
+    listener: Listener,
+    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+) -> std::result::Result<(), tonic::transport::Error> {
+    match listener {
+        Listener::Tcp(listener) => {
+            router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown).await
+        }
+        Listener::Unix(listener) => {
+            router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown).await
+        }
+    }
+}

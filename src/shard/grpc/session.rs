@@ -1,0 +1,165 @@
+//! One session with a facade: a stream that runs the commands that come in and yields the replies,
+//! in one task and without a queue in between.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::Stream;
+use prost::Message;
+use tonic::{Status, Streaming};
+
+use crate::error::Error;
+use crate::protocol::{self, MAX_BATCH, MAX_REPLY_BATCH_BYTES, WireReply, proto};
+use crate::shard::clock;
+use crate::shard::context::ShardContext;
+use crate::shard::dispatch::{self, Execution};
+use crate::shard::engine::{CommitDependency, Outbox, ReplyTo, Waiter};
+use crate::shard::saga::driver;
+
+/// The most commands of one session that wait for their commit; past that no more are read, and
+/// HTTP/2's flow control stops the sender.
+const MAX_OUTSTANDING: usize = 8_192;
+
+/// The replies of a session.
+pub struct Session {
+    context: Arc<ShardContext>,
+    inbound: Streaming<proto::RequestBatch>,
+    outbox: Arc<Outbox>,
+    /// Replies that may leave.
+    ready: Vec<WireReply>,
+    /// The opening of the session; deadlines count from there. `None` until the Hello.
+    opened: Option<Instant>,
+    /// Commands whose replies wait for a commit.
+    outstanding: usize,
+    /// The facade was told to send no more.
+    is_draining: bool,
+    /// No more commands are read.
+    closing: bool,
+    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+type Item = Result<proto::ReplyBatch, Status>;
+
+impl Session {
+    /// A session over what a facade sends.
+    pub fn new(context: Arc<ShardContext>, inbound: Streaming<proto::RequestBatch>) -> Self {
+        let mut shutdown = context.shutdown.clone();
+        Session {
+            context,
+            inbound,
+            outbox: Arc::default(),
+            ready: Vec::new(),
+            opened: None,
+            outstanding: 0,
+            is_draining: false,
+            closing: false,
+            shutdown: Box::pin(async move { shutdown.wait().await }),
+        }
+    }
+
+    fn greet(&mut self, batch: &proto::RequestBatch) -> Item {
+        let hello = batch.hello.as_ref();
+        let hello = hello.ok_or_else(|| Status::invalid_argument("a session begins with a Hello"))?;
+        let ours =
+            self.context.identity.greet(&*self.context.storage, hello).map_err(|error| protocol::status_of(&error))?;
+        self.opened = Some(Instant::now());
+        Ok(proto::ReplyBatch { hello: Some(ours), ..proto::ReplyBatch::default() })
+    }
+
+    fn run(&mut self, opened: Instant, batch: proto::RequestBatch) {
+        let shared = self.context.writer.clone();
+        let now = clock::now();
+        let elapsed = opened.elapsed();
+        let mut writer = shared.lock();
+        self.context.operations.fetch_add(batch.requests.len() as u64, Ordering::Relaxed);
+        for message in batch.requests {
+            let id = message.id;
+            let deadline = Duration::from_millis(message.deadline_ms);
+            let request = match protocol::decode_request(message) {
+                Ok(_) if deadline < elapsed => {
+                    Err(Error::Unavailable("the deadline had passed; nothing was applied".into()))
+                }
+                decoded => decoded,
+            };
+            let execution = match request {
+                Ok(request) => dispatch::execute(&mut writer, &request, now),
+                Err(error) => Execution::Replied(protocol::encode_reply(Err(error), now), CommitDependency::None),
+            };
+            match execution {
+                Execution::Replied(reply, CommitDependency::None) => self.ready.push(WireReply { id, ..reply }),
+                Execution::Replied(reply, dependency) => {
+                    let reply_to = self.reply_to(id);
+                    writer.wait(dependency, Waiter::Reply(reply_to, reply));
+                }
+                Execution::Placed { order, card } => {
+                    let reply_to = self.reply_to(id);
+                    driver::start(&self.context.coordinator, order, card, reply_to);
+                }
+            }
+        }
+        shared.commit(writer);
+    }
+
+    /// The address of a reply that comes later; until then it is outstanding.
+    fn reply_to(&mut self, id: u64) -> ReplyTo {
+        self.outstanding += 1;
+        ReplyTo { outbox: self.outbox.clone(), id }
+    }
+
+    /// Takes the replies whose commit is done; the task is woken when there are more.
+    fn collect(&mut self, context: &Context<'_>) {
+        let before = self.ready.len();
+        self.outbox.drain(&mut self.ready, context);
+        self.outstanding -= self.ready.len() - before;
+    }
+
+    /// As many replies as one message holds.
+    fn next_batch(&mut self) -> proto::ReplyBatch {
+        let mut bytes = 0;
+        let fits = self.ready.iter().take(MAX_BATCH).take_while(|reply| {
+            let before = bytes;
+            bytes += reply.encoded_len();
+            before < MAX_REPLY_BATCH_BYTES
+        });
+        let count = fits.count();
+        let rest = self.ready.split_off(count);
+        proto::ReplyBatch { replies: std::mem::replace(&mut self.ready, rest), ..proto::ReplyBatch::default() }
+    }
+}
+
+impl Stream for Session {
+    type Item = Item;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
+        let this = self.get_mut();
+        if !this.is_draining && this.shutdown.as_mut().poll(context).is_ready() {
+            this.is_draining = true;
+            // What is under way is still run; a session that was never opened has nothing under way.
+            this.closing |= this.opened.is_none();
+            return Poll::Ready(Some(Ok(proto::ReplyBatch { goodbye: true, ..proto::ReplyBatch::default() })));
+        }
+        this.collect(context);
+        while !this.closing && this.ready.len() < MAX_BATCH && this.outstanding < MAX_OUTSTANDING {
+            match Pin::new(&mut this.inbound).poll_next(context) {
+                Poll::Ready(Some(Ok(batch))) => match this.opened {
+                    Some(opened) => this.run(opened, batch),
+                    None => {
+                        let answer = this.greet(&batch);
+                        this.closing = answer.is_err();
+                        return Poll::Ready(Some(answer));
+                    }
+                },
+                Poll::Ready(Some(Err(_)) | None) => this.closing = true,
+                Poll::Pending => break,
+            }
+            this.collect(context);
+        }
+        if !this.ready.is_empty() {
+            return Poll::Ready(Some(Ok(this.next_batch())));
+        }
+        if this.closing && this.outstanding == 0 { Poll::Ready(None) } else { Poll::Pending }
+    }
+}

@@ -1,0 +1,56 @@
+//! The options of a shard process.
+
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+use crate::payment::PaymentKind;
+use crate::routing::{Address, MAX_SHARDS};
+use crate::storage::StorageKind;
+
+/// How to run a shard.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The shard: 0 to `shards` - 1.
+    pub index: u32,
+    /// The number of shards.
+    pub shards: u32,
+    /// The address to listen on.
+    pub listen: Address,
+    /// The data directory; made when missing.
+    pub data: PathBuf,
+    /// The addresses of all shards, in order; empty when not known.
+    pub peers: Vec<Address>,
+    /// The storage that keeps the records.
+    pub storage: StorageKind,
+    /// The store that it belongs to; when `None`, shard 0 of a new store makes one and others learn it.
+    pub store_id: Option<Uuid>,
+    /// Bytes of disk space below which writes are refused.
+    pub min_free: u64,
+    /// The catalogue that a fresh store is filled with.
+    pub catalog: Catalog,
+    /// The payment gateway.
+    pub payment: PaymentKind,
+}
+
+impl Options {
+    /// Checks that the options fit together.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names an option.
+    pub fn check(&self) -> Result<()> {
+        let Options { index, shards, peers, .. } = self;
+        if *shards == 0 || *shards > MAX_SHARDS {
+            return Err(Error::Invalid(format!("--shards {shards}: must be 1 to {MAX_SHARDS}")));
+        }
+        if index >= shards {
+            return Err(Error::Invalid(format!("--index {index}: must be less than --shards {shards}")));
+        }
+        if !peers.is_empty() && peers.len() != *shards as usize {
+            return Err(Error::Invalid(format!("--peers: {} addresses for {shards} shards", peers.len())));
+        }
+        Ok(())
+    }
+}

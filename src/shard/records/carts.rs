@@ -1,0 +1,195 @@
+//! Carts, and the commands on them. While an order checks a cart out, its lines can only be added to.
+
+use bytes::Bytes;
+
+use super::orders;
+use crate::domain::cart::{Added, Cart, Offer};
+use crate::domain::order::{Asked, Order, OrderLine};
+use crate::domain::tag::Condition;
+use crate::error::{Error, Result};
+use crate::protocol::{CommandOutput, Request};
+use crate::routing::{CustomerId, ItemId, KeyHash, OrderId, ProductId};
+use crate::shard::engine::Transaction;
+use crate::storage::codec;
+use crate::storage::{RecordKey, RecordKind};
+
+fn key(hash: KeyHash, customer: &CustomerId) -> RecordKey<'_> {
+    RecordKey { hash, kind: RecordKind::Cart, id: customer.as_str().as_bytes() }
+}
+
+/// A cart, checked against the request's condition. A customer without a cart has an empty one of version 0.
+fn checked(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> Result<Cart> {
+    let record = txn.read(key(request.hash, customer));
+    let cart = record.map(codec::decode_cart).transpose()?.unwrap_or_default();
+    Condition::check(request.if_match.as_ref(), Some(cart.tag(txn.now())))?;
+    Ok(cart)
+}
+
+/// Reads a cart.
+pub fn get(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> CommandOutput {
+    let record = txn.read(key(request.hash, customer));
+    CommandOutput::cart(record.map(Bytes::copy_from_slice))
+}
+
+/// Adds an item, or adds to its count.
+///
+/// # Errors
+/// [`Error::Refused`] past a limit, or [`Error::Precondition`].
+pub fn add(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    customer: &CustomerId,
+    (item, offer, count): (&ItemId, Offer, u32),
+) -> Result<CommandOutput> {
+    change(txn, request, customer, |cart| Ok(cart.add(item.clone(), offer, count)? == Added::New))
+}
+
+/// Sets the count of a line; 0 removes it.
+///
+/// # Errors
+/// [`Error::NotFound`] without the line, [`Error::InFlight`] while it is being checked out, or
+/// [`Error::Precondition`].
+pub fn set_count(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    customer: &CustomerId,
+    item: &ItemId,
+    count: u32,
+) -> Result<CommandOutput> {
+    check_not_in_checkout(txn, request, customer, Some(item))?;
+    change(txn, request, customer, |cart| cart.set_count(item, count).map(|()| false))
+}
+
+/// Removes a line.
+///
+/// # Errors
+/// As for [`set_count`].
+pub fn remove(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    customer: &CustomerId,
+    item: &ItemId,
+) -> Result<CommandOutput> {
+    check_not_in_checkout(txn, request, customer, Some(item))?;
+    change(txn, request, customer, |cart| cart.remove(item).map(|()| false))
+}
+
+/// Applies a change, which tells whether a line was made.
+fn change(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    customer: &CustomerId,
+    change: impl FnOnce(&mut Cart) -> Result<bool>,
+) -> Result<CommandOutput> {
+    let mut cart = checked(txn, request, customer)?;
+    let created = change(&mut cart)?;
+    let key = key(request.hash, customer);
+    if cart.lines.is_empty() {
+        txn.delete(key);
+        return Ok(CommandOutput::cart(None).with_created(created));
+    }
+    cart.version = txn.next_version();
+    cart.updated_at = Some(txn.now());
+    let record = codec::encode_cart(&cart);
+    txn.put(key, &record);
+    Ok(CommandOutput::cart(Some(record.into())).with_created(created))
+}
+
+/// Refuses to change a line that is being checked out; without an item, any cart that is.
+fn check_not_in_checkout(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    customer: &CustomerId,
+    item: Option<&ItemId>,
+) -> Result<()> {
+    let record = txn.read(key(request.hash, customer));
+    let Some(order) = record.map(codec::decode_pin).transpose()?.flatten() else { return Ok(()) };
+    let order = orders::find(txn, order)?;
+    let is_ordered = |item: &ItemId| {
+        order.is_some_and(|order| order.lines.iter().any(|line| line.product.as_str() == item.as_str()))
+    };
+    match item.is_none_or(is_ordered) {
+        true => Err(Error::InFlight("the cart is being checked out; only additions are taken meanwhile".into())),
+        false => Ok(()),
+    }
+}
+
+/// Empties a cart and replies with what it held.
+///
+/// # Errors
+/// [`Error::NotFound`] for an empty one, [`Error::InFlight`] while it is being checked out, or
+/// [`Error::Precondition`].
+pub fn take(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> Result<CommandOutput> {
+    check_not_in_checkout(txn, request, customer, None)?;
+    let cart = checked(txn, request, customer)?;
+    if cart.lines.is_empty() {
+        return Err(Error::NotFound("the cart is empty".into()));
+    }
+    txn.delete(key(request.hash, customer));
+    Ok(CommandOutput::cart(Some(codec::encode_cart(&cart).into())))
+}
+
+/// The lines of an order of all that is in a cart, at the prices that were offered.
+///
+/// # Errors
+/// [`Error::NotFound`] for an empty cart, [`Error::InFlight`] for one that is being checked out already, or
+/// [`Error::Precondition`].
+pub fn order_lines(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> Result<Vec<OrderLine>> {
+    let cart = checked(txn, request, customer)?;
+    if cart.pin.is_some() {
+        return Err(Error::InFlight("the cart is being checked out".into()));
+    }
+    if cart.lines.is_empty() {
+        return Err(Error::NotFound("the cart is empty".into()));
+    }
+    let now = txn.now();
+    let lines = cart.lines.iter().map(|line| OrderLine {
+        product: ProductId::from_stored(line.item.as_str()),
+        count: line.count,
+        asked: match line.offer.has_sale_expired(now) {
+            true => Asked::ExpiredOffer(line.offer.price),
+            false => Asked::Offer(line.offer.price),
+        },
+        price: None,
+        has_isbn: false,
+    });
+    Ok(lines.collect())
+}
+
+/// Marks a cart as being checked out by an order. Its version stays.
+///
+/// # Errors
+/// [`Error::Fault`] for a damaged record.
+pub fn mark_checkout(txn: &mut Transaction<'_>, customer: &CustomerId, order: OrderId) -> Result<()> {
+    let key = key(customer.hash(), customer);
+    let cart = txn.read(key).map(codec::decode_cart).transpose()?.unwrap_or_default();
+    txn.put(key, &codec::encode_cart(&Cart { pin: Some(order), ..cart }));
+    Ok(())
+}
+
+/// Ends the checkout of an order's cart, and removes the counts that were sold. A cart of which nothing was sold
+/// keeps its version.
+///
+/// # Errors
+/// [`Error::Fault`] for a damaged record.
+pub fn end_checkout(txn: &mut Transaction<'_>, order: &Order, sold: bool) -> Result<()> {
+    let Some(customer) = &order.customer else { return Ok(()) };
+    let key = key(customer.hash(), customer);
+    let Some(mut cart) = txn.read(key).map(codec::decode_cart).transpose()? else { return Ok(()) };
+    if !sold && cart.pin != Some(order.id) {
+        return Ok(());
+    }
+    cart.pin = None;
+    if sold {
+        for line in &order.lines {
+            cart.subtract(&ItemId::from_stored(line.product.as_str()), line.count);
+        }
+        cart.version = txn.next_version();
+        cart.updated_at = Some(txn.now());
+    }
+    match cart.lines.is_empty() {
+        true => txn.delete(key),
+        false => txn.put(key, &codec::encode_cart(&cart)),
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Deliveries, and the commands on them. A delivery lives in the slot of its order.
+
+use uuid::Uuid;
+
+use super::orders;
+use crate::domain::delivery::{Delivery, DeliveryStatus};
+use crate::domain::order::Status;
+use crate::domain::tag::Condition;
+use crate::error::{Error, Result};
+use crate::protocol::{CommandOutput, Request};
+use crate::routing::{DeliveryId, OrderId};
+use crate::shard::engine::Transaction;
+use crate::storage::codec;
+use crate::storage::{RecordKey, RecordKind};
+
+fn key(id: &DeliveryId) -> RecordKey<'_> {
+    RecordKey { hash: id.hash(), kind: RecordKind::Delivery, id: id.as_bytes() }
+}
+
+fn find(txn: &mut Transaction<'_>, id: DeliveryId) -> Result<Option<Delivery>> {
+    let record = txn.read_stored(key(&id))?;
+    record.as_deref().map(codec::decode_delivery).transpose()
+}
+
+fn put(txn: &mut Transaction<'_>, delivery: &Delivery) {
+    txn.put(key(&delivery.id), &codec::encode_delivery(delivery));
+}
+
+fn no_such_delivery() -> Error {
+    Error::NotFound("there is no such delivery".into())
+}
+
+/// Schedules a delivery of an order.
+pub fn schedule(txn: &mut Transaction<'_>, order: OrderId, address: &str, courier: &str) -> Delivery {
+    let millis = u64::try_from(txn.now().micros() / 1_000).unwrap_or_default();
+    let delivery = Delivery {
+        version: txn.next_version(),
+        id: DeliveryId::new(order.hash().slot(), millis, Uuid::new_v4().as_u128()),
+        order,
+        address: address.to_owned(),
+        courier: courier.to_owned(),
+        status: DeliveryStatus::Scheduled,
+        updated_at: txn.now(),
+    };
+    put(txn, &delivery);
+    delivery
+}
+
+/// Makes a delivery of an order.
+///
+/// # Errors
+/// [`Error::NotFound`] without the order, [`Error::Refused`] for an order that is not created.
+pub fn create(txn: &mut Transaction<'_>, order: OrderId, address: &str, courier: &str) -> Result<CommandOutput> {
+    let found = orders::find(txn, order)?.ok_or_else(orders::no_such_order)?;
+    if found.status != Status::Created {
+        return Err(Error::Refused(format!("order_id: the order is {}, not created", found.status.name())));
+    }
+    Ok(CommandOutput::delivery(&schedule(txn, order, address, courier)).with_created(true))
+}
+
+/// Reads a delivery.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn get(txn: &mut Transaction<'_>, id: DeliveryId) -> Result<CommandOutput> {
+    Ok(CommandOutput::delivery(&find(txn, id)?.ok_or_else(no_such_delivery)?))
+}
+
+/// Moves a delivery to another status.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Precondition`], or [`Error::Refused`] for a move that is not allowed.
+pub fn move_to(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    id: DeliveryId,
+    status: DeliveryStatus,
+) -> Result<CommandOutput> {
+    let delivery = find(txn, id)?;
+    Condition::check(request.if_match.as_ref(), delivery.as_ref().map(Delivery::tag))?;
+    let mut delivery = delivery.ok_or_else(no_such_delivery)?;
+    delivery.move_to(status)?;
+    delivery.version = txn.next_version();
+    delivery.updated_at = txn.now();
+    put(txn, &delivery);
+    Ok(CommandOutput::delivery(&delivery))
+}

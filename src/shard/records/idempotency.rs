@@ -1,0 +1,91 @@
+//! Stored replies: a request that is repeated under its idempotency key gets the reply of the first one.
+
+use crate::domain::order::IdempotencyRef;
+use crate::error::{Error, Result};
+use crate::protocol::{self, Request, WireReply};
+use crate::routing::KeyHash;
+use crate::shard::engine::{Transaction, end_of_life};
+use crate::storage::codec::{self, FirstAnswer};
+use crate::storage::{DigestId, RecordKey, RecordKind};
+
+/// The most expired records removed by one sweep.
+const MAX_SWEPT: usize = 1_000;
+
+fn key(hash: KeyHash, digest: &[u8; 16]) -> RecordKey<'_> {
+    RecordKey { hash, kind: RecordKind::Idempotency, id: digest }
+}
+
+/// The idempotency key of a request, if it has one, in the scope of the request's owner.
+pub fn reference(request: &Request) -> Option<IdempotencyRef> {
+    let idempotency = request.idempotency.as_ref()?;
+    let (owner, owner_id) = request.command.scope();
+    let DigestId(digest) = DigestId::new(owner, owner_id, idempotency.key.as_bytes());
+    Some(IdempotencyRef { digest, fingerprint: idempotency.fingerprint.clone() })
+}
+
+/// The stored reply under a key, if there is one.
+///
+/// # Errors
+/// [`Error::KeyReused`] when the key was used with another request, [`Error::InFlight`] while the first request
+/// has no reply yet.
+pub fn replay(txn: &mut Transaction<'_>, hash: KeyHash, asked: &IdempotencyRef) -> Result<Option<WireReply>> {
+    if !txn.indexes().idempotency.contains(DigestId(asked.digest)) {
+        return Ok(None);
+    }
+    let Some(bytes) = txn.read_stored(key(hash, &asked.digest))? else { return Ok(None) };
+    let first = codec::decode_first_answer(&bytes)?;
+    if first.fingerprint != asked.fingerprint {
+        return Err(Error::KeyReused("Idempotency-Key: it was used before, with a different request".into()));
+    }
+    if first.reply.is_empty() {
+        return Err(Error::InFlight("the request with this Idempotency-Key is being worked on".into()));
+    }
+    protocol::decode_stored_reply(&first.reply).map(Some)
+}
+
+/// Refuses a new key while too many are live.
+///
+/// # Errors
+/// [`Error::Exhausted`].
+pub fn check_capacity(txn: &Transaction<'_>) -> Result<()> {
+    if txn.indexes().idempotency.is_full() {
+        return Err(Error::Exhausted("too many idempotency keys are live on this shard; nothing was applied".into()));
+    }
+    Ok(())
+}
+
+/// Stores the reply under a key.
+pub fn keep(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef, reply: &WireReply) {
+    put(txn, hash, reference, protocol::encode_stored_reply(reply));
+}
+
+/// Notes that the request under a key has no reply yet.
+pub fn mark_in_flight(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef) {
+    put(txn, hash, reference, Vec::new());
+}
+
+/// Frees a key.
+pub fn forget(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef) {
+    txn.indexes_mut().idempotency.forget(DigestId(reference.digest));
+    txn.delete(key(hash, &reference.digest));
+}
+
+fn put(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef, reply: Vec<u8>) {
+    let record = FirstAnswer {
+        version: txn.next_version(),
+        expires_at: end_of_life(txn.now()),
+        fingerprint: reference.fingerprint.clone(),
+        reply,
+    };
+    txn.put(key(hash, &reference.digest), &codec::encode_first_answer(&record));
+    txn.indexes_mut().idempotency.insert(hash, DigestId(reference.digest), record.expires_at);
+}
+
+/// Removes keys that have expired.
+pub fn sweep(txn: &mut Transaction<'_>) {
+    let now = txn.now();
+    for _ in 0..MAX_SWEPT {
+        let Some(expired) = txn.indexes_mut().idempotency.pop_expired(now) else { break };
+        txn.delete(key(expired.hash, &expired.id.0));
+    }
+}

@@ -1,0 +1,93 @@
+//! Orders as records: open ones are in memory, closed ones on disk only.
+
+use crate::domain::order::{Order, SingleItem, Status};
+use crate::domain::reservation::Ruling;
+use crate::error::{Error, Result};
+use crate::protocol::CommandOutput;
+use crate::routing::OrderId;
+use crate::shard::engine::{State, Transaction};
+use crate::storage::codec;
+use crate::storage::{RecordKey, RecordKind};
+
+/// The most open orders on one shard; past that orders are refused, nothing applied.
+pub const MAX_OPEN_ORDERS: u64 = 10_000;
+
+fn key(kind: RecordKind, id: &OrderId) -> RecordKey<'_> {
+    RecordKey { hash: id.hash(), kind, id: id.as_bytes() }
+}
+
+/// The error for an order that does not exist.
+pub fn no_such_order() -> Error {
+    Error::NotFound("there is no such order".into())
+}
+
+/// Refuses a new order while too many are open.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub fn check_capacity(txn: &Transaction<'_>) -> Result<()> {
+    if txn.count(RecordKind::OpenOrder) >= MAX_OPEN_ORDERS {
+        return Err(Error::Unavailable("too many orders are open on this shard; nothing was applied".into()));
+    }
+    Ok(())
+}
+
+/// Finds an order, open or closed.
+///
+/// # Errors
+/// [`Error::Fault`] for a damaged record.
+pub fn find(txn: &mut Transaction<'_>, id: OrderId) -> Result<Option<Order>> {
+    if let Some(record) = txn.read(key(RecordKind::OpenOrder, &id)) {
+        return codec::decode_order(record).map(Some);
+    }
+    let record = txn.read_stored(key(RecordKind::Order, &id))?;
+    record.as_deref().map(codec::decode_order).transpose()
+}
+
+/// All open orders.
+///
+/// # Errors
+/// [`Error::Fault`] for a damaged record.
+pub fn all_open(state: &State) -> Result<Vec<Order>> {
+    let mut orders = Vec::new();
+    state.each(RecordKind::OpenOrder, |record| orders.push(codec::decode_order(record.value())));
+    orders.into_iter().collect()
+}
+
+/// Writes an order that is not done with, under a new version.
+pub fn put_open(txn: &mut Transaction<'_>, order: &mut Order) {
+    order.version = txn.next_version();
+    txn.put(key(RecordKind::OpenOrder, &order.id), &codec::encode_order(order));
+}
+
+/// Writes an order of which nothing remains to be done, under a new version.
+pub fn put_closed(txn: &mut Transaction<'_>, order: &mut Order) {
+    order.version = txn.next_version();
+    let open = key(RecordKind::OpenOrder, &order.id);
+    if txn.peek(open).is_some() {
+        txn.delete(open);
+    }
+    txn.put(key(RecordKind::Order, &order.id), &codec::encode_order(order));
+}
+
+/// Reads an order.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn get(txn: &mut Transaction<'_>, id: OrderId) -> Result<CommandOutput> {
+    let order = find(txn, id)?.ok_or_else(no_such_order)?;
+    Ok(CommandOutput::order(&order, &SingleItem::default()))
+}
+
+/// The decision on an order. An unknown order counts as refused: its record is durable before any stock is held
+/// for it.
+///
+/// # Errors
+/// [`Error::Fault`] for a damaged record.
+pub fn decision(txn: &mut Transaction<'_>, id: OrderId) -> Result<CommandOutput> {
+    Ok(CommandOutput::decision(match find(txn, id)?.map(|order| order.status) {
+        Some(Status::Pending) => Ruling::Keep,
+        Some(Status::Created) => Ruling::Claim,
+        Some(Status::Refused(_)) | None => Ruling::Release,
+    }))
+}

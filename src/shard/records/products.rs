@@ -1,0 +1,135 @@
+//! Products, and the commands on them.
+
+use bytes::Bytes;
+
+use crate::domain::product::{Change, NewProduct, Product, fold_topic};
+use crate::domain::tag::Condition;
+use crate::error::{Error, Result};
+use crate::protocol::{CommandOutput, Filter, ListProducts, Request};
+use crate::routing::{KeyHash, ProductId};
+use crate::shard::engine::Transaction;
+use crate::storage::codec;
+use crate::storage::{RecordKey, RecordKind};
+
+fn key(id: &ProductId) -> RecordKey<'_> {
+    RecordKey { hash: id.hash(), kind: RecordKind::Product, id: id.as_str().as_bytes() }
+}
+
+/// The error for a product that does not exist.
+pub fn no_such_product() -> Error {
+    Error::NotFound("there is no such product".into())
+}
+
+/// Finds a product.
+///
+/// # Errors
+/// [`Error::Fault`] for a damaged record.
+pub fn find(txn: &mut Transaction<'_>, id: &ProductId) -> Result<Option<Product>> {
+    txn.read(key(id)).map(codec::decode_product).transpose()
+}
+
+/// Puts a product in the place of `old`, under a new version.
+pub fn put(txn: &mut Transaction<'_>, id: &ProductId, old: Option<&Product>, product: &mut Product) {
+    product.version = txn.next_version();
+    let is_listed_alike = old.is_some_and(|old| {
+        old.details.topic == product.details.topic && old.details.has_isbn == product.details.has_isbn
+    });
+    if !is_listed_alike {
+        let index = &mut txn.indexes_mut().products;
+        if let Some(old) = old {
+            index.remove(id, &old.details);
+        }
+        index.insert(id, &product.details);
+    }
+    txn.put(key(id), &codec::encode_product(product));
+}
+
+fn output(product: &Product) -> CommandOutput {
+    CommandOutput::product(codec::encode_product(product).into())
+}
+
+/// A product, checked against the request's condition.
+fn checked(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Result<Product> {
+    let product = find(txn, id)?;
+    Condition::check(request.if_match.as_ref(), product.as_ref().map(Product::tag))?;
+    product.ok_or_else(no_such_product)
+}
+
+/// Reads a product.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn get(txn: &mut Transaction<'_>, id: &ProductId) -> Result<CommandOutput> {
+    let record = txn.read(key(id)).ok_or_else(no_such_product)?;
+    Ok(CommandOutput::product(Bytes::copy_from_slice(record)))
+}
+
+/// Makes a product.
+///
+/// # Errors
+/// [`Error::Refused`] when its id is taken, or [`Error::Precondition`].
+pub fn create(txn: &mut Transaction<'_>, request: &Request, new: &NewProduct) -> Result<CommandOutput> {
+    let current = find(txn, &new.id)?;
+    Condition::check(request.if_match.as_ref(), current.as_ref().map(Product::tag))?;
+    if current.is_some() {
+        return Err(Error::Refused(format!("id: there is a product {} already", new.id.as_str())));
+    }
+    let incarnation = txn.next_version();
+    let mut product = Product::new(new.details.clone(), new.stock, incarnation);
+    put(txn, &new.id, None, &mut product);
+    Ok(output(&product).with_created(true))
+}
+
+/// Changes a product.
+///
+/// # Errors
+/// [`Error::NotFound`] or [`Error::Precondition`].
+pub fn change(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, change: &Change) -> Result<CommandOutput> {
+    let old = checked(txn, request, id)?;
+    let mut product = old.clone();
+    product.apply(change);
+    put(txn, id, Some(&old), &mut product);
+    Ok(output(&product))
+}
+
+/// Removes a product and replies with what it was. Orders that hold some of it still hold it.
+///
+/// # Errors
+/// [`Error::NotFound`] or [`Error::Precondition`].
+pub fn delete(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Result<CommandOutput> {
+    let product = checked(txn, request, id)?;
+    txn.indexes_mut().products.remove(id, &product.details);
+    txn.delete(key(id));
+    Ok(output(&product))
+}
+
+/// Adds to a product's stock.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Precondition`], or [`Error::Refused`] past the limit.
+pub fn replenish(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, count: u32) -> Result<CommandOutput> {
+    let old = checked(txn, request, id)?;
+    let mut product = old.clone();
+    product.replenish(count)?;
+    put(txn, id, Some(&old), &mut product);
+    Ok(output(&product))
+}
+
+/// This shard's part of a list. It waits for every change of a product, deletions too: a product that is missing
+/// from the list may just have been deleted.
+pub fn list(txn: &mut Transaction<'_>, asked: &ListProducts) -> CommandOutput {
+    txn.depend_on_products();
+    let limit = asked.limit as usize;
+    let filter = match &asked.filter {
+        Filter::Topic(topic) => Filter::Topic(fold_topic(topic)),
+        other @ (Filter::All | Filter::Books) => other.clone(),
+    };
+    let mut ids: Vec<_> = txn.indexes().products.list(&filter, asked.after.as_deref()).take(limit + 1).collect();
+    let more = ids.len() > limit;
+    ids.truncate(limit);
+    let products = ids.into_iter().filter_map(|id| {
+        let record = txn.peek(RecordKey { hash: KeyHash::of(&id), kind: RecordKind::Product, id: id.as_bytes() })?;
+        Some((id.to_string(), Bytes::copy_from_slice(record)))
+    });
+    CommandOutput::products(products, more)
+}

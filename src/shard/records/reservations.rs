@@ -1,0 +1,336 @@
+//! The participant's side of an order (`saga` has the coordinator's): holds stock on the product's shard, and claims
+//! or releases it when the order is decided.
+
+use super::products;
+use crate::domain::order::Wanted;
+use crate::domain::product::Product;
+use crate::domain::reservation::{Held, Holding, Reservation, Ruling};
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::process::fail_point;
+use crate::protocol::{Hold, Settle};
+use crate::routing::{KeyHash, OrderId, ProductId};
+use crate::shard::engine::{LIFETIME_MICROS, MAX_LIVE, Transaction, end_of_life};
+use crate::storage::codec::{self, Settlement};
+use crate::storage::{DigestId, RecordKey, RecordKind};
+
+/// The most reservations on one shard; past that holds are refused.
+pub const MAX_RESERVATIONS: u64 = 1_000_000;
+/// The most expired settlements removed by one sweep.
+const MAX_SWEPT_SETTLEMENTS: usize = 10_000;
+/// Past so many, settlements are kept for [`MIN_SETTLEMENT_MICROS`] only.
+pub const MAX_SETTLEMENTS: usize = MAX_LIVE / 10 * 9;
+/// The time for which a settlement is kept when there are too many, in microseconds: a command that is older than
+/// a few seconds is not run, so a hold cannot be later than that.
+const MIN_SETTLEMENT_MICROS: i64 = 60 * 1_000_000;
+
+fn reservation_key(hash: KeyHash, id: &DigestId) -> RecordKey<'_> {
+    RecordKey { hash, kind: RecordKind::Reservation, id: &id.0 }
+}
+
+fn settlement_key(hash: KeyHash, id: &DigestId) -> RecordKey<'_> {
+    RecordKey { hash, kind: RecordKind::Settlement, id: &id.0 }
+}
+
+/// The id of what an order holds of a product.
+fn id_of(order: OrderId, product: &ProductId) -> DigestId {
+    DigestId::new(RecordKind::Reservation, order.as_bytes(), product.as_str().as_bytes())
+}
+
+fn find(txn: &mut Transaction<'_>, product: &ProductId, id: DigestId) -> Result<Option<Reservation>> {
+    txn.read(reservation_key(product.hash(), &id)).map(codec::decode_reservation).transpose()
+}
+
+/// Reservations in doubt that are due to be asked about, at most `limit`.
+///
+/// # Errors
+/// [`Error::Fault`] for a damaged record.
+pub fn due(txn: &mut Transaction<'_>, limit: usize) -> Result<Vec<Reservation>> {
+    let now = txn.now();
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let Some(next) = txn.indexes_mut().in_doubt.pop_due(now) else { break };
+        // One that was settled meanwhile has no record any more.
+        if let Some(record) = txn.peek(reservation_key(next.hash, &next.id)) {
+            found.push(codec::decode_reservation(record)?);
+            txn.indexes_mut().in_doubt.push(next.hash, next.id, now);
+        }
+    }
+    Ok(found)
+}
+
+/// Holds all lines or none, and says what it found of each. Repeating a hold changes nothing.
+///
+/// # Errors
+/// [`Error::WrongSlot`] for another shard's product, [`Error::Exhausted`] past a limit.
+pub fn hold(txn: &mut Transaction<'_>, hold: &Hold) -> Result<Vec<Holding>> {
+    fail_point::hit("holding");
+    hold.lines.iter().try_for_each(|line| txn.check_owner(line.product.hash()))?;
+    let is_full = txn.count(RecordKind::Reservation) + hold.lines.len() as u64 > MAX_RESERVATIONS;
+    if !hold.only_look && (is_full || txn.indexes().settlements.is_full()) {
+        return Err(Error::Exhausted("too many reservations on this shard; nothing was applied".into()));
+    }
+    let mut holdings = Vec::with_capacity(hold.lines.len());
+    for line in &hold.lines {
+        holdings.push(look(txn, hold.order, line)?);
+    }
+    let is_enough = holdings.iter().all(|holding| matches!(holding, Holding::Enough(_)));
+    if is_enough && !hold.only_look {
+        for (line, holding) in hold.lines.iter().zip(&mut holdings) {
+            if let Holding::Enough(held) = holding {
+                held.available = take(txn, hold.order, line)?.unwrap_or(held.available);
+            }
+        }
+    }
+    Ok(holdings)
+}
+
+fn look(txn: &mut Transaction<'_>, order: OrderId, line: &Wanted) -> Result<Holding> {
+    let id = id_of(order, &line.product);
+    if let Some(reservation) = find(txn, &line.product, id)? {
+        let product = products::find(txn, &line.product)?;
+        return Ok(Holding::Enough(Held {
+            price: reservation.price,
+            has_isbn: reservation.has_isbn,
+            available: product.as_ref().map_or(0, |product| product.stock),
+            title: product.map(|product| product.details.title).unwrap_or_default(),
+        }));
+    }
+    if txn.indexes().settlements.contains(id) {
+        return Ok(Holding::Settled);
+    }
+    let Some(product) = products::find(txn, &line.product)? else { return Ok(Holding::Unknown) };
+    let is_enough = product.stock >= u64::from(line.count);
+    let held = Held {
+        price: product.details.price,
+        has_isbn: product.details.has_isbn,
+        available: product.stock,
+        title: product.details.title,
+    };
+    Ok(if is_enough { Holding::Enough(held) } else { Holding::Short { product: held } })
+}
+
+/// Takes the stock of one line and returns what is left; `None` when the order has it already.
+fn take(txn: &mut Transaction<'_>, order: OrderId, line: &Wanted) -> Result<Option<u64>> {
+    let (hash, id) = (line.product.hash(), id_of(order, &line.product));
+    if find(txn, &line.product, id)?.is_some() {
+        return Ok(None);
+    }
+    let old = products::find(txn, &line.product)?.ok_or_else(products::no_such_product)?;
+    let mut product = old.clone();
+    product.hold(line.count)?;
+    products::put(txn, &line.product, Some(&old), &mut product);
+    let now = txn.now();
+    let reservation = Reservation {
+        version: txn.next_version(),
+        order,
+        product: line.product.clone(),
+        incarnation: product.incarnation,
+        count: line.count,
+        price: product.details.price,
+        has_isbn: product.details.has_isbn,
+        held_at: now,
+    };
+    txn.put(reservation_key(hash, &id), &codec::encode_reservation(&reservation));
+    if !txn.owns(order.hash()) {
+        txn.indexes_mut().in_doubt.push(hash, id, now);
+    }
+    Ok(Some(product.stock))
+}
+
+/// Claims or releases what an order holds of some products. The settlement is remembered, so that a hold that
+/// arrives later is rejected.
+///
+/// # Errors
+/// [`Error::WrongSlot`] for another shard's product.
+pub fn settle(txn: &mut Transaction<'_>, settle: &Settle) -> Result<()> {
+    fail_point::hit("settling");
+    settle.products.iter().try_for_each(|product| txn.check_owner(product.hash()))?;
+    for product in &settle.products {
+        let id = id_of(settle.order, product);
+        end(txn, settle.order, product, settle.ruling)?;
+        // An order of this shard holds and settles in order, so none of its holds can be late.
+        if !txn.owns(settle.order.hash()) && !txn.indexes().settlements.contains(id) {
+            let expires_at = end_of_life(txn.now());
+            let claimed = settle.ruling == Ruling::Claim;
+            let settlement = Settlement { version: txn.next_version(), expires_at, claimed };
+            txn.put(settlement_key(product.hash(), &id), &codec::encode_settlement(&settlement));
+            txn.indexes_mut().settlements.insert(product.hash(), id, expires_at);
+        }
+    }
+    Ok(())
+}
+
+/// Ends a reservation, if there is one. A product that was deleted meanwhile and made again is another one: its
+/// stock does not change.
+fn end(txn: &mut Transaction<'_>, order: OrderId, product_id: &ProductId, ruling: Ruling) -> Result<()> {
+    let id = id_of(order, product_id);
+    let Some(reservation) = find(txn, product_id, id)? else { return Ok(()) };
+    let current = products::find(txn, product_id)?;
+    txn.delete(reservation_key(product_id.hash(), &id));
+    let is_same = |product: &Product| product.incarnation == reservation.incarnation;
+    let Some(old) = current.filter(is_same) else { return Ok(()) };
+    let mut product = old.clone();
+    match ruling {
+        Ruling::Claim => product.claim(reservation.count),
+        Ruling::Release | Ruling::Keep => product.release(reservation.count),
+    }
+    products::put(txn, product_id, Some(&old), &mut product);
+    Ok(())
+}
+
+/// Removes settlements that have expired, and while there are more than `most`, those that are older than a
+/// minute.
+pub fn sweep_settlements(txn: &mut Transaction<'_>, most: usize) {
+    let now = txn.now();
+    let early = Timestamp::from_micros(now.micros() + LIFETIME_MICROS - MIN_SETTLEMENT_MICROS).unwrap_or(now);
+    for _ in 0..MAX_SWEPT_SETTLEMENTS {
+        let settlements = &mut txn.indexes_mut().settlements;
+        let until = if settlements.count() > most { early } else { now };
+        let Some(expired) = settlements.pop_expired(until) else { break };
+        txn.delete(settlement_key(expired.hash, &expired.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::money::Money;
+    use crate::domain::product::Details;
+    use crate::routing::{SLOTS, Slot};
+    use crate::shard::engine::{ASK_INTERVAL_MICROS, Resident, Writer};
+    use crate::storage::MemoryStorage;
+
+    /// A shard with half of the slots, and a product of its own.
+    fn shard(stock: u64) -> (Writer, ProductId) {
+        let mut writer = Writer::new(Resident::default(), Arc::new(MemoryStorage::default()), 0..=SLOTS / 2 - 1);
+        let mut ids = (0..).map(|number| ProductId::new(format!("p{number}")).unwrap());
+        let id = ids.find(|id| begin(&mut writer).owns(id.hash())).unwrap();
+        make(&mut writer, &id, stock);
+        (writer, id)
+    }
+
+    fn begin(writer: &mut Writer) -> Transaction<'_> {
+        Transaction::begin(writer, Timestamp::default())
+    }
+
+    fn sweep(writer: &mut Writer, now: Timestamp, most: usize) {
+        sweep_settlements(&mut Transaction::begin(writer, now), most);
+    }
+
+    fn make(writer: &mut Writer, id: &ProductId, stock: u64) {
+        let details =
+            Details { title: "T".into(), author: None, topic: None, has_isbn: false, price: Money::default() };
+        let mut txn = begin(writer);
+        let incarnation = txn.next_version();
+        products::put(&mut txn, id, None, &mut Product::new(details, stock, incarnation));
+    }
+
+    /// An order whose home is another shard.
+    fn order(number: u128) -> OrderId {
+        OrderId::new(Slot(SLOTS - 1), 0, number << 20)
+    }
+
+    fn held(writer: &mut Writer, order: OrderId, id: &ProductId, count: u32) -> Holding {
+        let lines = vec![Wanted { product: id.clone(), count }];
+        hold(&mut begin(writer), &Hold { order, lines, only_look: false }).unwrap().remove(0)
+    }
+
+    fn settled(writer: &mut Writer, order: OrderId, id: &ProductId, ruling: Ruling) {
+        settle(&mut begin(writer), &Settle { order, products: vec![id.clone()], ruling }).unwrap();
+    }
+
+    fn stock(writer: &mut Writer, id: &ProductId) -> (u64, u64, u64) {
+        let product = products::find(&mut begin(writer), id).unwrap().unwrap();
+        (product.stock, product.held, product.sold)
+    }
+
+    #[test]
+    fn repeating_changes_nothing() {
+        let (mut writer, id) = shard(5);
+        for _ in 0..3 {
+            assert!(matches!(held(&mut writer, order(1), &id, 2), Holding::Enough(_)));
+            assert_eq!(stock(&mut writer, &id), (3, 2, 0));
+        }
+        for _ in 0..3 {
+            settled(&mut writer, order(1), &id, Ruling::Claim);
+            assert_eq!(stock(&mut writer, &id), (3, 0, 2));
+        }
+        assert_eq!(held(&mut writer, order(1), &id, 2), Holding::Settled);
+        assert_eq!(stock(&mut writer, &id), (3, 0, 2));
+    }
+
+    #[test]
+    fn a_release_that_overtakes_its_hold_wins() {
+        let (mut writer, id) = shard(5);
+        settled(&mut writer, order(1), &id, Ruling::Release);
+        assert_eq!(held(&mut writer, order(1), &id, 2), Holding::Settled);
+        assert_eq!(stock(&mut writer, &id), (5, 0, 0));
+    }
+
+    #[test]
+    fn all_lines_are_held_or_none() {
+        let (mut writer, id) = shard(5);
+        let other = ProductId::new("none").unwrap();
+        let lines = [&id, &other].map(|id| Wanted { product: id.clone(), count: 1 }).to_vec();
+        let asked = Hold { order: order(1), lines, only_look: false };
+        if begin(&mut writer).owns(other.hash()) {
+            let found = hold(&mut begin(&mut writer), &asked).unwrap();
+            assert!(matches!(found[..], [Holding::Enough(_), Holding::Unknown]));
+        } else {
+            assert!(matches!(hold(&mut begin(&mut writer), &asked), Err(Error::WrongSlot(_))));
+        }
+        assert_eq!(stock(&mut writer, &id), (5, 0, 0));
+    }
+
+    #[test]
+    fn a_product_that_was_made_again_is_another_one() {
+        let (mut writer, id) = shard(5);
+        for (number, ruling) in [(1, Ruling::Claim), (2, Ruling::Release)] {
+            held(&mut writer, order(number), &id, 2);
+            let mut txn = begin(&mut writer);
+            let old = products::find(&mut txn, &id).unwrap().unwrap();
+            txn.indexes_mut().products.remove(&id, &old.details);
+            txn.delete(RecordKey { hash: id.hash(), kind: RecordKind::Product, id: id.as_str().as_bytes() });
+            make(&mut writer, &id, 7);
+            settled(&mut writer, order(number), &id, ruling);
+            assert_eq!(stock(&mut writer, &id), (7, 0, 0));
+        }
+    }
+
+    #[test]
+    fn only_orders_of_other_shards_that_still_hold_are_asked_about() {
+        let (mut writer, id) = shard(9);
+        let ours = OrderId::new(Slot(0), 0, 0);
+        for order in [order(1), order(2), ours] {
+            held(&mut writer, order, &id, 1);
+        }
+        settled(&mut writer, order(1), &id, Ruling::Claim);
+        let at = |micros| Timestamp::from_micros(micros).unwrap();
+        assert!(due(&mut Transaction::begin(&mut writer, at(ASK_INTERVAL_MICROS - 1)), 10).unwrap().is_empty());
+        let orders = |found: Vec<Reservation>| found.iter().map(|reservation| reservation.order).collect::<Vec<_>>();
+        assert_eq!(orders(due(&mut Transaction::begin(&mut writer, at(ASK_INTERVAL_MICROS)), 10).unwrap()), [order(2)]);
+        assert!(due(&mut Transaction::begin(&mut writer, at(ASK_INTERVAL_MICROS)), 10).unwrap().is_empty());
+        assert_eq!(
+            orders(due(&mut Transaction::begin(&mut writer, at(2 * ASK_INTERVAL_MICROS)), 10).unwrap()),
+            [order(2)]
+        );
+    }
+
+    #[test]
+    fn settlements_are_forgotten_early_only_when_there_are_too_many() {
+        let (mut writer, id) = shard(9);
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000).unwrap();
+        (0..5).for_each(|number| settled(&mut writer, order(number), &id, Ruling::Release));
+        sweep(&mut writer, at(59), 3);
+        assert_eq!(writer.indexes().settlements.count(), 5, "a minute is the least");
+        sweep(&mut writer, at(120), 5);
+        assert_eq!(writer.indexes().settlements.count(), 5, "there is room");
+        sweep(&mut writer, at(120), 3);
+        assert_eq!(writer.indexes().settlements.count(), 3);
+        sweep(&mut writer, at(24 * 60 * 60 + 1), 3);
+        assert_eq!(writer.indexes().settlements.count(), 0);
+    }
+}

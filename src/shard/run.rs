@@ -1,0 +1,131 @@
+//! Starts a shard: takes the data directory, loads it, connects to the other shards, and serves.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use super::context::ShardContext;
+use super::disk::FreeSpace;
+use super::engine::{SharedWriter, Writer};
+use super::grpc::{self, Listener};
+use super::housekeeping;
+use super::options::Options;
+use super::saga::{Coordinator, driver, in_doubt};
+use super::startup::{self, ExpectedIdentity, Identity};
+use crate::client::{Client, KnownStore};
+use crate::error::{Error, Result};
+use crate::process::scheduling;
+use crate::process::shutdown::Shutdown;
+
+/// The time that the lock of the data directory is waited for: a process that is ending may still hold it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+/// The pause between two tries.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+/// The time that accepted commands may take to finish after a shutdown was asked for.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs a shard until a shutdown is asked for.
+///
+/// # Errors
+/// [`Error::Invalid`] for options that do not fit together, [`Error::Fault`] when the data or the
+/// address cannot be used.
+pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
+    options.check()?;
+    let started = Instant::now();
+    fs::create_dir_all(&options.data).map_err(|error| fault("cannot make", &options.data, &error))?;
+    let _lock = lock(&options.data)?;
+    let storage = options.storage.open(&options.data)?;
+    let expected = ExpectedIdentity { store_id: options.store_id, shard: options.index, shards: options.shards };
+    let identity = startup::open(&*storage, expected, &options.catalog, &shutdown)?;
+    let resident = startup::recover(&*storage, &identity.slots())?;
+    let writer = SharedWriter::new(Writer::new(resident, storage.clone(), identity.slots()), storage.clone());
+    if !storage.is_volatile() {
+        writer.start().map_err(|error| Error::Fault(format!("cannot start the committer: {error}")))?;
+    }
+    let gateway = options.payment.gateway()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Fault(format!("cannot start the runtime: {error}")))?;
+    // Only this thread: the committer is waited for, and so must go on as soon as the disk has synced.
+    scheduling::prefer_throughput();
+    runtime.block_on(async {
+        let peers = connect_to_peers(&options, &identity, &shutdown)?;
+        let context = ShardContext {
+            writer: writer.clone(),
+            coordinator: Coordinator::new(writer.clone(), peers, gateway),
+            identity,
+            storage,
+            operations: AtomicU64::new(0),
+            free_space: FreeSpace::default(),
+            started,
+            shutdown,
+        };
+        serve(&options, Arc::new(context)).await
+    })?;
+    writer.finish();
+    Ok(())
+}
+
+async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {
+    let listener = Listener::bind(&options.listen).await?;
+    housekeeping::watch_disk(options, &context);
+    // Nobody may be reading; the shard serves all the same.
+    let _ = writeln!(std::io::stdout(), "ready {}", listener.address(&options.listen));
+    let (index, shards) = context.identity.shard();
+    tracing::debug!(shard = index, shards, address = %listener.address(&options.listen), "ready");
+    driver::resume_all(&context.coordinator);
+    let background = tokio::spawn(housekeeping::run(options.clone(), context.clone()));
+    let polling = tokio::spawn(in_doubt::poll(context.coordinator.clone()));
+    let mut shutdown = context.shutdown.clone();
+    let overdue = async move {
+        shutdown.wait().await;
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
+    };
+    let result = tokio::select! {
+        result = grpc::serve(context, listener) => result,
+        () = overdue => {
+            tracing::warn!("sessions did not end in time");
+            Ok(())
+        }
+    };
+    background.abort();
+    polling.abort();
+    result
+}
+
+/// Sessions with all shards, this one included: an order may want products of any.
+fn connect_to_peers(options: &Options, identity: &Identity, shutdown: &Shutdown) -> Result<Option<Client>> {
+    if options.peers.is_empty() {
+        return Ok(None);
+    }
+    let store = KnownStore::default();
+    if let Some(id) = identity.store_id() {
+        store.get_or_init(|| id);
+    }
+    Client::start(&options.peers, &store, shutdown).map(Some)
+}
+
+/// Takes the data directory for this process alone, for as long as the file is held.
+fn lock(directory: &Path) -> Result<File> {
+    let path = directory.join("lock");
+    let file = File::create(&path).map_err(|error| fault("cannot make", &path, &error))?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_TIMEOUT => std::thread::sleep(LOCK_INTERVAL),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Fault(format!("{}: another process uses this directory", directory.display())));
+            }
+            Err(TryLockError::Error(error)) => return Err(fault("cannot lock", &path, &error)),
+        }
+    }
+}
+
+fn fault(what: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::Fault(format!("{what} {}: {error}", path.display()))
+}

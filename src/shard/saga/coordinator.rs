@@ -1,0 +1,68 @@
+//! The context of all orders of a shard: its writer, the other shards, the payment gateway.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::oneshot;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::payment::PaymentGateway;
+use crate::shard::clock;
+use crate::shard::engine::{CommitDependency, SharedWriter, Transaction, Waiter};
+
+/// What the steps of an order work with.
+pub struct Coordinator {
+    /// The shard's own records.
+    pub(super) writer: Arc<SharedWriter>,
+    /// All shards; `None` when their addresses were not given.
+    pub(super) peers: Option<Client>,
+    /// The payment gateway.
+    pub(super) gateway: Arc<dyn PaymentGateway>,
+    captures_failed: AtomicU64,
+}
+
+impl Coordinator {
+    /// A coordinator over a shard's writer.
+    pub fn new(writer: Arc<SharedWriter>, peers: Option<Client>, gateway: Arc<dyn PaymentGateway>) -> Arc<Self> {
+        Arc::new(Coordinator { writer, peers, gateway, captures_failed: AtomicU64::new(0) })
+    }
+
+    /// Payments of created orders that the gateway refused to capture.
+    pub fn captures_failed(&self) -> u64 {
+        self.captures_failed.load(Ordering::Relaxed)
+    }
+
+    /// Counts such a payment.
+    pub(super) fn count_failed_capture(&self) {
+        self.captures_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Runs a transaction, and returns once everything that its result was computed from is durable.
+    pub(super) async fn transact<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
+        let (result, step) = {
+            let mut writer = self.writer.lock();
+            let mut txn = Transaction::begin(&mut writer, clock::now());
+            let result = change(&mut txn);
+            let dependency = txn.dependency();
+            let step = (dependency != CommitDependency::None).then(|| {
+                let (durable, step) = oneshot::channel();
+                writer.wait(dependency, Waiter::Step(durable));
+                step
+            });
+            self.writer.commit(writer);
+            (result, step)
+        };
+        if let Some(step) = step {
+            // A commit that fails ends the process.
+            let _ = step.await;
+        }
+        result
+    }
+}
+
+/// Ends the process when an order cannot go on, so that the next start tries again or refuses the damaged record.
+pub fn abort(error: &Error, consequence: &str) -> ! {
+    tracing::error!(%error, "{consequence}: aborting, the restart retries it");
+    std::process::abort();
+}

@@ -1,0 +1,49 @@
+//! Resolves in-doubt reservations by polling the order's home shard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::coordinator::{Coordinator, abort};
+use crate::domain::reservation::{Reservation, Ruling};
+use crate::protocol::{Command, Outcome, Request, Settle};
+use crate::shard::records::reservations;
+
+/// The time between two looks at the reservations.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// The most reservations asked about at a time.
+const MAX_AT_A_TIME: usize = 256;
+
+/// Polls until the process ends.
+pub async fn poll(coordinator: Arc<Coordinator>) {
+    let mut tick = tokio::time::interval(INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let due = coordinator.transact(|txn| reservations::due(txn, MAX_AT_A_TIME)).await;
+        let due = due.unwrap_or_else(|error| abort(&error, "a reservation cannot be read"));
+        join_all(due.into_iter().map(|reservation| ask(&coordinator, reservation))).await;
+    }
+}
+
+async fn ask(coordinator: &Coordinator, reservation: Reservation) {
+    let Some(peers) = &coordinator.peers else { return };
+    let order = reservation.order;
+    let ruling = match peers.call(&Request::new(Command::Rule { order })).await.result.map(|answer| answer.outcome) {
+        Ok(Outcome::Ruling(ruling)) => ruling,
+        Ok(_) | Err(_) => Ruling::Keep,
+    };
+    if ruling == Ruling::Keep {
+        return;
+    }
+    let settle = Settle { order, products: vec![reservation.product], ruling };
+    let settled = coordinator.transact(|txn| {
+        let settled = reservations::settle(txn, &settle);
+        txn.abort_if_torn(&settled);
+        settled
+    });
+    if let Err(error) = settled.await {
+        tracing::error!(%order, %error, "a reservation cannot be settled");
+    }
+}

@@ -1,0 +1,117 @@
+//! The stock of an order on all shards that have some of it: held, and once the order is decided, claimed or released.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout_at};
+
+use super::backoff::Backoff;
+use super::coordinator::Coordinator;
+use crate::domain::order::{Order, Wanted};
+use crate::domain::reservation::{Holding, Ruling};
+use crate::error::{Error, Result};
+use crate::protocol::{Command, Hold, Outcome, Request, Settle};
+use crate::shard::records::reservations;
+
+/// The time for which shards that do not answer are asked to hold stock.
+pub const HOLD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The positions of an order's lines by the shard that has them; `None` stands for this one.
+fn by_shard(coordinator: &Coordinator, order: &Order) -> BTreeMap<Option<usize>, Vec<usize>> {
+    let slots = coordinator.writer.lock().slots();
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (position, line) in order.lines.iter().enumerate() {
+        let hash = line.product.hash();
+        let is_ours = slots.contains(&hash.slot().0);
+        let owner = coordinator.peers.as_ref().map_or(usize::MAX, |peers| peers.owner(hash));
+        groups.entry((!is_ours).then_some(owner)).or_default().push(position);
+    }
+    groups
+}
+
+/// Holds all lines of an order, or only looks, and says what it found of each.
+///
+/// # Errors
+/// [`Error::Unavailable`] when a shard does not answer in time.
+pub async fn hold(
+    coordinator: &Coordinator,
+    order: &Order,
+    only_look: bool,
+    deadline: Instant,
+) -> Result<Vec<Holding>> {
+    let groups = by_shard(coordinator, order);
+    let asked = groups.into_iter().map(|(shard, positions)| async move {
+        let lines = positions.iter().map(|at| &order.lines[*at]);
+        let lines = lines.map(|line| Wanted { product: line.product.clone(), count: line.count });
+        let hold = Hold { order: order.id, lines: lines.collect(), only_look };
+        let found = match shard {
+            None => hold_here(coordinator, &hold).await?,
+            Some(_) => hold_elsewhere(coordinator, hold, deadline).await?,
+        };
+        Ok((positions, found))
+    });
+    let mut holdings = vec![Holding::Unknown; order.lines.len()];
+    for answer in join_all(asked).await {
+        let (positions, found): (Vec<usize>, Vec<Holding>) = answer?;
+        for (at, holding) in positions.into_iter().zip(found) {
+            holdings[at] = holding;
+        }
+    }
+    Ok(holdings)
+}
+
+async fn hold_here(coordinator: &Coordinator, hold: &Hold) -> Result<Vec<Holding>> {
+    let held = coordinator.transact(|txn| {
+        let held = reservations::hold(txn, hold);
+        txn.abort_if_torn(&held);
+        held
+    });
+    held.await
+}
+
+async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant) -> Result<Vec<Holding>> {
+    let Some(peers) = &coordinator.peers else {
+        return Err(Error::Unavailable("this shard was not told the addresses of the others (--peers)".into()));
+    };
+    let request = Request::new(Command::Hold(hold));
+    let mut backoff = Backoff::default();
+    let mut last = "it did not answer in time".to_owned();
+    let asking = async {
+        loop {
+            match peers.call(&request).await.result.map(|answer| answer.outcome) {
+                Ok(Outcome::Holdings(found)) => return found,
+                Ok(_) => "it answered something else".clone_into(&mut last),
+                Err(error) => error.detail().clone_into(&mut last),
+            }
+            backoff.pause().await;
+        }
+    };
+    match timeout_at(deadline, asking).await {
+        Ok(found) => Ok(found),
+        Err(_) => Err(Error::Unavailable(format!("a product's shard could not be asked: {last}"))),
+    }
+}
+
+/// Claims or releases what a decided order holds on the other shards; this shard's part was in the decision's commit.
+/// Returns when each of them has answered.
+pub async fn settle_elsewhere(coordinator: &Coordinator, order: &Order, ruling: Ruling) {
+    let groups = by_shard(coordinator, order);
+    let others = groups.into_iter().filter(|(shard, _)| shard.is_some());
+    join_all(others.map(|(_, positions)| async move {
+        let products = positions.iter().map(|at| order.lines[*at].product.clone()).collect();
+        settle_one(coordinator, Settle { order: order.id, products, ruling }).await;
+    }))
+    .await;
+}
+
+async fn settle_one(coordinator: &Coordinator, settle: Settle) {
+    let Some(peers) = &coordinator.peers else { return };
+    let order = settle.order;
+    let request = Request::new(Command::Settle(settle));
+    let mut backoff = Backoff::default();
+    while let Err(error) = peers.call(&request).await.result {
+        tracing::debug!(%order, %error, "a product's shard could not be told the decision on its stock");
+        backoff.pause().await;
+    }
+}

@@ -1,0 +1,267 @@
+//! The data directory's header: the store and shard that it belongs to. A mismatch refuses to start, so that a
+//! swapped address or a foreign directory can never split a cart.
+
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::protocol::proto;
+use crate::routing::{FIRST_TABLE_VERSION, initial_range};
+use crate::storage::{HEADER_KEY, Record, Storage, Write};
+
+const FORMAT: u32 = 1;
+
+/// The header as it is stored, in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    /// `None` until the first session that knows it.
+    store_id: Option<Uuid>,
+    shard: u32,
+    shards: u32,
+    first_slot: u16,
+    last_slot: u16,
+    table_version: u64,
+    /// The catalogue that is being imported; until that is done, the shard does not serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    catalog: Option<PendingImport>,
+}
+
+/// The catalogue file that a shard is importing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingImport {
+    /// The path of the file.
+    pub file: String,
+    /// SHA-256 of its bytes, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// The identity of a running shard.
+pub struct Identity {
+    header: Mutex<Header>,
+}
+
+/// The identity that the command line asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct ExpectedIdentity {
+    /// The store; when unknown, shard 0 makes one and the others learn it from their first session.
+    pub store_id: Option<Uuid>,
+    /// The shard.
+    pub shard: u32,
+    /// The number of shards.
+    pub shards: u32,
+}
+
+impl Identity {
+    /// Loads the header and checks it against what is expected. `None` for a fresh storage.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when the storage belongs to another shard or store, or fails.
+    pub fn load(storage: &dyn Storage, expected: ExpectedIdentity) -> Result<Option<Self>> {
+        let Some(bytes) = storage.get(HEADER_KEY)? else { return Ok(None) };
+        let mut header: Header = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Fault(format!("the data directory's header cannot be read: {error}")))?;
+        check(&header, expected)?;
+        if header.store_id.is_none() && expected.store_id.is_some() {
+            header.store_id = expected.store_id;
+            write(storage, &header, Vec::new())?;
+        }
+        Ok(Some(Identity { header: Mutex::new(header) }))
+    }
+
+    /// The identity for a fresh storage; nothing is written yet.
+    pub fn new(expected: ExpectedIdentity) -> Self {
+        let slots = initial_range(expected.shard, expected.shards);
+        let header = Header {
+            format: FORMAT,
+            store_id: expected.store_id.or_else(|| (expected.shard == 0).then(Uuid::new_v4)),
+            shard: expected.shard,
+            shards: expected.shards,
+            first_slot: *slots.start(),
+            last_slot: *slots.end(),
+            table_version: FIRST_TABLE_VERSION,
+            catalog: None,
+        };
+        Identity { header: Mutex::new(header) }
+    }
+
+    /// Writes the header, in one commit with the records that a fresh store begins with.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when storage fails.
+    pub fn create(&self, storage: &dyn Storage, records: Vec<Write>) -> Result<()> {
+        write(storage, &self.lock(), records)
+    }
+
+    /// The slots that the shard owns.
+    pub fn slots(&self) -> RangeInclusive<u16> {
+        let header = self.lock();
+        header.first_slot..=header.last_slot
+    }
+
+    /// The shard's number, and the number of shards.
+    pub fn shard(&self) -> (u32, u32) {
+        let header = self.lock();
+        (header.shard, header.shards)
+    }
+
+    /// The import that was interrupted, if one was.
+    pub fn pending_import(&self) -> Option<PendingImport> {
+        self.lock().catalog.clone()
+    }
+
+    /// Says durably which file is being imported, before any of it is written.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when storage fails.
+    pub fn begin_import(&self, storage: &dyn Storage, file: PendingImport) -> Result<()> {
+        let mut header = self.lock();
+        header.catalog = Some(file);
+        write(storage, &header, Vec::new())
+    }
+
+    /// Writes the last records of the catalogue, and in the same commit that the import is done.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when storage fails.
+    pub fn finish_import(&self, storage: &dyn Storage, last: Vec<Write>) -> Result<()> {
+        let mut header = self.lock();
+        header.catalog = None;
+        write(storage, &header, last)
+    }
+
+    /// The store, if it is known.
+    pub fn store_id(&self) -> Option<Uuid> {
+        self.lock().store_id
+    }
+
+    /// The identity as it is sent.
+    pub fn hello(&self) -> proto::Hello {
+        hello(&self.lock())
+    }
+
+    /// Checks the store and shard that a session expects. A shard that does not know its store yet takes the
+    /// session's word, durably.
+    ///
+    /// # Errors
+    /// [`Error::WrongSlot`] when it means another shard or store, [`Error::Unavailable`] when
+    /// neither side knows the store, [`Error::Fault`] when storage fails.
+    pub fn greet(&self, storage: &dyn Storage, theirs: &proto::Hello) -> Result<proto::Hello> {
+        let mut header = self.lock();
+        let ours = hello(&header);
+        let same_place =
+            (theirs.shard, theirs.shards, theirs.table_version) == (ours.shard, ours.shards, ours.table_version);
+        if !same_place {
+            return Err(Error::WrongSlot(format!(
+                "this is shard {} of {} (slot table {}), not shard {} of {} (slot table {})",
+                ours.shard, ours.shards, ours.table_version, theirs.shard, theirs.shards, theirs.table_version
+            )));
+        }
+        if theirs.store_id.is_empty() {
+            let known = header.store_id.is_some().then_some(ours);
+            return known.ok_or_else(|| Error::Unavailable("this shard does not know its store yet".into()));
+        }
+        let store_id = Uuid::parse_str(&theirs.store_id).map_err(|_| Error::Invalid("store_id: is no UUID".into()))?;
+        match header.store_id {
+            Some(ours) if ours != store_id => {
+                Err(Error::WrongSlot(format!("this shard belongs to store {ours}, not {store_id}")))
+            }
+            Some(_) => Ok(ours),
+            None => {
+                let claimed = Header { store_id: Some(store_id), ..header.clone() };
+                write(storage, &claimed, Vec::new())?;
+                *header = claimed;
+                Ok(hello(&header))
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Header> {
+        self.header.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hello(header: &Header) -> proto::Hello {
+    proto::Hello {
+        store_id: header.store_id.map(|id| id.to_string()).unwrap_or_default(),
+        shard: header.shard,
+        shards: header.shards,
+        table_version: header.table_version,
+    }
+}
+
+fn check(header: &Header, expected: ExpectedIdentity) -> Result<()> {
+    let refuse = |text: String| Err(Error::Fault(format!("the data directory is another one's: {text}")));
+    if header.format != FORMAT {
+        return refuse(format!("its format is {}, this release knows {FORMAT}", header.format));
+    }
+    if (header.shard, header.shards) != (expected.shard, expected.shards) {
+        return refuse(format!(
+            "it holds shard {} of {}, asked for was shard {} of {}",
+            header.shard, header.shards, expected.shard, expected.shards
+        ));
+    }
+    match (header.store_id, expected.store_id) {
+        (Some(ours), Some(theirs)) if ours != theirs => {
+            refuse(format!("it belongs to store {ours}, asked for was {theirs}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(storage: &dyn Storage, header: &Header, mut beside: Vec<Write>) -> Result<()> {
+    let text = serde_json::to_vec(header).map_err(|error| Error::Fault(format!("the header: {error}")))?;
+    beside.push(Write::Put(Record::from_parts(HEADER_KEY, &text)));
+    storage.write(&beside)?;
+    storage.sync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::StorageKind;
+
+    fn expected(shard: u32, shards: u32, store_id: Option<Uuid>) -> ExpectedIdentity {
+        ExpectedIdentity { store_id, shard, shards }
+    }
+
+    fn create(storage: &dyn Storage, expected: ExpectedIdentity) -> Identity {
+        assert!(Identity::load(storage, expected).unwrap().is_none(), "the storage is fresh");
+        let identity = Identity::new(expected);
+        identity.create(storage, Vec::new()).unwrap();
+        identity
+    }
+
+    #[test]
+    fn a_directory_stays_with_its_shard_and_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = StorageKind::Fjall.open(directory.path()).unwrap();
+        let id = Uuid::new_v4();
+        create(&*storage, expected(1, 4, Some(id)));
+        assert!(matches!(Identity::load(&*storage, expected(1, 4, Some(id))), Ok(Some(_))));
+        assert!(matches!(Identity::load(&*storage, expected(1, 4, None)), Ok(Some(_))));
+        for other in [expected(0, 4, Some(id)), expected(1, 2, Some(id)), expected(1, 4, Some(Uuid::new_v4()))] {
+            assert!(Identity::load(&*storage, other).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_shard_without_a_store_takes_the_first_one_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = StorageKind::Fjall.open(directory.path()).unwrap();
+        let identity = create(&*storage, expected(1, 2, None));
+        let mut hello = identity.hello();
+        assert!(matches!(identity.greet(&*storage, &hello), Err(Error::Unavailable(_))));
+        hello.store_id = Uuid::new_v4().to_string();
+        assert_eq!(identity.greet(&*storage, &hello).unwrap(), hello);
+        let reopened = Identity::load(&*storage, expected(1, 2, None)).unwrap().unwrap();
+        assert_eq!(reopened.greet(&*storage, &hello).unwrap(), hello);
+        let stranger = proto::Hello { store_id: Uuid::new_v4().to_string(), ..hello.clone() };
+        assert!(matches!(reopened.greet(&*storage, &stranger), Err(Error::WrongSlot(_))));
+        let swapped = proto::Hello { shard: 0, ..hello };
+        assert!(matches!(reopened.greet(&*storage, &swapped), Err(Error::WrongSlot(_))));
+    }
+}

@@ -1,0 +1,143 @@
+//! Imports a shard's part of a catalogue into a fresh store, before it serves anybody.
+
+use std::io::Write as _;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::identity::{Identity, PendingImport};
+use crate::catalog::{self, Catalog, CatalogSummary};
+use crate::domain::product::{NewProduct, Product};
+use crate::error::{Error, Result};
+use crate::process::shutdown::Shutdown;
+use crate::storage::codec;
+use crate::storage::{COUNTER_KEY, Record, RecordKey, RecordKind, Storage, Write};
+
+/// Products in one commit, and between two looks at the clock.
+const BATCH: usize = 4_096;
+/// The time between two progress lines.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Puts products one after the other, each under the next version of a fresh counter.
+#[derive(Default)]
+struct Importer {
+    batch: Vec<Write>,
+    counter: u64,
+}
+
+impl Importer {
+    fn push(&mut self, new: NewProduct) {
+        self.counter += 1;
+        let product = Product::new(new.details, new.stock, self.counter);
+        let key = RecordKey { hash: new.id.hash(), kind: RecordKind::Product, id: new.id.as_str().as_bytes() };
+        self.batch.push(Write::Put(Record::new(key, &codec::encode_product(&product))));
+    }
+
+    /// The products so far, and the counter that must not be behind them.
+    fn take(&mut self) -> Vec<Write> {
+        self.batch.push(Write::Put(Record::from_parts(COUNTER_KEY, &self.counter.to_be_bytes())));
+        std::mem::take(&mut self.batch)
+    }
+}
+
+/// The sample's products that fall into some slots.
+pub fn sample_records(slots: &RangeInclusive<u16>) -> Vec<Write> {
+    let mut importer = Importer::default();
+    let ours = catalog::sample().into_iter().filter(|new| slots.contains(&new.id.hash().slot().0));
+    ours.for_each(|new| importer.push(new));
+    importer.take()
+}
+
+/// Imports a shard's part of a catalogue file. Nothing is written before the whole file is checked.
+///
+/// # Errors
+/// [`Error::Fault`] when the file changes meanwhile or storage fails; [`Error::Invalid`] that names a bad row;
+/// [`Error::Unavailable`] when a shutdown is asked for.
+pub fn import(storage: &dyn Storage, identity: &Identity, path: &Path, shutdown: &Shutdown) -> Result<()> {
+    let checked = check(path, shutdown)?;
+    let file = PendingImport { file: path.display().to_string(), sha256: checked.digest.to_string() };
+    identity.begin_import(storage, file)?;
+    write(storage, identity, path, checked, shutdown)
+}
+
+/// Goes on with an import that was interrupted: the file is written again from its beginning, which ends the same.
+///
+/// # Errors
+/// As for [`import`], and [`Error::Fault`] without the file that was begun with.
+pub fn resume(
+    storage: &dyn Storage,
+    identity: &Identity,
+    begun: &PendingImport,
+    catalog: &Catalog,
+    shutdown: &Shutdown,
+) -> Result<()> {
+    let Catalog::File(path) = catalog else { return Err(other_file(begun, catalog)) };
+    let checked = check(path, shutdown)?;
+    if begun.sha256 != checked.digest.to_string() {
+        return Err(other_file(begun, catalog));
+    }
+    write(storage, identity, path, checked, shutdown)
+}
+
+fn check(path: &Path, shutdown: &Shutdown) -> Result<CatalogSummary> {
+    let mut progress = Progress::default();
+    let mut rows = 0;
+    catalog::read(path, |_, _| {
+        rows += 1;
+        if rows % BATCH as u64 == 0 { progress.tell("checking the catalogue", rows, shutdown) } else { Ok(()) }
+    })
+}
+
+fn write(
+    storage: &dyn Storage,
+    identity: &Identity,
+    path: &Path,
+    checked: CatalogSummary,
+    shutdown: &Shutdown,
+) -> Result<()> {
+    let slots = identity.slots();
+    let (mut importer, mut progress) = (Importer::default(), Progress::default());
+    let written = catalog::read(path, |new, _| {
+        if slots.contains(&new.id.hash().slot().0) {
+            importer.push(new);
+        }
+        if importer.batch.len() < BATCH {
+            return Ok(());
+        }
+        storage.write(&importer.take())?;
+        storage.sync()?;
+        progress.tell("filling", importer.counter, shutdown)
+    })?;
+    if written != checked {
+        return Err(Error::Fault(format!("{}: was changed while it was read", path.display())));
+    }
+    identity.finish_import(storage, importer.take())
+}
+
+fn other_file(begun: &PendingImport, catalog: &Catalog) -> Error {
+    Error::Fault(format!(
+        "filling this shard with a catalogue was interrupted: start it with --catalog {}, as that file was then; \
+         --catalog {catalog} is not it",
+        begun.file
+    ))
+}
+
+/// Prints progress lines, and stops the import when a shutdown is asked for.
+#[derive(Default)]
+struct Progress {
+    told: Option<Instant>,
+}
+
+impl Progress {
+    fn tell(&mut self, what: &str, products: u64, shutdown: &Shutdown) -> Result<()> {
+        if shutdown.is_requested() {
+            return Err(Error::Unavailable("asked to end before the catalogue was written".into()));
+        }
+        if self.told.is_none_or(|told| told.elapsed() >= PROGRESS_INTERVAL) {
+            self.told = Some(Instant::now());
+            // Nobody may be reading; it goes on all the same.
+            let _ = writeln!(std::io::stdout(), "progress {what}, {products} products");
+        }
+        Ok(())
+    }
+}

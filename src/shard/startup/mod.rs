@@ -1,0 +1,10 @@
+//! The start of a shard: its identity, the initial catalogue, and the recovery of its records.
+
+mod identity;
+mod import;
+mod open;
+mod recovery;
+
+pub use identity::{ExpectedIdentity, Identity};
+pub use open::open;
+pub use recovery::recover;

@@ -1,0 +1,154 @@
+//! Recovers a shard's records: loads them into memory, and checks each as far as it can be checked.
+
+use std::io::Write as _;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::routing::{KeyHash, ProductId};
+use crate::shard::clock;
+use crate::shard::engine::{ExpiryIndex, Resident};
+use crate::storage::codec;
+use crate::storage::{COUNTER_KEY, DigestId, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Storage};
+
+/// The time between two progress lines.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+/// Records read between two looks at the clock.
+const PROGRESS_STRIDE: u64 = 4_096;
+
+/// The time at which a record expires, the hash of its owner, its id.
+type Expiring = (Timestamp, KeyHash, DigestId);
+
+struct Loader<'a> {
+    slots: &'a RangeInclusive<u16>,
+    resident: Resident,
+    idempotency: Vec<Expiring>,
+    settlements: Vec<Expiring>,
+    now: Timestamp,
+    newest_version: u64,
+    records: u64,
+    last_progress: Instant,
+}
+
+/// Loads the records of some slots, and returns what stays in memory. What was read is durable when this returns.
+///
+/// # Errors
+/// [`Error::Fault`] when storage cannot be read, or holds a record that is damaged, of another
+/// shard, or newer than the counter of the last commit: then a part of the store is missing.
+pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Resident> {
+    let mut loader = Loader {
+        slots,
+        resident: Resident::default(),
+        idempotency: Vec::new(),
+        settlements: Vec::new(),
+        now: clock::now(),
+        newest_version: 0,
+        records: 0,
+        last_progress: Instant::now(),
+    };
+    storage.load(&mut |key, value| loader.take(key, value))?;
+    // What was read may so far be in the page cache only: a reply must not leave before it is on disk.
+    storage.sync()?;
+    loader.finish()
+}
+
+impl Loader<'_> {
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        if key == HEADER_KEY {
+            return Ok(());
+        }
+        if key == COUNTER_KEY {
+            let bytes = value.try_into().map_err(|_| Error::Fault("the stored counter is damaged".into()))?;
+            self.resident.counter = u64::from_be_bytes(bytes);
+            return Ok(());
+        }
+        let record = Record::from_parts(key, value);
+        let (Some(hash), Some((kind, id))) =
+            (record.hash(), key[..].get(KEY_PREFIX_BYTES - 1..).and_then(<[u8]>::split_first))
+        else {
+            return Err(Error::Fault("a stored record's key is too short".into()));
+        };
+        let kind = RecordKind::try_from(*kind)?;
+        if !self.slots.contains(&hash.slot().0) {
+            return Err(Error::Fault(format!(
+                "a stored record is of slot {}, which is not this shard's",
+                hash.slot().0
+            )));
+        }
+        let version = self.check_value(kind, hash, id, value)?;
+        self.newest_version = self.newest_version.max(version);
+        if kind.is_resident() {
+            self.resident.state.put(RecordKey { hash, kind, id }, record);
+        }
+        self.records += 1;
+        self.report();
+        Ok(())
+    }
+
+    /// Decodes a record, notes what the indexes need of it, and returns its version.
+    fn check_value(&mut self, kind: RecordKind, hash: KeyHash, id: &[u8], value: &[u8]) -> Result<u64> {
+        Ok(match kind {
+            RecordKind::Cart => codec::decode_cart(value)?.version,
+            RecordKind::Kv => codec::decode_value(value)?.version,
+            RecordKind::Product => {
+                let product = codec::decode_product(value)?;
+                let id = std::str::from_utf8(id).map_err(|_| Error::Fault("a product's key is damaged".into()))?;
+                self.resident.indexes.products.insert(&ProductId::from_stored(id), &product.details);
+                product.version
+            }
+            RecordKind::Order | RecordKind::OpenOrder => codec::decode_order(value)?.version,
+            RecordKind::Delivery => codec::decode_delivery(value)?.version,
+            RecordKind::Reservation => {
+                let reservation = codec::decode_reservation(value)?;
+                if !self.slots.contains(&reservation.order.hash().slot().0) {
+                    self.resident.indexes.in_doubt.push(hash, digest_id(id)?, self.now);
+                }
+                reservation.version
+            }
+            RecordKind::Idempotency => {
+                let answer = codec::decode_first_answer(value)?;
+                self.idempotency.push((answer.expires_at, hash, digest_id(id)?));
+                answer.version
+            }
+            RecordKind::Settlement => {
+                let settlement = codec::decode_settlement(value)?;
+                self.settlements.push((settlement.expires_at, hash, digest_id(id)?));
+                settlement.version
+            }
+        })
+    }
+
+    fn report(&mut self) {
+        if self.records.is_multiple_of(PROGRESS_STRIDE) && self.last_progress.elapsed() >= PROGRESS_INTERVAL {
+            self.last_progress = Instant::now();
+            // Nobody may be reading; loading goes on all the same.
+            let _ = writeln!(std::io::stdout(), "progress loading, {} records", self.records);
+        }
+    }
+
+    fn finish(self) -> Result<Resident> {
+        let mut resident = self.resident;
+        if self.newest_version > resident.counter {
+            return Err(Error::Fault(format!(
+                "a record has version {}, but the last commit's counter is {}: a part of the store is missing",
+                self.newest_version, resident.counter
+            )));
+        }
+        resident.indexes.idempotency = in_order(self.idempotency);
+        resident.indexes.settlements = in_order(self.settlements);
+        tracing::debug!(records = self.records, counter = resident.counter, "loaded");
+        Ok(resident)
+    }
+}
+
+fn digest_id(id: &[u8]) -> Result<DigestId> {
+    id.try_into().map(DigestId).map_err(|_| Error::Fault("a stored record's key is damaged".into()))
+}
+
+fn in_order(mut records: Vec<Expiring>) -> ExpiryIndex {
+    records.sort_unstable_by_key(|(expires_at, ..)| *expires_at);
+    let mut index = ExpiryIndex::default();
+    records.into_iter().for_each(|(expires_at, hash, id)| index.insert(hash, id, expires_at));
+    index
+}
