@@ -142,7 +142,7 @@ fn add_line(number: u64, line: u64) -> Request {
 
 fn cart(number: u64) -> Cart {
     let lines = (0..LINES).map(|line| self::line(number, line)).collect();
-    Cart { version: 1, updated_at: Some(now()), lines, pin: None }
+    Cart { version: 1, updated_at: Some(now()), lines, checkout: None }
 }
 
 /// Lines 1 and 3 are on special sale.

@@ -55,8 +55,8 @@ pub struct Cart {
     pub updated_at: Option<Timestamp>,
     /// The lines, in the order they were first added.
     pub lines: Vec<Line>,
-    /// The checkout that is under way. It keeps its lines: they can only be added to.
-    pub pin: Option<OrderId>,
+    /// The order that checks the cart out. Until it is decided, its lines can only be added to.
+    pub checkout: Option<OrderId>,
 }
 
 /// The outcome of [`Cart::add`].

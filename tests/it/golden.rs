@@ -15,7 +15,7 @@ use shardcart::domain::time::Timestamp;
 use shardcart::protocol;
 use shardcart::protocol::{Basket, Command, PlaceOrder};
 use shardcart::routing::{CustomerId, DeliveryId, ItemId, KvKey, OrderId, ProductId, Slot};
-use shardcart::storage::codec::{self, FirstAnswer, Settlement};
+use shardcart::storage::codec::{self, IdempotencyRecord, SettlementRecord};
 use shardcart::storage::{DigestId, RecordKind};
 
 fn hex(bytes: &[u8]) -> String {
@@ -38,10 +38,10 @@ fn delivery_id() -> DeliveryId {
     DeliveryId::new(Slot(1_234), 1_763_900_000_001, 0xfedc_ba98_7654_3210_fedc_ba98_7654_3210)
 }
 
-fn cart(pin: Option<OrderId>) -> Cart {
+fn cart(checkout: Option<OrderId>) -> Cart {
     let offer = Offer { price: money(1_210), special_sale: true, sale_expiration: Some(time(1_900_000_000_000_000)) };
     let line = Line { item: ItemId::new("apple").unwrap(), offer, count: 3 };
-    Cart { version: 300, updated_at: Some(time(1_763_900_000_000_000)), lines: vec![line], pin }
+    Cart { version: 300, updated_at: Some(time(1_763_900_000_000_000)), lines: vec![line], checkout }
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn deliveries_reservations_settlements_and_first_answers() {
         has_isbn: true,
         held_at: time(1_763_900_000_000_003),
     };
-    let settlement = Settlement { version: 6, expires_at: time(1_763_986_400_000_000), claimed: true };
-    let answer = FirstAnswer {
+    let settlement = SettlementRecord { version: 6, expires_at: time(1_763_986_400_000_000), claimed: true };
+    let answer = IdempotencyRecord {
         version: 7,
         expires_at: time(1_763_986_400_000_001),
         fingerprint: (0..32).collect(),
@@ -94,14 +94,14 @@ fn deliveries_reservations_settlements_and_first_answers() {
         ("delivery", codec::encode_delivery(&delivery)),
         ("reservation", codec::encode_reservation(&reservation)),
         ("claimed settlement", codec::encode_settlement(&settlement)),
-        ("released settlement", codec::encode_settlement(&Settlement { claimed: false, ..settlement })),
-        ("first answer", codec::encode_first_answer(&answer)),
+        ("released settlement", codec::encode_settlement(&SettlementRecord { claimed: false, ..settlement })),
+        ("first answer", codec::encode_idempotency(&answer)),
     ];
     check(&found, &DELIVERIES_RESERVATIONS_SETTLEMENTS_AND_FIRST_ANSWERS);
     assert_eq!(codec::decode_delivery(&found[0].1).unwrap(), delivery);
     assert_eq!(codec::decode_reservation(&found[1].1).unwrap(), reservation);
     assert_eq!(codec::decode_settlement(&found[2].1).unwrap(), settlement);
-    assert_eq!(codec::decode_first_answer(&found[4].1).unwrap(), answer);
+    assert_eq!(codec::decode_idempotency(&found[4].1).unwrap(), answer);
 }
 
 /// An order of a customer with a card, of the three kinds of price.

@@ -103,7 +103,7 @@ fn check_not_in_checkout(
     item: Option<&ItemId>,
 ) -> Result<()> {
     let record = txn.read(key(request.hash, customer));
-    let Some(order) = record.map(codec::decode_pin).transpose()?.flatten() else { return Ok(()) };
+    let Some(order) = record.map(codec::decode_checkout).transpose()?.flatten() else { return Ok(()) };
     let order = orders::find(txn, order)?;
     let is_ordered = |item: &ItemId| {
         order.is_some_and(|order| order.lines.iter().any(|line| line.product.as_str() == item.as_str()))
@@ -136,7 +136,7 @@ pub fn take(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId)
 /// [`Error::Precondition`].
 pub fn order_lines(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> Result<Vec<OrderLine>> {
     let cart = checked(txn, request, customer)?;
-    if cart.pin.is_some() {
+    if cart.checkout.is_some() {
         return Err(Error::InFlight("the cart is being checked out".into()));
     }
     if cart.lines.is_empty() {
@@ -163,7 +163,7 @@ pub fn order_lines(txn: &mut Transaction<'_>, request: &Request, customer: &Cust
 pub fn mark_checkout(txn: &mut Transaction<'_>, customer: &CustomerId, order: OrderId) -> Result<()> {
     let key = key(customer.hash(), customer);
     let cart = txn.read(key).map(codec::decode_cart).transpose()?.unwrap_or_default();
-    txn.put(key, &codec::encode_cart(&Cart { pin: Some(order), ..cart }));
+    txn.put(key, &codec::encode_cart(&Cart { checkout: Some(order), ..cart }));
     Ok(())
 }
 
@@ -176,10 +176,10 @@ pub fn end_checkout(txn: &mut Transaction<'_>, order: &Order, sold: bool) -> Res
     let Some(customer) = &order.customer else { return Ok(()) };
     let key = key(customer.hash(), customer);
     let Some(mut cart) = txn.read(key).map(codec::decode_cart).transpose()? else { return Ok(()) };
-    if !sold && cart.pin != Some(order.id) {
+    if !sold && cart.checkout != Some(order.id) {
         return Ok(());
     }
-    cart.pin = None;
+    cart.checkout = None;
     if sold {
         for line in &order.lines {
             cart.subtract(&ItemId::from_stored(line.product.as_str()), line.count);

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::protocol::{self, Request, WireReply};
 use crate::routing::KeyHash;
 use crate::shard::engine::{Transaction, end_of_life};
-use crate::storage::codec::{self, FirstAnswer};
+use crate::storage::codec::{self, IdempotencyRecord};
 use crate::storage::{DigestId, RecordKey, RecordKind};
 
 /// The most expired records removed by one sweep.
@@ -33,7 +33,7 @@ pub fn replay(txn: &mut Transaction<'_>, hash: KeyHash, asked: &IdempotencyRef) 
         return Ok(None);
     }
     let Some(bytes) = txn.read_stored(key(hash, &asked.digest))? else { return Ok(None) };
-    let first = codec::decode_first_answer(&bytes)?;
+    let first = codec::decode_idempotency(&bytes)?;
     if first.fingerprint != asked.fingerprint {
         return Err(Error::KeyReused("Idempotency-Key: it was used before, with a different request".into()));
     }
@@ -71,13 +71,13 @@ pub fn forget(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyR
 }
 
 fn put(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef, reply: Vec<u8>) {
-    let record = FirstAnswer {
+    let record = IdempotencyRecord {
         version: txn.next_version(),
         expires_at: end_of_life(txn.now()),
         fingerprint: reference.fingerprint.clone(),
         reply,
     };
-    txn.put(key(hash, &reference.digest), &codec::encode_first_answer(&record));
+    txn.put(key(hash, &reference.digest), &codec::encode_idempotency(&record));
     txn.indexes_mut().idempotency.insert(hash, DigestId(reference.digest), record.expires_at);
 }
 

@@ -11,7 +11,7 @@ use crate::process::fail_point;
 use crate::protocol::{Hold, Settle};
 use crate::routing::{KeyHash, OrderId, ProductId};
 use crate::shard::engine::{LIFETIME_MICROS, MAX_LIVE, Transaction, end_of_life};
-use crate::storage::codec::{self, Settlement};
+use crate::storage::codec::{self, SettlementRecord};
 use crate::storage::{DigestId, RecordKey, RecordKind};
 
 /// The most reservations on one shard; past that holds are refused.
@@ -153,7 +153,7 @@ pub fn settle(txn: &mut Transaction<'_>, settle: &Settle) -> Result<()> {
         if !txn.owns(settle.order.hash()) && !txn.indexes().settlements.contains(id) {
             let expires_at = end_of_life(txn.now());
             let claimed = settle.ruling == Ruling::Claim;
-            let settlement = Settlement { version: txn.next_version(), expires_at, claimed };
+            let settlement = SettlementRecord { version: txn.next_version(), expires_at, claimed };
             txn.put(settlement_key(product.hash(), &id), &codec::encode_settlement(&settlement));
             txn.indexes_mut().settlements.insert(product.hash(), id, expires_at);
         }

@@ -107,9 +107,9 @@ impl Loader<'_> {
                 reservation.version
             }
             RecordKind::Idempotency => {
-                let answer = codec::decode_first_answer(value)?;
-                self.idempotency.push((answer.expires_at, hash, digest_id(id)?));
-                answer.version
+                let record = codec::decode_idempotency(value)?;
+                self.idempotency.push((record.expires_at, hash, digest_id(id)?));
+                record.version
             }
             RecordKind::Settlement => {
                 let settlement = codec::decode_settlement(value)?;

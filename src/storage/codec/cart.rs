@@ -1,4 +1,4 @@
-//! Carts as bytes. The second format adds the pin of a checkout under way; a cart without one is still
+//! Carts as bytes. The second format adds the checkout under way; a cart without one is still
 //! written in the first, which is most of what a shard holds.
 
 use bincode::{BorrowDecode, Encode};
@@ -23,7 +23,7 @@ struct CartV2<'a> {
     version: u64,
     updated_at: i64,
     lines: Vec<LineV1<'a>>,
-    pin: Option<[u8; 16]>,
+    checkout: Option<[u8; 16]>,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -37,7 +37,7 @@ struct LineV1<'a> {
 
 impl<'a> From<CartV1<'a>> for CartV2<'a> {
     fn from(CartV1 { version, updated_at, lines }: CartV1<'a>) -> Self {
-        CartV2 { version, updated_at, lines, pin: None }
+        CartV2 { version, updated_at, lines, checkout: None }
     }
 }
 
@@ -52,9 +52,9 @@ pub fn encode_cart(cart: &Cart) -> Vec<u8> {
     });
     let (version, updated_at) = (cart.version, cart.updated_at.unwrap_or_default().micros());
     let lines = lines.collect();
-    match cart.pin {
+    match cart.checkout {
         None => encode(&CartV1 { version, updated_at, lines }),
-        Some(order) => encode_as(FORMAT_2, &CartV2 { version, updated_at, lines, pin: Some(*order.as_bytes()) }),
+        Some(order) => encode_as(FORMAT_2, &CartV2 { version, updated_at, lines, checkout: Some(*order.as_bytes()) }),
     }
 }
 
@@ -75,17 +75,17 @@ pub fn decode_cart(bytes: &[u8]) -> Result<Cart> {
         version: decoded.version,
         updated_at: Some(time(decoded.updated_at)?),
         lines: decoded.lines.into_iter().map(decode_line).collect::<Result<_>>()?,
-        pin: decoded.pin.map(order_id).transpose()?,
+        checkout: decoded.checkout.map(order_id).transpose()?,
     })
 }
 
-/// The pin of a cart, without decoding one that has none.
+/// The order that checks a cart out, without decoding a cart that none does.
 ///
 /// # Errors
 /// [`crate::error::Error::Fault`] when the bytes are not a cart.
-pub fn decode_pin(bytes: &[u8]) -> Result<Option<OrderId>> {
+pub fn decode_checkout(bytes: &[u8]) -> Result<Option<OrderId>> {
     match split(bytes)? {
-        (FORMAT_2, _) => Ok(decode_cart(bytes)?.pin),
+        (FORMAT_2, _) => Ok(decode_cart(bytes)?.checkout),
         _ => Ok(None),
     }
 }
@@ -127,7 +127,7 @@ mod tests {
             version: 300,
             updated_at: Some(Timestamp::from_micros(1_763_900_000_000_000).unwrap()),
             lines: vec![line("apple", 1210, None), line("Zoë", 999_999_999_999, Some(-1))],
-            pin: None,
+            checkout: None,
         }
     }
 
@@ -150,11 +150,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_cart_is_read_back() {
-        let pinned = Cart { pin: Some(OrderId::new(Slot(3), 4, 5)), ..cart() };
-        let bytes = encode_cart(&pinned);
+    fn a_cart_in_checkout_is_read_back() {
+        let in_checkout = Cart { checkout: Some(OrderId::new(Slot(3), 4, 5)), ..cart() };
+        let bytes = encode_cart(&in_checkout);
         assert_eq!(bytes[0], FORMAT_2);
-        assert_eq!(decode_cart(&bytes).unwrap(), pinned);
+        assert_eq!(decode_cart(&bytes).unwrap(), in_checkout);
         assert_eq!(decode_version(&bytes).unwrap(), 300);
     }
 

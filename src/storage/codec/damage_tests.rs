@@ -24,7 +24,7 @@ proptest! {
         let _ = decode_reservation(&bytes);
         let _ = decode_settlement(&bytes);
         let _ = decode_value(&bytes);
-        let _ = decode_first_answer(&bytes);
+        let _ = decode_idempotency(&bytes);
         let _ = decode_version(&bytes);
     }
 }

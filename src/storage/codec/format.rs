@@ -13,7 +13,7 @@ use crate::routing::OrderId;
 pub const MAX_ENCODED_BYTES: usize = 1 << 20;
 
 pub(super) const FORMAT_1: u8 = 1;
-/// Of carts: pinned ones.
+/// Of carts: those in checkout.
 pub(super) const FORMAT_2: u8 = 2;
 
 const CONFIG: Configuration<LittleEndian, Varint, Limit<MAX_ENCODED_BYTES>> =

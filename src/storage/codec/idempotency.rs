@@ -7,43 +7,43 @@ use crate::domain::time::Timestamp;
 use crate::error::Result;
 
 #[derive(Encode, BorrowDecode)]
-struct FirstAnswerV1<'a> {
+struct IdempotencyV1<'a> {
     version: u64,
     expires_at: i64,
     fingerprint: &'a [u8],
     reply: &'a [u8],
 }
 
-/// The first answer to a request with an `Idempotency-Key`, as it is stored.
+/// The stored reply to a request with an `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirstAnswer {
+pub struct IdempotencyRecord {
     /// The record's version.
     pub version: u64,
     /// The time after which it may be removed.
     pub expires_at: Timestamp,
     /// SHA-256 of the request.
     pub fingerprint: Vec<u8>,
-    /// The reply, as the wire encodes it.
+    /// The reply, as the protocol encodes it; empty while there is none.
     pub reply: Vec<u8>,
 }
 
-/// Encodes a first answer.
-pub fn encode_first_answer(answer: &FirstAnswer) -> Vec<u8> {
-    encode(&FirstAnswerV1 {
-        version: answer.version,
-        expires_at: answer.expires_at.micros(),
-        fingerprint: &answer.fingerprint,
-        reply: &answer.reply,
+/// Encodes a stored reply.
+pub fn encode_idempotency(record: &IdempotencyRecord) -> Vec<u8> {
+    encode(&IdempotencyV1 {
+        version: record.version,
+        expires_at: record.expires_at.micros(),
+        fingerprint: &record.fingerprint,
+        reply: &record.reply,
     })
 }
 
-/// Decodes a first answer.
+/// Decodes a stored reply.
 ///
 /// # Errors
 /// [`crate::error::Error::Fault`] when the bytes are not one.
-pub fn decode_first_answer(bytes: &[u8]) -> Result<FirstAnswer> {
-    let decoded: FirstAnswerV1 = decode(bytes)?;
-    Ok(FirstAnswer {
+pub fn decode_idempotency(bytes: &[u8]) -> Result<IdempotencyRecord> {
+    let decoded: IdempotencyV1 = decode(bytes)?;
+    Ok(IdempotencyRecord {
         version: decoded.version,
         expires_at: time(decoded.expires_at)?,
         fingerprint: decoded.fingerprint.to_vec(),
@@ -57,12 +57,12 @@ mod tests {
 
     #[test]
     fn a_stored_reply_is_read_back() {
-        let answer = FirstAnswer {
+        let record = IdempotencyRecord {
             version: 8,
             expires_at: Timestamp::from_micros(5).unwrap(),
             fingerprint: vec![1; 32],
             reply: vec![2; 300],
         };
-        assert_eq!(decode_first_answer(&encode_first_answer(&answer)).unwrap(), answer);
+        assert_eq!(decode_idempotency(&encode_idempotency(&record)).unwrap(), record);
     }
 }

@@ -14,11 +14,11 @@ mod product;
 mod reservation;
 mod value;
 
-pub use cart::{decode_cart, decode_pin, encode_cart};
+pub use cart::{decode_cart, decode_checkout, encode_cart};
 pub use delivery::{decode_delivery, encode_delivery};
 pub use format::{MAX_ENCODED_BYTES, decode_version};
-pub use idempotency::{FirstAnswer, decode_first_answer, encode_first_answer};
+pub use idempotency::{IdempotencyRecord, decode_idempotency, encode_idempotency};
 pub use order::{decode_order, encode_order};
 pub use product::{decode_product, encode_product};
-pub use reservation::{Settlement, decode_reservation, decode_settlement, encode_reservation, encode_settlement};
+pub use reservation::{SettlementRecord, decode_reservation, decode_settlement, encode_reservation, encode_settlement};
 pub use value::{decode_value, encode_value};

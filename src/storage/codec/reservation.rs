@@ -28,9 +28,9 @@ struct SettlementV1 {
     claimed: bool,
 }
 
-/// What became of a reservation: it is no more, and a late hold must not make it again.
+/// The settlement of a reservation: the reservation is gone, and a late hold must not make it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settlement {
+pub struct SettlementRecord {
     /// The record's version.
     pub version: u64,
     /// The time after which it may be removed.
@@ -74,19 +74,19 @@ pub fn decode_reservation(bytes: &[u8]) -> Result<Reservation> {
     })
 }
 
-/// Encodes what became of a reservation.
-pub fn encode_settlement(settlement: &Settlement) -> Vec<u8> {
-    let Settlement { version, expires_at, claimed } = *settlement;
+/// Encodes a settlement.
+pub fn encode_settlement(settlement: &SettlementRecord) -> Vec<u8> {
+    let SettlementRecord { version, expires_at, claimed } = *settlement;
     encode(&SettlementV1 { version, expires_at: expires_at.micros(), claimed })
 }
 
-/// Decodes what became of a reservation.
+/// Decodes a settlement.
 ///
 /// # Errors
 /// [`crate::error::Error::Fault`] when the bytes are not one.
-pub fn decode_settlement(bytes: &[u8]) -> Result<Settlement> {
+pub fn decode_settlement(bytes: &[u8]) -> Result<SettlementRecord> {
     let SettlementV1 { version, expires_at, claimed } = decode(bytes)?;
-    Ok(Settlement { version, expires_at: time(expires_at)?, claimed })
+    Ok(SettlementRecord { version, expires_at: time(expires_at)?, claimed })
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
             held_at: time(9).unwrap(),
         };
         assert_eq!(decode_reservation(&encode_reservation(&reservation)).unwrap(), reservation);
-        let settlement = Settlement { version: 8, expires_at: time(10).unwrap(), claimed: true };
+        let settlement = SettlementRecord { version: 8, expires_at: time(10).unwrap(), claimed: true };
         assert_eq!(decode_settlement(&encode_settlement(&settlement)).unwrap(), settlement);
     }
 }

@@ -8,8 +8,8 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(cart) = codec::decode_cart(bytes) {
         assert_eq!(codec::decode_cart(&codec::encode_cart(&cart)), Ok(cart));
     }
-    if let Ok(answer) = codec::decode_first_answer(bytes) {
-        assert_eq!(codec::decode_first_answer(&codec::encode_first_answer(&answer)), Ok(answer));
+    if let Ok(answer) = codec::decode_idempotency(bytes) {
+        assert_eq!(codec::decode_idempotency(&codec::encode_idempotency(&answer)), Ok(answer));
     }
     if let Ok(product) = codec::decode_product(bytes) {
         assert_eq!(codec::decode_product(&codec::encode_product(&product)), Ok(product));
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(settlement) = codec::decode_settlement(bytes) {
         assert_eq!(codec::decode_settlement(&codec::encode_settlement(&settlement)), Ok(settlement));
     }
-    let _ = codec::decode_pin(bytes);
+    let _ = codec::decode_checkout(bytes);
     let _ = codec::decode_value(bytes);
     let _ = codec::decode_version(bytes);
 });
