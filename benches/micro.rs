@@ -10,7 +10,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use shardcart::domain::cart::{Cart, Line, Offer};
 use shardcart::domain::money::Money;
 use shardcart::domain::time::Timestamp;
-use shardcart::protocol::{Command, Request};
+use shardcart::protocol::{CartCommand, Command, Request};
 use shardcart::routing::{CustomerId, ItemId, KeyHash, SLOTS};
 use shardcart::shard::dispatch;
 use shardcart::shard::engine::{Resident, State, Writer};
@@ -61,8 +61,9 @@ fn codec(criterion: &mut Criterion) {
 fn command(criterion: &mut Criterion) {
     let mut writer = writer();
     let add: Vec<_> = (0..CUSTOMERS).flat_map(|number| (0..LINES).map(move |line| add_line(number, line))).collect();
-    let read: Vec<_> =
-        (0..CUSTOMERS).map(|number| Request::new(Command::GetCart { customer: customer(number) })).collect();
+    let read: Vec<_> = (0..CUSTOMERS)
+        .map(|number| Request::new(Command::Cart { customer: customer(number), command: CartCommand::Get }))
+        .collect();
     let mut group = criterion.benchmark_group("command");
     for (name, requests) in [("add to a line", &add), ("read a cart", &read)] {
         let mut next = requests.iter().enumerate().cycle();
@@ -137,7 +138,7 @@ fn key(customer: &CustomerId) -> RecordKey<'_> {
 
 fn add_line(number: u64, line: u64) -> Request {
     let Line { item, offer, .. } = self::line(number, line);
-    Request::new(Command::AddLine { customer: customer(number), item, offer, count: 1 })
+    Request::new(Command::Cart { customer: customer(number), command: CartCommand::AddLine { item, offer, count: 1 } })
 }
 
 fn cart(number: u64) -> Cart {

@@ -1,19 +1,17 @@
 //! The session with one shard: opened, kept, and opened again when it breaks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tonic::Streaming;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use super::KnownStore;
 use super::connect::connect;
-use super::queue::{EXPIRE_INTERVAL, Lost, Queue};
+use super::queue::{CallError, CallResult, EXPIRE_INTERVAL, Queue};
 use crate::error::{Error, Result};
 use crate::process::shutdown::Shutdown;
-use crate::protocol::proto;
+use crate::protocol::{Hello, ShardStatus, proto};
 use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
@@ -26,7 +24,10 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a shard may be down before it is told of: at a start they come up one after the other.
 const OUTAGE_TOLD_AFTER: Duration = Duration::from_secs(1);
 
-/// How a session ended.
+/// The store's id as all sessions of a process know it: given, or learned from the first shard.
+pub type KnownStore = Arc<OnceLock<Uuid>>;
+
+/// The end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     /// The shard said before that it would end.
@@ -66,7 +67,6 @@ pub struct Session {
     address: Address,
     store: KnownStore,
     queue: Arc<Queue>,
-    up: watch::Sender<bool>,
     /// For calls that are not part of the session.
     client: Mutex<Option<ShardClient<Channel>>>,
 }
@@ -74,60 +74,36 @@ pub struct Session {
 impl Session {
     /// A session that is down until [`Session::run`] has opened it.
     pub fn new(shard: u32, shards: u32, address: Address, store: KnownStore) -> Self {
-        Session {
-            shard,
-            shards,
-            address,
-            store,
-            queue: Arc::default(),
-            up: watch::Sender::new(false),
-            client: Mutex::default(),
-        }
+        Session { shard, shards, address, store, queue: Arc::default(), client: Mutex::default() }
     }
 
-    /// Sends one request that arrived at `started`, and waits for its reply for so long after that.
+    /// The shard's number.
+    pub fn shard(&self) -> u32 {
+        self.shard
+    }
+
+    /// Sends one request that arrived at `started`, and waits for its reply until `timeout` after that.
     ///
     /// # Errors
     /// What is known of a request without a reply.
-    pub async fn send(
-        &self,
-        request: proto::Request,
-        started: Instant,
-        patience: Duration,
-    ) -> std::result::Result<proto::Reply, Lost> {
-        if !*self.up.borrow() {
-            return Err(Lost::Refused(self.unavailable()));
-        }
-        match self.queue.push(request, started, patience)?.await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Lost::Sent),
+    pub async fn send(&self, request: proto::Request, started: Instant, timeout: Duration) -> CallResult {
+        match self.queue.push(request, started, timeout)?.await {
+            Ok(result) => result,
+            Err(_) => Err(CallError::Sent),
         }
     }
 
     /// Waits until the session is up; false when it is not in time.
     pub async fn wait_until_up(&self, timeout: Duration) -> bool {
-        let mut up = self.up.subscribe();
-        matches!(tokio::time::timeout(timeout, up.wait_for(|up| *up)).await, Ok(Ok(_)))
-    }
-
-    /// The error of a shard that is down.
-    pub fn unavailable(&self) -> Error {
-        Error::Unavailable(format!("shard {} is not reachable; nothing was applied", self.shard))
-    }
-
-    /// The error of a lost reply.
-    pub fn indeterminate(&self, what: &str) -> Error {
-        Error::Indeterminate(format!(
-            "shard {} {what}; whether the change was applied is unknown, retry only with the same Idempotency-Key",
-            self.shard
-        ))
+        self.queue.wait_until_up(timeout).await
     }
 
     /// The shard's status; `None` when it does not answer.
-    pub async fn status(&self) -> Option<proto::StatusReply> {
+    pub async fn status(&self) -> Option<ShardStatus> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let reply = client?.status(proto::StatusRequest {}).await.ok()?;
-        Some(reply.into_inner())
+        let reply = client?.status(proto::StatusRequest {}).await.ok()?.into_inner();
+        let status = ShardStatus::try_from(reply);
+        status.inspect_err(|error| tracing::warn!(shard = self.shard, %error, "its status cannot be read")).ok()
     }
 
     /// Keeps the session open until a shutdown is asked for; then it ends with its connection.
@@ -140,7 +116,6 @@ impl Session {
                         tracing::info!(shard = self.shard, "the shard is up again");
                     }
                     self.queue.up();
-                    self.up.send_replace(true);
                     let end = self.receive(replies).await;
                     self.close();
                     outage = Outage::default();
@@ -161,22 +136,16 @@ impl Session {
     }
 
     fn close(&self) {
-        self.up.send_replace(false);
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.queue.down();
     }
 
     async fn open(&self, table_version: u64) -> Result<Streaming<proto::ReplyBatch>> {
         let mut client = connect(&self.address).await?;
-        let hello = proto::Hello {
-            store_id: self.store.get().map(Uuid::to_string).unwrap_or_default(),
-            shard: self.shard,
-            shards: self.shards,
-            table_version,
-        };
-        let outgoing = self.queue.begin(hello);
+        let hello = Hello { store: self.store.get().copied(), shard: self.shard, shards: self.shards, table_version };
+        let requests = self.queue.begin(proto::Hello::from(&hello));
         let greeted = async {
-            let mut replies = client.session(outgoing).await?.into_inner();
+            let mut replies = client.session(requests).await?.into_inner();
             Ok((replies.message().await?, replies))
         };
         let greeted = tokio::time::timeout(HELLO_TIMEOUT, greeted).await;
@@ -184,14 +153,16 @@ impl Session {
         let (first, replies) =
             greeted.map_err(|status: tonic::Status| Error::Unavailable(status.message().to_owned()))?;
         let theirs = first.and_then(|batch| batch.hello);
-        self.check(&theirs.ok_or_else(|| Error::Unavailable("it did not answer the Hello".into()))?)?;
+        let theirs = theirs.ok_or_else(|| Error::Unavailable("it did not answer the Hello".into()))?;
+        let theirs = Hello::try_from(theirs).map_err(|error| Error::Unavailable(format!("its Hello: {error}")))?;
+        self.check(&theirs)?;
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
         Ok(replies)
     }
 
-    /// The shard has checked where it is; here remains whether it is of the store that we know.
-    fn check(&self, theirs: &proto::Hello) -> Result<()> {
-        let id = Uuid::parse_str(&theirs.store_id).map_err(|_| Error::Unavailable("its store id is no UUID".into()))?;
+    /// Checks that the shard is of the store that we know. The shard itself has checked the rest.
+    fn check(&self, theirs: &Hello) -> Result<()> {
+        let id = theirs.store.ok_or_else(|| Error::Unavailable("it does not know its store".into()))?;
         let known = *self.store.get_or_init(|| id);
         if known != id || (theirs.shard, theirs.shards) != (self.shard, self.shards) {
             return Err(Error::Unavailable(format!(
@@ -211,10 +182,9 @@ impl Session {
                     Ok(Some(batch)) => {
                         if batch.goodbye {
                             end = End::Announced;
-                            self.up.send_replace(false);
                             self.queue.finish();
                         }
-                        self.queue.settle(batch.replies);
+                        self.queue.complete(batch.replies);
                     }
                     Ok(None) => return end,
                     Err(status) => {

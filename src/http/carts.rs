@@ -11,7 +11,7 @@ use crate::domain::cart::{Cart, Line, MAX_COUNT, Offer};
 use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::json::writer::Json;
-use crate::protocol::{Answer, Command, Outcome, Request};
+use crate::protocol::{Answer, CartCommand, Command, Request};
 use crate::routing::{CustomerId, ItemId};
 
 type Handled = Result<Response<Bytes>, Problem>;
@@ -74,30 +74,28 @@ pub async fn item(client: &Client, call: &Call, customer: Segment, item: Segment
     let customer = CustomerId::new(customer.decode("customerId")?)?;
     let item = ItemId::new(item.decode("itemId")?)?;
     let command = match *method {
-        Method::POST => add_line(call, customer.clone(), item)?,
-        Method::PUT => {
-            let count = call.members()?.count("newCount", 0, MAX_COUNT)?;
-            Command::SetCount { customer: customer.clone(), item, count }
-        }
-        _ => Command::RemoveLine { customer: customer.clone(), item },
+        Method::POST => add_line(call, item)?,
+        Method::PUT => CartCommand::SetCount { item, count: call.members()?.count("newCount", 0, MAX_COUNT)? },
+        _ => CartCommand::RemoveLine { item },
     };
+    let command = Command::Cart { customer: customer.clone(), command };
     change(client, &customer, &call.change(command)?).await
 }
 
-fn add_line(call: &Call, customer: CustomerId, item: ItemId) -> Result<Command, Problem> {
+fn add_line(call: &Call, item: ItemId) -> Result<CartCommand, Problem> {
     let members = call.members()?;
     let offer = Offer {
         price: members.money("offeredPrice")?,
         special_sale: members.flag("specialSale", false)?,
         sale_expiration: members.time("saleExpiration")?,
     };
-    Ok(Command::AddLine { customer, item, offer, count: members.count("itemCount", 1, MAX_COUNT)? })
+    Ok(CartCommand::AddLine { item, offer, count: members.count("itemCount", 1, MAX_COUNT)? })
 }
 
 async fn get(client: &Client, call: &Call, customer: Segment) -> Handled {
     let customer = CustomerId::new(customer.decode("customerId")?)?;
-    let reply = client.call(&Request::new(Command::GetCart { customer: customer.clone() })).await;
-    let (cart, at, _) = cart_of(reply.result?)?;
+    let request = Request::new(Command::Cart { customer: customer.clone(), command: CartCommand::Get });
+    let Answer { at, body: cart, .. } = client.call::<Cart>(&request).await.result?;
     let tag = cart.tag(at);
     if call.has_current(tag)? {
         return Ok(with_tag(empty(StatusCode::NOT_MODIFIED), tag));
@@ -106,30 +104,22 @@ async fn get(client: &Client, call: &Call, customer: Segment) -> Handled {
 }
 
 async fn change(client: &Client, customer: &CustomerId, request: &Request) -> Handled {
-    let reply = client.call(request).await;
-    let (cart, at, created) = cart_of(reply.result.map_err(|error| failed(error, reply.replayed))?)?;
+    let reply = client.call::<Cart>(request).await;
+    let Answer { at, created, body: cart } = reply.result.map_err(|error| failed(error, reply.replayed))?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(with_replayed(cart_response(status, customer, &cart, at), reply.replayed))
 }
 
 async fn take(client: &Client, call: &Call, customer: Segment) -> Handled {
     let customer = CustomerId::new(customer.decode("customerId")?)?;
-    let request = call.change(Command::TakeCart { customer: customer.clone() })?;
-    let reply = client.call(&request).await;
-    let (cart, at, _) = cart_of(reply.result.map_err(|error| failed(error, reply.replayed))?)?;
+    let request = call.change(Command::Cart { customer: customer.clone(), command: CartCommand::Take })?;
+    let reply = client.call::<Cart>(&request).await;
+    let Answer { at, body: cart, .. } = reply.result.map_err(|error| failed(error, reply.replayed))?;
     Ok(with_replayed(json_text(StatusCode::OK, receipt_json(&customer, &cart, at)), reply.replayed))
 }
 
 fn failed(error: Error, replayed: bool) -> Problem {
     if replayed { Problem::replayed(&error, true) } else { Problem::from(error) }
-}
-
-/// The cart of an answer, when it was computed, and whether a line is new.
-fn cart_of(answer: Answer) -> Result<(Cart, Timestamp, bool), Problem> {
-    match answer.outcome {
-        Outcome::Cart(cart) => Ok((cart, answer.at, answer.created)),
-        _ => Err(Problem::from(Error::Fault("the shard answered with something else than a cart".into()))),
-    }
 }
 
 fn cart_response(status: StatusCode, customer: &CustomerId, cart: &Cart, at: Timestamp) -> Response<Bytes> {

@@ -5,13 +5,13 @@ use http::{Method, Response, StatusCode};
 
 use super::call::{Call, Segment};
 use super::problem::Problem;
-use super::products::{check_method, failed, unexpected};
+use super::products::{check_method, failed};
 use super::response::{empty, json_text, with_location, with_replayed, with_tag};
 use crate::client::Client;
 use crate::domain::delivery::{DEFAULT_COURIER, Delivery, DeliveryStatus, check_address, check_courier};
 use crate::error::Error;
 use crate::json::writer::Json;
-use crate::protocol::{Command, Outcome, Request};
+use crate::protocol::{Command, DeliveryCommand, Request};
 use crate::routing::{DeliveryId, OrderId};
 
 type Handled = Result<Response<Bytes>, Problem>;
@@ -33,10 +33,7 @@ fn delivery_response(status: StatusCode, delivery: &Delivery) -> Response<Bytes>
 async fn run(client: &Client, request: &Request) -> Result<(Delivery, bool), Problem> {
     let reply = client.call(request).await;
     let answer = reply.result.map_err(|error| failed(error, reply.replayed))?;
-    match answer.outcome {
-        Outcome::Delivery(delivery) => Ok((delivery, reply.replayed)),
-        _ => Err(unexpected()),
-    }
+    Ok((answer.body, reply.replayed))
 }
 
 /// `POST /api/delivery`.
@@ -50,7 +47,7 @@ pub async fn create(client: &Client, call: &Call) -> Handled {
     check_courier(&courier)?;
     let order = OrderId::parse(&order);
     let order = order.ok_or_else(|| Problem::from(Error::NotFound("order_id: there is no such order".into())))?;
-    let request = call.change(Command::CreateDelivery { order, address, courier })?;
+    let request = call.change(Command::Delivery(DeliveryCommand::Create { order, address, courier }))?;
     let (delivery, replayed) = run(client, &request).await?;
     let response = delivery_response(StatusCode::CREATED, &delivery);
     Ok(with_replayed(with_location(response, &format!("/api/delivery/{}", delivery.id)), replayed))
@@ -63,10 +60,11 @@ pub async fn one(client: &Client, call: &Call, id: Segment) -> Handled {
     let delivery = id.ok_or_else(|| Problem::from(Error::NotFound("there is no such delivery".into())))?;
     if call.method == Method::PATCH {
         let status = DeliveryStatus::parse(&call.members()?.required_text("status")?)?;
-        let (delivery, replayed) = run(client, &call.change(Command::MoveDelivery { delivery, status })?).await?;
+        let request = call.change(Command::Delivery(DeliveryCommand::Move { delivery, status }))?;
+        let (delivery, replayed) = run(client, &request).await?;
         return Ok(with_replayed(delivery_response(StatusCode::OK, &delivery), replayed));
     }
-    let (delivery, _) = run(client, &Request::new(Command::GetDelivery { delivery })).await?;
+    let (delivery, _) = run(client, &Request::new(Command::Delivery(DeliveryCommand::Get(delivery)))).await?;
     if call.has_current(delivery.tag())? {
         return Ok(with_tag(empty(StatusCode::NOT_MODIFIED), delivery.tag()));
     }

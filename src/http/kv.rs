@@ -10,9 +10,8 @@ use super::problem::Problem;
 use super::response::{empty, json, with_tag};
 use crate::client::Client;
 use crate::domain::tag::Tag;
-use crate::domain::value::{self, MAX_VALUE_BYTES};
-use crate::error::Error;
-use crate::protocol::{Answer, Command, Outcome, Request};
+use crate::domain::value::{self, MAX_VALUE_BYTES, Value};
+use crate::protocol::{self, Command, Request, ValueCommand};
 use crate::routing::KvKey;
 
 type Handled = Result<Response<Bytes>, Problem>;
@@ -37,8 +36,8 @@ pub async fn value(client: &Client, call: &Call, key: Segment) -> Handled {
 }
 
 async fn get(client: &Client, call: &Call, key: KvKey) -> Handled {
-    let answer = client.call(&Request::new(Command::GetValue { key })).await.result?;
-    let Outcome::Value(value) = answer.outcome else { return Err(unexpected()) };
+    let request = Request::new(Command::Value { key, command: ValueCommand::Get });
+    let value = client.call::<Value>(&request).await.result?.body;
     let tag = Tag::of_version(value.version);
     if call.has_current(tag)? {
         return Ok(with_tag(empty(StatusCode::NOT_MODIFIED), tag));
@@ -53,26 +52,15 @@ async fn put(client: &Client, call: &Call, key: KvKey) -> Handled {
         return Err(Problem::too_large(MAX_VALUE_BYTES));
     }
     let text = value::check_text(&call.body)?.to_owned();
-    let request = call.plain_change(Command::PutValue { key: key.clone(), text })?;
-    let answer = client.call(&request).await.result?;
-    let version = version_of(&answer)?;
+    let request = call.plain_change(Command::Value { key: key.clone(), command: ValueCommand::Put { text } })?;
+    let answer = client.call::<protocol::Written>(&request).await.result?;
+    let version = answer.body.version;
     let status = if answer.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(with_tag(json(status, &Written { key: key.as_str(), version }), Tag::of_version(version)))
 }
 
 async fn delete(client: &Client, call: &Call, key: KvKey) -> Handled {
-    let request = call.plain_change(Command::DeleteValue { key: key.clone() })?;
-    let answer = client.call(&request).await.result?;
-    Ok(json(StatusCode::OK, &Written { key: key.as_str(), version: version_of(&answer)? }))
-}
-
-fn version_of(answer: &Answer) -> Result<u64, Problem> {
-    match answer.outcome {
-        Outcome::Done { version } => Ok(version),
-        _ => Err(unexpected()),
-    }
-}
-
-fn unexpected() -> Problem {
-    Problem::from(Error::Fault("the shard answered with something unexpected".into()))
+    let request = call.plain_change(Command::Value { key: key.clone(), command: ValueCommand::Delete })?;
+    let answer = client.call::<protocol::Written>(&request).await.result?;
+    Ok(json(StatusCode::OK, &Written { key: key.as_str(), version: answer.body.version }))
 }

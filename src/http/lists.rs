@@ -11,14 +11,14 @@ use http::{Method, Response, StatusCode};
 
 use super::call::{Call, Segment};
 use super::problem::Problem;
-use super::products::{PRODUCT_BYTES, check_method, read, unexpected, write_product};
+use super::products::{PRODUCT_BYTES, check_method, read, write_product};
 use super::response::{empty, json_text, with_tag};
 use crate::client::Client;
 use crate::domain::product::{MAX_TOPIC_BYTES, Product};
 use crate::error::Error;
 use crate::json::writer::Json;
 use crate::protocol::MAX_LIST;
-use crate::protocol::{Command, Filter, ListProducts, Outcome, Request};
+use crate::protocol::{Command, Filter, ListProducts, ProductList, Request};
 use crate::routing::ProductId;
 
 type Handled = Result<Response<Bytes>, Problem>;
@@ -78,10 +78,10 @@ async fn page(client: &Client, filter: Filter, query: &Query<'_>, default_limit:
     let list = ListProducts { filter, after: query.after.clone(), limit };
     let mut products = Vec::new();
     let mut has_more = false;
-    for reply in client.call_each(&Request::new(Command::ListProducts(list))).await {
-        let Outcome::Products { products: part, more } = reply.result?.outcome else { return Err(unexpected()) };
-        products.extend(part);
-        has_more |= more;
+    for reply in client.call_each::<ProductList>(&Request::new(Command::ListProducts(list))).await {
+        let part = reply.result?.body;
+        products.extend(part.products);
+        has_more |= part.has_more;
     }
     products.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     has_more |= products.len() > limit as usize;

@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::paths::{self, PATHS};
 use crate::process::histogram::{Histogram, Snapshot};
-use crate::protocol::proto::StatusReply;
+use crate::protocol::ShardStatus;
 
 /// A route as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When the text cannot be written.
-    pub fn render(&self, shards: Vec<Option<StatusReply>>) -> Result<String, fmt::Error> {
+    pub fn render(&self, shards: Vec<Option<ShardStatus>>) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Scrape { counts: self.all.clone(), shards }));
         let mut out = String::new();
@@ -96,11 +96,11 @@ impl Metrics {
 #[derive(Debug)]
 struct Scrape {
     counts: Arc<Vec<Counts>>,
-    shards: Vec<Option<StatusReply>>,
+    shards: Vec<Option<ShardStatus>>,
 }
 
 /// A number of a shard's status: its metric's name, its help, and where it is.
-type Number = (&'static str, &'static str, fn(&StatusReply) -> u64);
+type Number = (&'static str, &'static str, fn(&ShardStatus) -> u64);
 
 type Encoded = Result<(), fmt::Error>;
 
@@ -151,7 +151,7 @@ impl Scrape {
     fn each_shard(
         &self,
         mut metric: MetricEncoder<'_>,
-        mut encode: impl FnMut(Option<&StatusReply>, &mut MetricEncoder<'_>) -> Encoded,
+        mut encode: impl FnMut(Option<&ShardStatus>, &mut MetricEncoder<'_>) -> Encoded,
     ) -> Encoded {
         for (shard, status) in self.shards.iter().enumerate() {
             let shard = shard.to_string();
@@ -176,9 +176,9 @@ impl Scrape {
         let help = "Records held in memory.";
         let mut records = encoder.encode_descriptor("shardcart_shard_records", help, None, MetricType::Gauge)?;
         for (shard, status) in self.answering() {
-            for kind in &status.records {
-                let labels = [("shard", shard.as_str()), ("kind", kind.kind.as_str())];
-                records.encode_family(&labels)?.encode_gauge(&to_gauge(kind.count))?;
+            for (kind, count) in &status.records {
+                let labels = [("shard", shard.as_str()), ("kind", kind.as_str())];
+                records.encode_family(&labels)?.encode_gauge(&to_gauge(*count))?;
             }
         }
         Ok(())
@@ -209,16 +209,12 @@ impl Scrape {
             MetricType::Histogram,
         )?;
         for (shard, status) in self.answering() {
-            if let Some(histogram) = &status.commit_seconds {
-                let snapshot =
-                    Snapshot { bounds: histogram.bounds.clone(), counts: histogram.counts.clone(), sum: histogram.sum };
-                encode_histogram(latency.encode_family(&[("shard", shard.as_str())])?, &snapshot)?;
-            }
+            encode_histogram(latency.encode_family(&[("shard", shard.as_str())])?, &status.commit_latency)?;
         }
         Ok(())
     }
 
-    fn answering(&self) -> impl Iterator<Item = (String, &StatusReply)> {
+    fn answering(&self) -> impl Iterator<Item = (String, &ShardStatus)> {
         self.shards.iter().enumerate().filter_map(|(shard, status)| Some((shard.to_string(), status.as_ref()?)))
     }
 }

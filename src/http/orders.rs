@@ -5,7 +5,7 @@ use http::{Method, Response, StatusCode};
 
 use super::call::{Call, Segment};
 use super::problem::Problem;
-use super::products::{check_method, failed, unexpected};
+use super::products::{check_method, failed};
 use super::response::{empty, json_text, with_location, with_replayed, with_tag};
 use crate::client::Client;
 use crate::domain::card::Card;
@@ -15,7 +15,7 @@ use crate::domain::order::{MAX_ORDER_LINES, Order, OrderPayment, Status, Wanted,
 use crate::error::Error;
 use crate::json::object::Members;
 use crate::json::writer::Json;
-use crate::protocol::{Basket, Command, Outcome, PlaceOrder, Placed, Request};
+use crate::protocol::{Basket, Command, OrderCommand, PlaceOrder, Placed, Request};
 use crate::routing::{CustomerId, OrderId, ProductId};
 
 type Handled = Result<Response<Bytes>, Problem>;
@@ -28,10 +28,7 @@ const LINE_BYTES: usize = 96;
 async fn place(client: &Client, request: &Request) -> Result<(Placed, bool), Problem> {
     let reply = client.call(request).await;
     let answer = reply.result.map_err(|error| failed(error, reply.replayed))?;
-    match answer.outcome {
-        Outcome::Order(placed) => Ok((placed, reply.replayed)),
-        _ => Err(unexpected()),
-    }
+    Ok((answer.body, reply.replayed))
 }
 
 fn path_of(order: &Order) -> String {
@@ -42,8 +39,8 @@ fn path_of(order: &Order) -> String {
 pub async fn purchase(client: &Client, call: &Call, id: Segment) -> Handled {
     check_method(call, &[Method::POST], "POST")?;
     let id = ProductId::named("bookId", id.decode("bookId")?)?;
-    let place_order = PlaceOrder { basket: Basket::Purchase(id.clone()), card: None };
-    let (placed, replayed) = place(client, &call.change(Command::PlaceOrder(place_order))?).await?;
+    let order = PlaceOrder { basket: Basket::Purchase(id.clone()), card: None };
+    let (placed, replayed) = place(client, &call.change(Command::Order(OrderCommand::Place(order)))?).await?;
     let price = placed.order.lines.first().and_then(|line| line.price).unwrap_or_default();
     let mut json = Json::with_capacity(ORDER_BYTES);
     json.raw(r#"{"order_id":"#).string(&placed.order.id.to_string());
@@ -64,7 +61,7 @@ pub async fn create(client: &Client, call: &Call) -> Handled {
     let lines = lines.iter().map(wanted).collect::<Result<Vec<_>, Problem>>()?;
     let card = card(&members)?;
     let basket = Basket::Books { customer, lines: add_together(lines, MAX_COUNT)? };
-    let request = call.change(Command::PlaceOrder(PlaceOrder { basket, card }))?;
+    let request = call.change(Command::Order(OrderCommand::Place(PlaceOrder { basket, card })))?;
     let (placed, replayed) = place(client, &request).await?;
     Ok(with_replayed(created(&placed.order, false), replayed))
 }
@@ -95,7 +92,7 @@ pub async fn checkout(client: &Client, call: &Call, customer: Segment) -> Handle
     let accepts_price_changes = members.flag("acceptPriceChanges", false)?;
     let card = card(&members)?;
     let basket = Basket::Cart { customer, address, accepts_price_changes };
-    let request = call.change(Command::PlaceOrder(PlaceOrder { basket, card }))?;
+    let request = call.change(Command::Order(OrderCommand::Place(PlaceOrder { basket, card })))?;
     let (placed, replayed) = place(client, &request).await?;
     Ok(with_replayed(created(&placed.order, true), replayed))
 }
@@ -161,7 +158,7 @@ pub async fn get(client: &Client, call: &Call, id: Segment) -> Handled {
     check_method(call, &[Method::GET, Method::HEAD], "GET, HEAD")?;
     let id = OrderId::parse(&id.decode("order_id")?);
     let order = id.ok_or_else(|| Problem::from(Error::NotFound("there is no such order".into())))?;
-    let (placed, _) = place(client, &Request::new(Command::GetOrder { order })).await?;
+    let (placed, _) = place(client, &Request::new(Command::Order(OrderCommand::Get(order)))).await?;
     let tag = placed.order.tag();
     if call.has_current(tag)? {
         return Ok(with_tag(empty(StatusCode::NOT_MODIFIED), tag));

@@ -11,11 +11,11 @@ use crate::client::Client;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::order::Wanted;
-use crate::domain::product::{Change, MAX_STOCK, Product};
+use crate::domain::product::{Change, MAX_STOCK, NewProduct, Product};
 use crate::error::Error;
 use crate::json::product;
 use crate::json::writer::Json;
-use crate::protocol::{Answer, Basket, Command, Outcome, PlaceOrder, Request};
+use crate::protocol::{Basket, Command, OrderCommand, PlaceOrder, Placed, ProductCommand, Request};
 use crate::routing::ProductId;
 
 type Handled = Result<Response<Bytes>, Problem>;
@@ -52,19 +52,6 @@ fn product_response(status: StatusCode, id: &ProductId, product: &Product) -> Re
     with_tag(json_text(status, json.into_bytes()), product.tag())
 }
 
-/// The product of an answer.
-pub fn product_of(answer: Answer) -> Result<Product, Problem> {
-    match answer.outcome {
-        Outcome::Product(product) => Ok(product),
-        _ => Err(unexpected()),
-    }
-}
-
-/// A shard answered what it should not.
-pub fn unexpected() -> Problem {
-    Problem::from(Error::Fault("the shard answered with something unexpected".into()))
-}
-
 /// Turns a failure that may have been given before into an answer.
 pub fn failed(error: Error, replayed: bool) -> Problem {
     if replayed { Problem::replayed(&error, true) } else { Problem::from(error) }
@@ -79,7 +66,8 @@ const READ: [Method; 2] = [Method::GET, Method::HEAD];
 
 /// A product by its id.
 pub async fn read(client: &Client, id: &ProductId) -> Result<Product, Problem> {
-    product_of(client.call(&Request::new(Command::GetProduct { product: id.clone() })).await.result?)
+    let request = Request::new(Command::Product { product: id.clone(), command: ProductCommand::Get });
+    Ok(client.call::<Product>(&request).await.result?.body)
 }
 
 /// `GET /find/{id}`.
@@ -111,10 +99,9 @@ pub async fn buy(client: &Client, call: &Call) -> Handled {
     let card = Card::new(number, members.text("expiry")?)
         .map_err(|error| members.invalid("card", error.detail().trim_start_matches("card_number: ")))?;
     let basket = Basket::Buy(Wanted { product: id.clone(), count });
-    let request = call.change(Command::PlaceOrder(PlaceOrder { basket, card: Some(card) }))?;
-    let reply = client.call(&request).await;
-    let answer = reply.result.map_err(|error| failed(error, reply.replayed))?;
-    let Outcome::Order(placed) = answer.outcome else { return Err(unexpected()) };
+    let request = call.change(Command::Order(OrderCommand::Place(PlaceOrder { basket, card: Some(card) })))?;
+    let reply = client.call::<Placed>(&request).await;
+    let placed = reply.result.map_err(|error| failed(error, reply.replayed))?.body;
     let mut json = executed(call);
     json.raw(r#","order_id":"#).string(&placed.order.id.to_string());
     json.raw(r#","id":"#).string(id.as_str());
@@ -130,8 +117,9 @@ pub async fn replenish(client: &Client, call: &Call) -> Handled {
     let members = call.members()?;
     let id = ProductId::named("id", members.text_or_integer("id")?)?;
     let count = members.count("quantity", 1, MAX_COUNT)?;
-    let reply = client.call(&call.change(Command::Replenish { product: id.clone(), count })?).await;
-    let product = product_of(reply.result.map_err(|error| failed(error, reply.replayed))?)?;
+    let command = Command::Product { product: id.clone(), command: ProductCommand::Replenish { count } };
+    let reply = client.call::<Product>(&call.change(command)?).await;
+    let product = reply.result.map_err(|error| failed(error, reply.replayed))?.body;
     let mut json = executed(call);
     json.raw(r#","id":"#).string(id.as_str());
     json.raw(r#","quantity":"#).integer(product.stock).raw("}");
@@ -154,10 +142,10 @@ async fn get(client: &Client, call: &Call, id: &ProductId) -> Handled {
 
 /// `POST /catalog/books`.
 pub async fn create(client: &Client, call: &Call) -> Handled {
-    let product = product::from_members(&call.members()?)?;
-    let id = product.id.clone();
-    let reply = client.call(&call.change(Command::CreateProduct { product })?).await;
-    let product = product_of(reply.result.map_err(|error| failed(error, reply.replayed))?)?;
+    let NewProduct { id, details, stock } = product::from_members(&call.members()?)?;
+    let command = Command::Product { product: id.clone(), command: ProductCommand::Create { details, stock } };
+    let reply = client.call::<Product>(&call.change(command)?).await;
+    let product = reply.result.map_err(|error| failed(error, reply.replayed))?.body;
     let response = product_response(StatusCode::CREATED, &id, &product);
     let response = with_location(response, &format!("/catalog/books/{}", segment(id.as_str())));
     Ok(with_replayed(response, reply.replayed))
@@ -169,13 +157,14 @@ pub async fn entry(client: &Client, call: &Call, id: Segment) -> Handled {
     check_method(call, &allowed, "GET, HEAD, PUT, PATCH, DELETE")?;
     let id = ProductId::named("id", id.decode("id")?)?;
     let command = match call.method {
-        Method::PUT => Command::ChangeProduct { product: id.clone(), change: changed(call, &id, true)? },
-        Method::PATCH => Command::ChangeProduct { product: id.clone(), change: changed(call, &id, false)? },
-        Method::DELETE => Command::DeleteProduct { product: id.clone() },
+        Method::PUT => ProductCommand::Update(changed(call, &id, true)?),
+        Method::PATCH => ProductCommand::Update(changed(call, &id, false)?),
+        Method::DELETE => ProductCommand::Delete,
         _ => return get(client, call, &id).await,
     };
-    let reply = client.call(&call.change(command)?).await;
-    let product = product_of(reply.result.map_err(|error| failed(error, reply.replayed))?)?;
+    let command = Command::Product { product: id.clone(), command };
+    let reply = client.call::<Product>(&call.change(command)?).await;
+    let product = reply.result.map_err(|error| failed(error, reply.replayed))?.body;
     Ok(with_replayed(product_response(StatusCode::OK, &id, &product), reply.replayed))
 }
 

@@ -1,303 +1,260 @@
-//! What may be asked of a shard, and what it answers.
+//! The commands that a shard runs, and their protobuf messages. The oneof of messages is flat and its numbers are
+//! fixed: stored fingerprints are digests of it.
 
-use crate::domain::card::Card;
-use crate::domain::cart::{Cart, Offer};
-use crate::domain::delivery::{Delivery, DeliveryStatus};
-use crate::domain::order::{Order, Wanted};
-use crate::domain::product::{Change, NewProduct, Product};
-use crate::domain::reservation::{Holding, Ruling};
-use crate::domain::tag::Condition;
-use crate::domain::time::Timestamp;
-use crate::domain::value::Value;
-use crate::error::{Error, Result};
-use crate::routing::{CustomerId, DeliveryId, ItemId, KeyHash, KvKey, OrderId, ProductId};
-use crate::storage::RecordKind;
+use super::carts::{self, CartCommand};
+use super::deliveries::{self, DeliveryCommand};
+use super::effect::Effect;
+use super::orders::{self, OrderCommand, order_id};
+use super::owner::Owner;
+use super::peers::{self, PeerCommand};
+use super::products::{self, ListProducts, ProductCommand};
+use super::proto;
+use super::values::{self, ValueCommand};
+use crate::error::Result;
+use crate::routing::{CustomerId, KvKey, ProductId};
+use proto::request::Command as Message;
 
 /// One operation on the records of one owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Does nothing: whether the shard answers.
+    /// Does nothing. A reply shows that the shard answers.
     Ping,
-    /// The customer's cart.
-    GetCart { customer: CustomerId },
-    /// Puts an item in, or adds to its count.
-    AddLine { customer: CustomerId, item: ItemId, offer: Offer, count: u32 },
-    /// Sets a line's count; 0 removes the line.
-    SetCount { customer: CustomerId, item: ItemId, count: u32 },
-    /// Removes a line.
-    RemoveLine { customer: CustomerId, item: ItemId },
-    /// Empties the cart and answers with what it held.
-    TakeCart { customer: CustomerId },
-    /// A value.
-    GetValue { key: KvKey },
-    /// Stores a value.
-    PutValue { key: KvKey, text: String },
-    /// Removes a value.
-    DeleteValue { key: KvKey },
-    /// A product.
-    GetProduct { product: ProductId },
-    /// Makes a product.
-    CreateProduct { product: NewProduct },
-    /// Changes a product.
-    ChangeProduct { product: ProductId, change: Change },
-    /// Removes a product and answers with what it was.
-    DeleteProduct { product: ProductId },
-    /// Adds to a product's stock.
-    Replenish { product: ProductId, count: u32 },
-    /// A shard's products of a list.
+    /// A command on a customer's cart.
+    Cart { customer: CustomerId, command: CartCommand },
+    /// A command on a value of the key-value API.
+    Value { key: KvKey, command: ValueCommand },
+    /// A command on a product.
+    Product { product: ProductId, command: ProductCommand },
+    /// Lists a shard's products.
     ListProducts(ListProducts),
-    /// Makes an order.
-    PlaceOrder(PlaceOrder),
-    /// An order.
-    GetOrder { order: OrderId },
-    /// Makes a delivery of an order.
-    CreateDelivery { order: OrderId, address: String, courier: String },
-    /// A delivery.
-    GetDelivery { delivery: DeliveryId },
-    /// Goes on with a delivery.
-    MoveDelivery { delivery: DeliveryId, status: DeliveryStatus },
-    /// Holds stock for an order; all of it or none. Sent by the order's home.
-    Hold(Hold),
-    /// Says what becomes of what an order holds. Sent by the order's home.
-    Settle(Settle),
-    /// Asks an order's home what becomes of what it holds. Sent by a product's shard.
-    Rule { order: OrderId },
-}
-
-/// Which products are listed, ordered by id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListProducts {
-    /// Which of them.
-    pub filter: Filter,
-    /// Those after this id.
-    pub after: Option<String>,
-    /// How many at most.
-    pub limit: u32,
-}
-
-/// Which products a list has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Filter {
-    /// All.
-    All,
-    /// Those of a topic, folded as [`crate::domain::product::fold_topic`] does.
-    Topic(String),
-    /// Those with an ISBN.
-    Books,
-}
-
-/// What is to be ordered, and how it is paid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlaceOrder {
-    /// What.
-    pub basket: Basket,
-    /// The card, for the call to the payment gateway alone.
-    pub card: Option<Card>,
-}
-
-/// What is to be ordered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Basket {
-    /// One copy of a product, without payment.
-    Purchase(ProductId),
-    /// Copies of one product.
-    Buy(Wanted),
-    /// Books for a customer; each product once.
-    Books { customer: CustomerId, lines: Vec<Wanted> },
-    /// All that is in a customer's cart.
-    Cart { customer: CustomerId, address: Option<String>, accepts_price_changes: bool },
-}
-
-/// Stock that is to be held for an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// For which order.
-    pub order: OrderId,
-    /// Of which products, each once, all on one shard.
-    pub lines: Vec<Wanted>,
-    /// Only look: hold nothing.
-    pub only_look: bool,
-}
-
-/// What becomes of held stock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settle {
-    /// Of which order.
-    pub order: OrderId,
-    /// Of which products, all on one shard.
-    pub products: Vec<ProductId>,
-    /// [`Ruling::Claim`] or [`Ruling::Release`].
-    pub ruling: Ruling,
+    /// A command on an order.
+    Order(OrderCommand),
+    /// A command on a delivery.
+    Delivery(DeliveryCommand),
+    /// A command from another shard.
+    Peer(PeerCommand),
 }
 
 impl Command {
-    /// Whether it changes nothing, so that it may be sent twice.
-    pub fn is_read(&self) -> bool {
-        matches!(
-            self,
-            Command::Ping
-                | Command::GetCart { .. }
-                | Command::GetValue { .. }
-                | Command::GetProduct { .. }
-                | Command::ListProducts(_)
-                | Command::GetOrder { .. }
-                | Command::GetDelivery { .. }
-                | Command::Rule { .. }
-        )
-    }
-
-    /// Whether running it twice is the same as running it once.
-    pub fn is_idempotent(&self) -> bool {
-        self.is_read() || matches!(self, Command::Hold(_) | Command::Settle(_))
-    }
-
-    /// True when one shard alone can run it. Any shard answers the others.
-    pub fn has_owner(&self) -> bool {
-        !matches!(self, Command::Ping | Command::ListProducts(_))
-    }
-
-    /// Where it is routed to; `None` for what any shard can answer.
-    pub fn route(&self) -> Option<KeyHash> {
-        Some(match self {
-            Command::Ping | Command::ListProducts(_) => return None,
-            Command::Hold(Hold { lines, .. }) => lines.first()?.product.hash(),
-            Command::Settle(Settle { products, .. }) => products.first()?.hash(),
-            Command::GetOrder { order } | Command::Rule { order } | Command::CreateDelivery { order, .. } => {
-                order.hash()
-            }
-            Command::GetDelivery { delivery } | Command::MoveDelivery { delivery, .. } => delivery.hash(),
-            _ => KeyHash::of_bytes(self.scope().1),
-        })
-    }
-
-    /// Whose it is: the scope of its idempotency key.
-    pub fn scope(&self) -> (RecordKind, &[u8]) {
+    /// The owner of the records that it reads and writes; `None` for what any shard can answer.
+    pub fn owner(&self) -> Option<Owner<'_>> {
         match self {
-            Command::Ping | Command::ListProducts(_) | Command::Hold(_) | Command::Settle(_) => (RecordKind::Cart, b""),
-            Command::GetCart { customer }
-            | Command::AddLine { customer, .. }
-            | Command::SetCount { customer, .. }
-            | Command::RemoveLine { customer, .. }
-            | Command::TakeCart { customer } => (RecordKind::Cart, customer.as_str().as_bytes()),
-            Command::GetValue { key } | Command::PutValue { key, .. } | Command::DeleteValue { key } => {
-                (RecordKind::Kv, key.as_str().as_bytes())
-            }
-            Command::GetProduct { product }
-            | Command::ChangeProduct { product, .. }
-            | Command::DeleteProduct { product }
-            | Command::Replenish { product, .. }
-            | Command::CreateProduct { product: NewProduct { id: product, .. } } => {
-                (RecordKind::Product, product.as_str().as_bytes())
-            }
-            Command::PlaceOrder(place) => match &place.basket {
-                Basket::Purchase(product) | Basket::Buy(Wanted { product, .. }) => {
-                    (RecordKind::Product, product.as_str().as_bytes())
-                }
-                Basket::Books { customer, .. } | Basket::Cart { customer, .. } => {
-                    (RecordKind::Cart, customer.as_str().as_bytes())
-                }
-            },
-            Command::GetOrder { order } | Command::Rule { order } | Command::CreateDelivery { order, .. } => {
-                (RecordKind::Order, order.as_bytes())
-            }
-            Command::GetDelivery { delivery } | Command::MoveDelivery { delivery, .. } => {
-                (RecordKind::Delivery, delivery.as_bytes())
-            }
+            Command::Ping | Command::ListProducts(_) => None,
+            Command::Cart { customer, .. } => Some(Owner::Customer(customer)),
+            Command::Value { key, .. } => Some(Owner::Key(key)),
+            Command::Product { product, .. } => Some(Owner::Product(product)),
+            Command::Order(command) => Some(command.owner()),
+            Command::Delivery(command) => Some(command.owner()),
+            Command::Peer(command) => Some(command.owner()),
         }
     }
-}
 
-/// A client's promise that requests with this key are one and the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idempotency {
-    /// The header's value.
-    pub key: String,
-    /// SHA-256 over what was asked, to notice when it was something else.
-    pub fingerprint: Vec<u8>,
-}
-
-/// A command and under which terms it is to be run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Where it is routed to; of what any shard can answer it is 0.
-    pub hash: KeyHash,
-    /// What to do.
-    pub command: Command,
-    /// At most once under this key.
-    pub idempotency: Option<Idempotency>,
-    /// Only in this state.
-    pub if_match: Option<Condition>,
-}
-
-impl Request {
-    /// A command without terms.
-    pub fn new(command: Command) -> Self {
-        let hash = command.route().unwrap_or(KeyHash::from_bits(0));
-        Request { hash, command, idempotency: None, if_match: None }
+    /// How often it may run.
+    pub fn effect(&self) -> Effect {
+        match self {
+            Command::Ping | Command::ListProducts(_) => Effect::Read,
+            Command::Cart { command, .. } => command.effect(),
+            Command::Value { command, .. } => command.effect(),
+            Command::Product { command, .. } => command.effect(),
+            Command::Order(command) => command.effect(),
+            Command::Delivery(command) => command.effect(),
+            Command::Peer(command) => command.effect(),
+        }
     }
 
-    /// Whether sending it twice applies it once.
-    pub fn is_resendable(&self) -> bool {
-        self.command.is_idempotent() || self.idempotency.is_some()
+    /// The name for logs and metrics, such as `cart.add_line`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Ping => "ping",
+            Command::ListProducts(_) => "product.list",
+            Command::Cart { command, .. } => command.name(),
+            Command::Value { command, .. } => command.name(),
+            Command::Product { command, .. } => command.name(),
+            Command::Order(command) => command.name(),
+            Command::Delivery(command) => command.name(),
+            Command::Peer(command) => command.name(),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Message {
+        match self {
+            Command::Ping => Message::Ping(proto::Ping {}),
+            Command::Cart { customer, command } => command.encode(customer),
+            Command::Value { key, command } => command.encode(key),
+            Command::Product { product, command } => command.encode(product),
+            Command::ListProducts(list) => list.encode(),
+            Command::Order(command) => command.encode(),
+            Command::Delivery(command) => command.encode(),
+            Command::Peer(command) => command.encode(),
+        }
+    }
+
+    pub(super) fn decode(message: Message) -> Result<Self> {
+        Ok(match message {
+            Message::Ping(proto::Ping {}) => Command::Ping,
+            Message::GetCart(m) => cart((CustomerId::new(m.customer)?, CartCommand::Get)),
+            Message::AddLine(m) => cart(carts::add_line(m)?),
+            Message::SetCount(m) => cart(carts::set_count(m)?),
+            Message::RemoveLine(m) => cart(carts::remove_line(m)?),
+            Message::TakeCart(m) => cart((CustomerId::new(m.customer)?, CartCommand::Take)),
+            Message::GetValue(m) => value((KvKey::new(m.key)?, ValueCommand::Get)),
+            Message::PutValue(m) => value(values::put(m)?),
+            Message::DeleteValue(m) => value((KvKey::new(m.key)?, ValueCommand::Delete)),
+            Message::GetProduct(m) => product((ProductId::new(m.product)?, ProductCommand::Get)),
+            Message::CreateProduct(m) => product(products::create(m)?),
+            Message::ChangeProduct(m) => product(products::update(m)?),
+            Message::DeleteProduct(m) => product((ProductId::new(m.product)?, ProductCommand::Delete)),
+            Message::Replenish(m) => product(products::replenish(m)?),
+            Message::ListProducts(m) => Command::ListProducts(products::list(m)?),
+            Message::PlaceOrder(m) => Command::Order(OrderCommand::Place(orders::place(m)?)),
+            Message::GetOrder(m) => Command::Order(OrderCommand::Get(order_id(&m.order)?)),
+            Message::CreateDelivery(m) => Command::Delivery(deliveries::create(m)?),
+            Message::GetDelivery(m) => Command::Delivery(DeliveryCommand::Get(deliveries::delivery_id(&m.delivery)?)),
+            Message::MoveDelivery(m) => Command::Delivery(deliveries::move_to(&m)?),
+            Message::Hold(m) => Command::Peer(PeerCommand::Hold(peers::hold(m)?)),
+            Message::Settle(m) => Command::Peer(PeerCommand::Settle(peers::settle(m)?)),
+            Message::Rule(m) => Command::Peer(PeerCommand::AskDecision(order_id(&m.order)?)),
+        })
     }
 }
 
-/// An answer or an error, and whether it is a first answer given again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// Given before, to the same `Idempotency-Key`.
-    pub replayed: bool,
-    /// What came of the command.
-    pub result: Result<Answer>,
+fn cart((customer, command): (CustomerId, CartCommand)) -> Command {
+    Command::Cart { customer, command }
 }
 
-impl From<Error> for Reply {
-    fn from(error: Error) -> Self {
-        Reply { replayed: false, result: Err(error) }
+fn value((key, command): (KvKey, ValueCommand)) -> Command {
+    Command::Value { key, command }
+}
+
+fn product((product, command): (ProductId, ProductCommand)) -> Command {
+    Command::Product { product, command }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::cart::Offer;
+    use crate::domain::delivery::DeliveryStatus;
+    use crate::domain::money::Money;
+    use crate::domain::order::Wanted;
+    use crate::domain::product::{Change, Details};
+    use crate::domain::reservation::Ruling;
+    use crate::protocol::orders::{Basket, PlaceOrder};
+    use crate::protocol::peers::{Hold, Settle};
+    use crate::protocol::products::Filter;
+    use crate::routing::{DeliveryId, ItemId, OrderId, Slot};
+
+    impl Command {
+        /// One command of each kind.
+        fn samples() -> Vec<Command> {
+            std::iter::successors(Some(Command::Ping), Command::next_sample).collect()
+        }
+
+        /// The sample after one of this kind. It is exhaustive, so that a new command finds its place in the chain.
+        fn next_sample(&self) -> Option<Command> {
+            let order = OrderId::new(Slot(7), 1, 2);
+            let delivery = DeliveryId::new(Slot(7), 3, 4);
+            let product_id = || ProductId::new("2").unwrap();
+            let item = || ItemId::new("tea").unwrap();
+            let line = || Wanted { product: product_id(), count: 3 };
+            let price = Money::from_hundredths(5).unwrap();
+            let cart = |command| cart((CustomerId::new("alice").unwrap(), command));
+            let value = |command| value((KvKey::new("greeting").unwrap(), command));
+            let product = |command| product((product_id(), command));
+            Some(match self {
+                Command::Ping => cart(CartCommand::Get),
+                Command::Cart { command, .. } => match command {
+                    CartCommand::Get => {
+                        let offer = Offer { price, special_sale: false, sale_expiration: None };
+                        cart(CartCommand::AddLine { item: item(), offer, count: 1 })
+                    }
+                    CartCommand::AddLine { .. } => cart(CartCommand::SetCount { item: item(), count: 0 }),
+                    CartCommand::SetCount { .. } => cart(CartCommand::RemoveLine { item: item() }),
+                    CartCommand::RemoveLine { .. } => cart(CartCommand::Take),
+                    CartCommand::Take => value(ValueCommand::Get),
+                },
+                Command::Value { command, .. } => match command {
+                    ValueCommand::Get => value(ValueCommand::Put { text: "hello".into() }),
+                    ValueCommand::Put { .. } => value(ValueCommand::Delete),
+                    ValueCommand::Delete => product(ProductCommand::Get),
+                },
+                Command::Product { command, .. } => match command {
+                    ProductCommand::Get => {
+                        let details =
+                            Details { title: "Tea".into(), author: None, topic: None, has_isbn: false, price };
+                        product(ProductCommand::Create { details, stock: 9 })
+                    }
+                    ProductCommand::Create { .. } => product(ProductCommand::Update(Change::default())),
+                    ProductCommand::Update(_) => product(ProductCommand::Delete),
+                    ProductCommand::Delete => product(ProductCommand::Replenish { count: 4 }),
+                    ProductCommand::Replenish { .. } => {
+                        Command::ListProducts(ListProducts { filter: Filter::Books, after: Some("1".into()), limit: 5 })
+                    }
+                },
+                Command::ListProducts(_) => {
+                    Command::Order(OrderCommand::Place(PlaceOrder { basket: Basket::Buy(line()), card: None }))
+                }
+                Command::Order(command) => match command {
+                    OrderCommand::Place(_) => Command::Order(OrderCommand::Get(order)),
+                    OrderCommand::Get(_) => Command::Delivery(DeliveryCommand::Create {
+                        order,
+                        address: "1 Main St".into(),
+                        courier: "local".into(),
+                    }),
+                },
+                Command::Delivery(command) => match command {
+                    DeliveryCommand::Create { .. } => Command::Delivery(DeliveryCommand::Get(delivery)),
+                    DeliveryCommand::Get(_) => {
+                        Command::Delivery(DeliveryCommand::Move { delivery, status: DeliveryStatus::Delivered })
+                    }
+                    DeliveryCommand::Move { .. } => {
+                        Command::Peer(PeerCommand::Hold(Hold::new(order, vec![line()], false).unwrap()))
+                    }
+                },
+                Command::Peer(command) => match command {
+                    PeerCommand::Hold(_) => {
+                        let settle = Settle::new(order, vec![product_id()], Ruling::Release).unwrap();
+                        Command::Peer(PeerCommand::Settle(settle))
+                    }
+                    PeerCommand::Settle(_) => Command::Peer(PeerCommand::AskDecision(order)),
+                    PeerCommand::AskDecision(_) => return None,
+                },
+            })
+        }
     }
-}
 
-/// What a command that succeeded answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// When it was computed: what depends on the time is seen from there.
-    pub at: Timestamp,
-    /// Whether something was made that was not there.
-    pub created: bool,
-    /// The result.
-    pub outcome: Outcome,
-}
+    #[test]
+    fn every_command_is_the_same_after_its_message() {
+        for command in Command::samples() {
+            assert_eq!(Command::decode(command.encode()), Ok(command));
+        }
+    }
 
-/// The result of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was done; the version of what was written.
-    Done { version: u64 },
-    /// The cart after the command, or, where it was taken, before it.
-    Cart(Cart),
-    /// The value.
-    Value(Value),
-    /// The product after the command, or, where it was deleted, before it.
-    Product(Product),
-    /// A shard's part of a list, and whether it has more.
-    Products { products: Vec<(ProductId, Product)>, more: bool },
-    /// The order.
-    Order(Placed),
-    /// The delivery after the command.
-    Delivery(Delivery),
-    /// What holding found, in the order of the lines.
-    Holdings(Vec<Holding>),
-    /// What becomes of held stock.
-    Ruling(Ruling),
-}
+    #[test]
+    fn names_tell_commands_apart() {
+        let samples = Command::samples();
+        let names: BTreeSet<_> = samples.iter().map(Command::name).collect();
+        assert_eq!((samples.len(), names.len()), (23, 23), "{names:?}");
+    }
 
-/// An order, and of one of a single product what an answer says beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
-    /// The order.
-    pub order: Order,
-    /// The product's title; empty for others.
-    pub title: String,
-    /// What could still be sold after stock was held; 0 for others.
-    pub remaining: u64,
+    #[test]
+    fn what_may_run_only_once_has_an_owner_whose_scope_keeps_its_key() {
+        for command in Command::samples() {
+            assert!(command.effect() != Effect::Once || command.owner().is_some(), "{}", command.name());
+        }
+    }
+
+    #[test]
+    fn a_message_to_a_peer_names_a_product() {
+        let order = OrderId::new(Slot(7), 1, 2);
+        assert!(Hold::new(order, Vec::new(), false).is_err());
+        assert!(Settle::new(order, Vec::new(), Ruling::Claim).is_err());
+        let order = order.as_bytes().to_vec();
+        let hold = proto::Hold { order: order.clone(), lines: Vec::new(), only_look: true };
+        assert!(Command::decode(Message::Hold(hold)).is_err());
+        let settle = proto::Settle { order, products: Vec::new(), ruling: proto::Ruling::Claim.into() };
+        assert!(Command::decode(Message::Settle(settle)).is_err());
+    }
 }

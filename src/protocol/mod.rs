@@ -1,19 +1,33 @@
 //! What facade and shard say to each other: commands, replies, and their protobuf messages.
 
+mod carts;
 mod command;
+mod deliveries;
+mod effect;
 mod limits;
+mod orders;
+mod owner;
+mod peers;
+mod products;
 pub mod proto;
 mod reply;
 mod request;
-mod shop;
 mod status;
+mod values;
 
-pub use command::{
-    Answer, Basket, Command, Filter, Hold, Idempotency, ListProducts, Outcome, PlaceOrder, Placed, Reply, Request,
-    Settle,
-};
+pub use carts::CartCommand;
+pub use command::Command;
+pub use deliveries::DeliveryCommand;
+pub use effect::Effect;
 pub use limits::{MAX_BATCH, MAX_IDEMPOTENCY_KEY_BYTES, MAX_MESSAGE_BYTES, MAX_REPLY_BATCH_BYTES};
-pub use reply::{CommandOutput, WireReply, decode_reply, decode_stored_reply, encode_reply, encode_stored_reply};
-pub use request::{MAX_TAGS, decode_request, encode_request, fingerprint};
-pub use shop::MAX_LIST;
-pub use status::status_of;
+pub use orders::{Basket, OrderCommand, PlaceOrder};
+pub use owner::Owner;
+pub use peers::{Hold, PeerCommand, Settle};
+pub use products::{Filter, ListProducts, MAX_LIST, ProductCommand};
+pub use reply::{
+    Answer, CommandOutput, FromReply, Placed, ProductList, Reply, ReplyBody, WireReply, Written, decode_reply,
+    decode_stored_reply, encode_reply, encode_stored_reply,
+};
+pub use request::{Idempotency, MAX_TAGS, Request, decode_request, encode_request, fingerprint};
+pub use status::{Hello, ShardStatus, status_of};
+pub use values::ValueCommand;

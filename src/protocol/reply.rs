@@ -1,16 +1,17 @@
-//! Replies between shard and facade: results hold records as they are stored.
+//! Replies: what a command answers, to and from protobuf. Results hold records as they are stored.
 
 use bytes::Bytes;
-use prost::Message;
+use prost::Message as _;
 
-use super::{proto, shop};
+use super::{peers, proto};
 use crate::domain::cart::Cart;
 use crate::domain::delivery::Delivery;
 use crate::domain::order::{Order, SingleItem};
+use crate::domain::product::Product;
 use crate::domain::reservation::{Holding, Ruling};
 use crate::domain::time::Timestamp;
+use crate::domain::value::Value;
 use crate::error::{Error, Fault, LineAtFault, LinesAtFault, Result};
-use crate::protocol::{Answer, Outcome, Placed, Reply};
 use crate::routing::ProductId;
 use crate::storage::codec;
 use proto::failure::Reason;
@@ -18,6 +19,121 @@ use proto::line_at_fault::{Fault as Faults, OutOfStock, SaleExpired, UnknownProd
 use proto::reply::Result as Outcomes;
 
 pub use proto::Reply as WireReply;
+
+/// A reply to a command whose answer has a body of type `T`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply<T> {
+    /// True for a stored reply, given again to the same `Idempotency-Key`.
+    pub replayed: bool,
+    /// The answer, or why there is none.
+    pub result: Result<Answer<T>>,
+}
+
+/// The answer to a command that succeeded.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// The time at which it was computed; what depends on the time is seen from there.
+    pub at: Timestamp,
+    /// True if the command created something.
+    pub created: bool,
+    /// What the command answers.
+    pub body: T,
+}
+
+/// What a command answers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ReplyBody {
+    /// Something was written, or nothing had to be.
+    Written(Written),
+    /// A cart.
+    Cart(Cart),
+    /// A value.
+    Value(Value),
+    /// A product.
+    Product(Product),
+    /// A shard's part of a list.
+    Products(ProductList),
+    /// An order.
+    Order(Placed),
+    /// A delivery.
+    Delivery(Delivery),
+    /// The results of a hold, in the order of its lines.
+    Holds(Vec<Holding>),
+    /// The decision on an order.
+    Decision(Ruling),
+}
+
+/// A write without a record to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The version of what was written or deleted; 0 where nothing has one.
+    pub version: u64,
+}
+
+/// A shard's part of a list of products.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ProductList {
+    /// The products in the order of their ids.
+    pub products: Vec<(ProductId, Product)>,
+    /// True if the shard has more of them after these.
+    pub has_more: bool,
+}
+
+/// An order, and what the reply to an order of a single product says beside it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The order.
+    pub order: Order,
+    /// The product's title; empty for others.
+    pub title: String,
+    /// The count that could still be sold after stock was held; 0 for others.
+    pub remaining: u64,
+}
+
+/// A type that some commands answer with.
+pub trait FromReply: Sized {
+    /// Takes it out of a body; `None` when the body is of another type.
+    fn from_reply(body: ReplyBody) -> Option<Self>;
+}
+
+macro_rules! from_reply {
+    ($($variant:ident($type:ty)),* $(,)?) => {$(
+        impl FromReply for $type {
+            fn from_reply(body: ReplyBody) -> Option<Self> {
+                if let ReplyBody::$variant(found) = body { Some(found) } else { None }
+            }
+        }
+    )*};
+}
+
+from_reply! {
+    Written(Written),
+    Cart(Cart),
+    Value(Value),
+    Product(Product),
+    Products(ProductList),
+    Order(Placed),
+    Delivery(Delivery),
+    Holds(Vec<Holding>),
+    Decision(Ruling),
+}
+
+impl<T> From<Error> for Reply<T> {
+    fn from(error: Error) -> Self {
+        Reply { replayed: false, result: Err(error) }
+    }
+}
+
+impl Reply<ReplyBody> {
+    /// The same reply with the type that its command answers with. Another type is an [`Error::Fault`].
+    pub fn typed<T: FromReply>(self) -> Reply<T> {
+        let result = self.result.and_then(|Answer { at, created, body }| {
+            let body = T::from_reply(body).ok_or_else(|| Error::Fault("the shard answered another question".into()))?;
+            Ok(Answer { at, created, body })
+        });
+        Reply { replayed: self.replayed, result }
+    }
+}
 
 /// The output of a command that succeeded.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,12 +189,12 @@ impl CommandOutput {
 
     /// The results of a hold, in the order of its lines.
     pub fn holds(found: &[Holding]) -> Self {
-        Self::of(Outcomes::Holdings(proto::Holdings { holdings: found.iter().map(shop::encode_holding).collect() }))
+        Self::of(Outcomes::Holdings(proto::Holdings { holdings: found.iter().map(peers::encode_holding).collect() }))
     }
 
     /// The decision on an order.
     pub fn decision(decision: Ruling) -> Self {
-        Self::of(Outcomes::Ruling(proto::RulingReply { ruling: shop::encode_ruling(decision).into() }))
+        Self::of(Outcomes::Ruling(proto::RulingReply { ruling: peers::encode_ruling(decision).into() }))
     }
 
     /// The same output, with the word whether something was made that was not there.
@@ -133,33 +249,33 @@ fn failure(error: &Error) -> Outcomes {
     Outcomes::Failure(proto::Failure { reason: reason.into(), detail: error.detail().to_owned(), lines })
 }
 
-/// What a shard replied. A reply that cannot be read is an [`Error::Fault`].
-pub fn decode_reply(reply: proto::Reply) -> Reply {
+/// Decodes a reply. One that cannot be read is an [`Error::Fault`].
+pub fn decode_reply(reply: proto::Reply) -> Reply<ReplyBody> {
     Reply { replayed: reply.replayed, result: decode_result(reply) }
 }
 
-fn decode_result(reply: proto::Reply) -> Result<Answer> {
-    let outcome = match reply.result {
+fn decode_result(reply: proto::Reply) -> Result<Answer<ReplyBody>> {
+    let body = match reply.result {
         Some(Outcomes::Failure(failure)) => return Err(decode_failure(failure)),
-        Some(Outcomes::Done(done)) => Outcome::Done { version: done.version },
-        Some(Outcomes::Cart(record)) if record.is_empty() => Outcome::Cart(Cart::default()),
-        Some(Outcomes::Cart(record)) => Outcome::Cart(codec::decode_cart(&record)?),
-        Some(Outcomes::Value(record)) => Outcome::Value(codec::decode_value(&record)?),
-        Some(Outcomes::Product(record)) => Outcome::Product(codec::decode_product(&record)?),
-        Some(Outcomes::Products(list)) => decode_products(list)?,
-        Some(Outcomes::Order(reply)) => Outcome::Order(Placed {
+        Some(Outcomes::Done(done)) => ReplyBody::Written(Written { version: done.version }),
+        Some(Outcomes::Cart(record)) if record.is_empty() => ReplyBody::Cart(Cart::default()),
+        Some(Outcomes::Cart(record)) => ReplyBody::Cart(codec::decode_cart(&record)?),
+        Some(Outcomes::Value(record)) => ReplyBody::Value(codec::decode_value(&record)?),
+        Some(Outcomes::Product(record)) => ReplyBody::Product(codec::decode_product(&record)?),
+        Some(Outcomes::Products(list)) => ReplyBody::Products(decode_products(list)?),
+        Some(Outcomes::Order(reply)) => ReplyBody::Order(Placed {
             order: codec::decode_order(&reply.record)?,
             title: reply.title,
             remaining: reply.remaining,
         }),
-        Some(Outcomes::Delivery(record)) => Outcome::Delivery(codec::decode_delivery(&record)?),
+        Some(Outcomes::Delivery(record)) => ReplyBody::Delivery(codec::decode_delivery(&record)?),
         Some(Outcomes::Holdings(list)) => {
-            Outcome::Holdings(list.holdings.into_iter().map(shop::decode_holding).collect::<Result<_>>()?)
+            ReplyBody::Holds(list.holdings.into_iter().map(peers::decode_holding).collect::<Result<_>>()?)
         }
-        Some(Outcomes::Ruling(reply)) => Outcome::Ruling(shop::decode_ruling(reply.ruling)?),
+        Some(Outcomes::Ruling(reply)) => ReplyBody::Decision(peers::decode_ruling(reply.ruling)?),
         None => return Err(Error::Fault("the shard's reply has no result this release knows".into())),
     };
-    Ok(Answer { at: Timestamp::from_micros(reply.at)?, created: reply.created, outcome })
+    Ok(Answer { at: Timestamp::from_micros(reply.at)?, created: reply.created, body })
 }
 
 fn decode_failure(failure: proto::Failure) -> Error {
@@ -184,10 +300,10 @@ fn decode_failure(failure: proto::Failure) -> Error {
     }
 }
 
-fn decode_products(list: proto::Products) -> Result<Outcome> {
+fn decode_products(list: proto::Products) -> Result<ProductList> {
     let entries = list.products.into_iter();
     let products = entries.map(|entry| Ok((ProductId::new(entry.product)?, codec::decode_product(&entry.record)?)));
-    Ok(Outcome::Products { products: products.collect::<Result<_>>()?, more: list.more })
+    Ok(ProductList { products: products.collect::<Result<_>>()?, has_more: list.more })
 }
 
 fn encode_fault(line: &LineAtFault) -> proto::LineAtFault {

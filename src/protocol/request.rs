@@ -1,25 +1,62 @@
-//! Requests to and from protobuf, and their fingerprints.
+//! Requests: a command and its terms, to and from protobuf, and the fingerprint that finds out a reused key.
 
-use prost::Message;
+use prost::Message as _;
 use sha2::{Digest, Sha256};
 
-use super::command::{Command, Idempotency, Request};
+use super::command::Command;
+use super::effect::Effect;
 use super::limits::MAX_IDEMPOTENCY_KEY_BYTES;
-use super::{proto, shop};
-use crate::domain::cart::{MAX_COUNT, Offer};
-use crate::domain::money::Money;
+use super::{orders, proto};
 use crate::domain::tag::{Condition, Tag};
-use crate::domain::time::Timestamp;
-use crate::domain::value::MAX_VALUE_BYTES;
 use crate::error::{Error, Result};
-use crate::routing::{CustomerId, ItemId, KeyHash, KvKey};
-use proto::request::Command as Commands;
+use crate::routing::KeyHash;
+use proto::request::Command as Message;
 
 const FINGERPRINT_BYTES: usize = 32;
 /// The most tags in one condition.
 pub const MAX_TAGS: usize = 64;
 
-/// A request as it is sent.
+/// A client's promise that requests with this key are one and the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The header's value: 1 to [`MAX_IDEMPOTENCY_KEY_BYTES`].
+    pub key: String,
+    /// The [`fingerprint`] of the command, 32 bytes. It differs when the key is reused.
+    pub fingerprint: Vec<u8>,
+}
+
+/// A command and the terms under which it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The hash of the owner, which routes the request; 0 for what any shard can answer.
+    pub hash: KeyHash,
+    /// The command.
+    pub command: Command,
+    /// Runs it at most once under this key.
+    pub idempotency: Option<Idempotency>,
+    /// Runs it only in this state.
+    pub if_match: Option<Condition>,
+}
+
+impl Request {
+    /// A command without terms.
+    pub fn new(command: Command) -> Self {
+        let hash = command.owner().map_or(KeyHash::from_bits(0), |owner| owner.hash());
+        Request { hash, command, idempotency: None, if_match: None }
+    }
+
+    /// True if sending it twice applies it once.
+    pub fn is_resendable(&self) -> bool {
+        self.command.effect() != Effect::Once || self.idempotency.is_some()
+    }
+
+    /// True if it changes nothing.
+    pub fn is_read(&self) -> bool {
+        self.command.effect() == Effect::Read
+    }
+}
+
+/// Encodes a request. The session sets its id and deadline.
 pub fn encode_request(request: &Request) -> proto::Request {
     proto::Request {
         id: 0,
@@ -30,19 +67,41 @@ pub fn encode_request(request: &Request) -> proto::Request {
             fingerprint: idempotency.fingerprint.clone(),
         }),
         if_match: request.if_match.as_ref().map(encode_condition),
-        command: Some(encode_command(&request.command)),
+        command: Some(request.command.encode()),
     }
+}
+
+/// Decodes a request; its id and deadline are the session's business.
+///
+/// # Errors
+/// [`Error::Invalid`] when it breaks a limit or lacks something.
+pub fn decode_request(message: proto::Request) -> Result<Request> {
+    let command = message.command.ok_or_else(|| Error::Invalid("the request holds no known command".into()))?;
+    Ok(Request {
+        hash: KeyHash::from_bits(message.hash),
+        command: Command::decode(command)?,
+        idempotency: message.idempotency.map(decode_idempotency).transpose()?,
+        if_match: message.if_match.map(decode_condition).transpose()?,
+    })
 }
 
 /// SHA-256 over a command: its kind, its ids and its parsed body, whatever the text they came in. Of a
 /// card it covers the last four characters.
 pub fn fingerprint(command: &Command) -> Vec<u8> {
-    let mut encoded = encode_command(command);
-    if let Commands::PlaceOrder(proto::PlaceOrder { card: Some(card), .. }) = &mut encoded {
-        shop::mask(card);
+    let mut message = command.encode();
+    if let Message::PlaceOrder(proto::PlaceOrder { card: Some(card), .. }) = &mut message {
+        orders::mask(card);
     }
-    let message = proto::Request { command: Some(encoded), ..proto::Request::default() };
-    Sha256::digest(message.encode_to_vec()).to_vec()
+    let request = proto::Request { command: Some(message), ..proto::Request::default() };
+    Sha256::digest(request.encode_to_vec()).to_vec()
+}
+
+fn decode_idempotency(message: proto::Idempotency) -> Result<Idempotency> {
+    let key_fits = (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&message.key.len());
+    if !key_fits || message.fingerprint.len() != FINGERPRINT_BYTES {
+        return Err(Error::Invalid("idempotency: the key or its fingerprint has a wrong length".into()));
+    }
+    Ok(Idempotency { key: message.key, fingerprint: message.fingerprint })
 }
 
 fn encode_condition(condition: &Condition) -> proto::Condition {
@@ -55,59 +114,6 @@ fn encode_condition(condition: &Condition) -> proto::Condition {
     }
 }
 
-fn encode_command(command: &Command) -> Commands {
-    let text = |id: &str| id.to_owned();
-    match command {
-        Command::Ping => Commands::Ping(proto::Ping {}),
-        Command::GetCart { customer } => Commands::GetCart(proto::GetCart { customer: text(customer.as_str()) }),
-        Command::AddLine { customer, item, offer, count } => Commands::AddLine(proto::AddLine {
-            customer: text(customer.as_str()),
-            item: text(item.as_str()),
-            price: offer.price.hundredths(),
-            count: *count,
-            special_sale: offer.special_sale,
-            sale_expiration: offer.sale_expiration.map(Timestamp::micros),
-        }),
-        Command::SetCount { customer, item, count } => Commands::SetCount(proto::SetCount {
-            customer: text(customer.as_str()),
-            item: text(item.as_str()),
-            count: *count,
-        }),
-        Command::RemoveLine { customer, item } => {
-            Commands::RemoveLine(proto::RemoveLine { customer: text(customer.as_str()), item: text(item.as_str()) })
-        }
-        Command::TakeCart { customer } => Commands::TakeCart(proto::TakeCart { customer: text(customer.as_str()) }),
-        Command::GetValue { key } => Commands::GetValue(proto::GetValue { key: text(key.as_str()) }),
-        Command::PutValue { key, text: value } => {
-            Commands::PutValue(proto::PutValue { key: text(key.as_str()), value: value.clone() })
-        }
-        Command::DeleteValue { key } => Commands::DeleteValue(proto::DeleteValue { key: text(key.as_str()) }),
-        other => shop::encode(other),
-    }
-}
-
-/// A request as it was received; its id and deadline are the session's business.
-///
-/// # Errors
-/// [`Error::Invalid`] when it breaks a limit or lacks something.
-pub fn decode_request(message: proto::Request) -> Result<Request> {
-    let command = message.command.ok_or_else(|| Error::Invalid("the request holds no known command".into()))?;
-    Ok(Request {
-        hash: KeyHash::from_bits(message.hash),
-        command: decode_command(command)?,
-        idempotency: message.idempotency.map(decode_idempotency).transpose()?,
-        if_match: message.if_match.map(decode_condition).transpose()?,
-    })
-}
-
-fn decode_idempotency(message: proto::Idempotency) -> Result<Idempotency> {
-    let key_fits = (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&message.key.len());
-    if !key_fits || message.fingerprint.len() != FINGERPRINT_BYTES {
-        return Err(Error::Invalid("idempotency: the key or its fingerprint has a wrong length".into()));
-    }
-    Ok(Idempotency { key: message.key, fingerprint: message.fingerprint })
-}
-
 fn decode_condition(message: proto::Condition) -> Result<Condition> {
     if message.any {
         return Ok(Condition::Any);
@@ -117,41 +123,4 @@ fn decode_condition(message: proto::Condition) -> Result<Condition> {
     }
     let tags = message.tags.into_iter().map(|tag| Tag { version: tag.version, expired: tag.expired });
     Ok(Condition::OneOf(tags.collect()))
-}
-
-fn decode_command(command: Commands) -> Result<Command> {
-    Ok(match command {
-        Commands::Ping(_) => Command::Ping,
-        Commands::GetCart(m) => Command::GetCart { customer: CustomerId::new(m.customer)? },
-        Commands::AddLine(m) if m.count == 0 || m.count > MAX_COUNT => {
-            return Err(Error::Invalid(format!("itemCount: must be 1 to {MAX_COUNT}")));
-        }
-        Commands::SetCount(m) if m.count > MAX_COUNT => {
-            return Err(Error::Invalid(format!("newCount: must be 0 to {MAX_COUNT}")));
-        }
-        Commands::PutValue(m) if m.value.len() > MAX_VALUE_BYTES => {
-            return Err(Error::Invalid(format!("value: longer than {MAX_VALUE_BYTES} bytes")));
-        }
-        Commands::AddLine(m) => Command::AddLine {
-            customer: CustomerId::new(m.customer)?,
-            item: ItemId::new(m.item)?,
-            offer: Offer {
-                price: Money::from_hundredths(m.price)?,
-                special_sale: m.special_sale,
-                sale_expiration: m.sale_expiration.map(Timestamp::from_micros).transpose()?,
-            },
-            count: m.count,
-        },
-        Commands::SetCount(m) => {
-            Command::SetCount { customer: CustomerId::new(m.customer)?, item: ItemId::new(m.item)?, count: m.count }
-        }
-        Commands::RemoveLine(m) => {
-            Command::RemoveLine { customer: CustomerId::new(m.customer)?, item: ItemId::new(m.item)? }
-        }
-        Commands::TakeCart(m) => Command::TakeCart { customer: CustomerId::new(m.customer)? },
-        Commands::GetValue(m) => Command::GetValue { key: KvKey::new(m.key)? },
-        Commands::PutValue(m) => Command::PutValue { key: KvKey::new(m.key)?, text: m.value },
-        Commands::DeleteValue(m) => Command::DeleteValue { key: KvKey::new(m.key)? },
-        other => shop::decode(other)?,
-    })
 }

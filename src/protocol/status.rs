@@ -1,8 +1,132 @@
-//! Errors of the calls that are not part of a session.
+//! What a shard says of itself outside of commands: its Hello, its status, and errors as gRPC codes.
 
-use crate::error::Error;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
-/// The same errors as gRPC status codes, for the calls that are not part of a session.
+use uuid::Uuid;
+
+use super::proto;
+use crate::error::{Error, Result};
+use crate::process::histogram::Snapshot;
+
+/// The shard that the sender means, or is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// The store; `None` while the sender does not know it.
+    pub store: Option<Uuid>,
+    /// The shard's number, from 0.
+    pub shard: u32,
+    /// The number of shards.
+    pub shards: u32,
+    /// The version of the slot table.
+    pub table_version: u64,
+}
+
+/// The status of a shard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardStatus {
+    /// Who it is.
+    pub identity: Hello,
+    /// The slots that it owns.
+    pub slots: Vec<RangeInclusive<u16>>,
+    /// The count of resident records of each kind, by the kind's name.
+    pub records: Vec<(String, u64)>,
+    /// Keys and values held in memory, in bytes.
+    pub resident_bytes: u64,
+    /// Live idempotency keys.
+    pub idempotency_keys: u64,
+    /// Commands received since the start.
+    pub operations: u64,
+    /// Commits since the start.
+    pub commits: u64,
+    /// The time that commits took.
+    pub commit_latency: Snapshot,
+    /// Free space on its disk, in bytes.
+    pub free_disk_bytes: u64,
+    /// False while the disk is nearly full.
+    pub accepts_writes: bool,
+    /// The time since the process started.
+    pub uptime: Duration,
+    /// Authorised payments of created orders that the gateway then refused to capture.
+    pub captures_failed: u64,
+}
+
+impl From<&Hello> for proto::Hello {
+    fn from(hello: &Hello) -> Self {
+        proto::Hello {
+            store_id: hello.store.map(|id| id.to_string()).unwrap_or_default(),
+            shard: hello.shard,
+            shards: hello.shards,
+            table_version: hello.table_version,
+        }
+    }
+}
+
+impl TryFrom<proto::Hello> for Hello {
+    type Error = Error;
+
+    fn try_from(message: proto::Hello) -> Result<Self> {
+        let id = Some(message.store_id).filter(|id| !id.is_empty());
+        let store = id.map(|id| Uuid::parse_str(&id)).transpose();
+        Ok(Hello {
+            store: store.map_err(|_| Error::Invalid("store_id: is no UUID".into()))?,
+            shard: message.shard,
+            shards: message.shards,
+            table_version: message.table_version,
+        })
+    }
+}
+
+impl From<ShardStatus> for proto::StatusReply {
+    fn from(status: ShardStatus) -> Self {
+        let range = |slots: &RangeInclusive<u16>| proto::SlotRange {
+            first: u32::from(*slots.start()),
+            last: u32::from(*slots.end()),
+        };
+        let Snapshot { bounds, counts, sum } = status.commit_latency;
+        proto::StatusReply {
+            identity: Some(proto::Hello::from(&status.identity)),
+            slots: status.slots.iter().map(range).collect(),
+            records: status.records.into_iter().map(|(kind, count)| proto::KindCount { kind, count }).collect(),
+            resident_bytes: status.resident_bytes,
+            idempotency_keys: status.idempotency_keys,
+            operations: status.operations,
+            commits: status.commits,
+            commit_seconds: Some(proto::Histogram { bounds, counts, sum }),
+            free_disk_bytes: status.free_disk_bytes,
+            accepts_writes: status.accepts_writes,
+            uptime_ms: u64::try_from(status.uptime.as_millis()).unwrap_or(u64::MAX),
+            captures_failed: status.captures_failed,
+        }
+    }
+}
+
+impl TryFrom<proto::StatusReply> for ShardStatus {
+    type Error = Error;
+
+    fn try_from(message: proto::StatusReply) -> Result<Self> {
+        let identity = message.identity.ok_or_else(|| Error::Invalid("identity: is missing".into()))?;
+        let slot = |number| u16::try_from(number).map_err(|_| Error::Invalid(format!("slot {number} does not exist")));
+        let slots = message.slots.into_iter().map(|range| Ok(slot(range.first)?..=slot(range.last)?));
+        let latency = message.commit_seconds.unwrap_or_default();
+        Ok(ShardStatus {
+            identity: Hello::try_from(identity)?,
+            slots: slots.collect::<Result<_>>()?,
+            records: message.records.into_iter().map(|record| (record.kind, record.count)).collect(),
+            resident_bytes: message.resident_bytes,
+            idempotency_keys: message.idempotency_keys,
+            operations: message.operations,
+            commits: message.commits,
+            commit_latency: Snapshot { bounds: latency.bounds, counts: latency.counts, sum: latency.sum },
+            free_disk_bytes: message.free_disk_bytes,
+            accepts_writes: message.accepts_writes,
+            uptime: Duration::from_millis(message.uptime_ms),
+            captures_failed: message.captures_failed,
+        })
+    }
+}
+
+/// The gRPC status of an error, for the calls that are not part of a session.
 pub fn status_of(error: &Error) -> tonic::Status {
     let code = match error {
         Error::Invalid(_) => tonic::Code::InvalidArgument,

@@ -8,7 +8,7 @@ use crate::domain::card::Card;
 use crate::domain::order::IdempotencyRef;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::protocol::{Command, CommandOutput, Request, WireReply, encode_reply};
+use crate::protocol::{Command, CommandOutput, OrderCommand, PeerCommand, Request, WireReply, encode_reply};
 use crate::routing::OrderId;
 
 /// The result of a request.
@@ -36,7 +36,7 @@ pub fn execute(writer: &mut Writer, request: &Request, now: Timestamp) -> Execut
 }
 
 fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
-    if request.command.has_owner() {
+    if request.command.owner().is_some() {
         txn.check_owner(request.hash)?;
     }
     let key = idempotency::reference(request);
@@ -45,7 +45,7 @@ fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
     {
         return Ok(Execution::Replied(reply, txn.dependency()));
     }
-    if !request.command.is_read() {
+    if !request.is_read() {
         txn.check_capacity()?;
     }
     if key.is_some() {
@@ -70,77 +70,19 @@ fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
 fn dispatch(txn: &mut Transaction<'_>, request: &Request, key: Option<&IdempotencyRef>) -> Result<Begun> {
     let output = match &request.command {
         Command::Ping => CommandOutput::written(0),
-        Command::GetCart { customer } => carts::get(txn, request, customer),
-        Command::AddLine { customer, item, offer, count } => {
-            carts::add(txn, request, customer, (item, *offer, *count))?
-        }
-        Command::SetCount { customer, item, count } => carts::set_count(txn, request, customer, item, *count)?,
-        Command::RemoveLine { customer, item } => carts::remove(txn, request, customer, item)?,
-        Command::TakeCart { customer } => carts::take(txn, request, customer)?,
-        Command::GetValue { key } => values::get(txn, request, key)?,
-        Command::PutValue { key, text } => values::put(txn, request, key, text)?,
-        Command::DeleteValue { key } => values::delete(txn, request, key)?,
-        Command::GetProduct { product } => products::get(txn, product)?,
-        Command::CreateProduct { product } => products::create(txn, request, product)?,
-        Command::ChangeProduct { product, change } => products::change(txn, request, product, change)?,
-        Command::DeleteProduct { product } => products::delete(txn, request, product)?,
-        Command::Replenish { product, count } => products::replenish(txn, request, product, *count)?,
+        Command::Cart { customer, command } => carts::execute(txn, request, customer, command)?,
+        Command::Value { key, command } => values::execute(txn, request, key, command)?,
+        Command::Product { product, command } => products::execute(txn, request, product, command)?,
         Command::ListProducts(list) => products::list(txn, list),
-        Command::PlaceOrder(place) => return begin::run(txn, request, place, key),
-        Command::GetOrder { order } => orders::get(txn, *order)?,
-        Command::CreateDelivery { order, address, courier } => deliveries::create(txn, *order, address, courier)?,
-        Command::GetDelivery { delivery } => deliveries::get(txn, *delivery)?,
-        Command::MoveDelivery { delivery, status } => deliveries::move_to(txn, request, *delivery, *status)?,
-        Command::Hold(hold) => {
-            check_not_empty(&hold.lines)?;
-            CommandOutput::holds(&reservations::hold(txn, hold)?)
-        }
-        Command::Settle(settle) => {
-            check_not_empty(&settle.products)?;
+        Command::Order(OrderCommand::Place(place)) => return begin::run(txn, request, place, key),
+        Command::Order(OrderCommand::Get(order)) => orders::get(txn, *order)?,
+        Command::Delivery(command) => deliveries::execute(txn, request, command)?,
+        Command::Peer(PeerCommand::Hold(hold)) => CommandOutput::holds(&reservations::hold(txn, hold)?),
+        Command::Peer(PeerCommand::Settle(settle)) => {
             reservations::settle(txn, settle)?;
             CommandOutput::written(0)
         }
-        Command::Rule { order } => orders::decision(txn, *order)?,
+        Command::Peer(PeerCommand::AskDecision(order)) => orders::decision(txn, *order)?,
     };
     Ok(Begun::Decided(output))
-}
-
-/// Refuses a message of an order's home without lines: nothing in it says that it belongs here.
-fn check_not_empty<T>(lines: &[T]) -> Result<()> {
-    if lines.is_empty() {
-        return Err(Error::Invalid("the command names no product".into()));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::super::engine::Resident;
-    use super::*;
-    use crate::domain::reservation::Ruling;
-    use crate::protocol::{Hold, Settle, decode_reply};
-    use crate::routing::{SLOTS, Slot};
-    use crate::storage::MemoryStorage;
-
-    #[test]
-    fn a_message_without_lines_is_refused() {
-        let order = OrderId::new(Slot(0), 0, 0);
-        for command in [
-            Command::Hold(Hold { order, lines: Vec::new(), only_look: false }),
-            Command::Settle(Settle { order, products: Vec::new(), ruling: Ruling::Release }),
-        ] {
-            for slots in [0..=0, 1..=SLOTS - 1] {
-                let mut writer = Writer::new(Resident::default(), Arc::new(MemoryStorage::default()), slots);
-                let execution = execute(&mut writer, &Request::new(command.clone()), Timestamp::default());
-                let Execution::Replied(reply, _) = execution else { panic!("no order was placed") };
-                assert!(
-                    matches!(decode_reply(reply).result, Err(Error::Invalid(_) | Error::WrongSlot(_))),
-                    "{command:?}"
-                );
-                assert!(writer.is_idle());
-            }
-        }
-    }
 }

@@ -17,7 +17,7 @@ use crate::domain::cart::Offer;
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::protocol::{self, Command, Idempotency, Outcome, Request, WireReply};
+use crate::protocol::{self, CartCommand, Command, Idempotency, ReplyBody, Request, WireReply};
 use crate::routing::{CustomerId, ItemId, KeyHash, SLOTS};
 use crate::storage::codec;
 use crate::storage::{Loaded, Record, RecordKey, RecordKind, Storage, Write};
@@ -137,9 +137,9 @@ impl Shard {
         }
     }
 
-    fn run(&mut self, request: &Request) -> Result<Outcome> {
+    fn run(&mut self, request: &Request) -> Result<ReplyBody> {
         let (id, _) = self.send(request);
-        protocol::decode_reply(self.finish(id)).result.map(|answer| answer.outcome)
+        protocol::decode_reply(self.finish(id)).result.map(|answer| answer.body)
     }
 }
 
@@ -149,19 +149,25 @@ fn customer(name: &str) -> CustomerId {
 
 fn add(name: &str) -> Request {
     let offer = Offer { price: Money::from_hundredths(100).unwrap(), special_sale: false, sale_expiration: None };
-    Request::new(Command::AddLine { customer: customer(name), item: ItemId::new("tea").unwrap(), offer, count: 1 })
+    Request::new(Command::Cart {
+        customer: customer(name),
+        command: CartCommand::AddLine { item: ItemId::new("tea").unwrap(), offer, count: 1 },
+    })
 }
 
 fn get(name: &str) -> Request {
-    Request::new(Command::GetCart { customer: customer(name) })
+    Request::new(Command::Cart { customer: customer(name), command: CartCommand::Get })
 }
 
 fn take(name: &str) -> Request {
-    Request::new(Command::TakeCart { customer: customer(name) })
+    Request::new(Command::Cart { customer: customer(name), command: CartCommand::Take })
 }
 
 fn remove(name: &str) -> Request {
-    Request::new(Command::RemoveLine { customer: customer(name), item: ItemId::new("tea").unwrap() })
+    Request::new(Command::Cart {
+        customer: customer(name),
+        command: CartCommand::RemoveLine { item: ItemId::new("tea").unwrap() },
+    })
 }
 
 fn keyed(request: Request, key: &str) -> Request {
@@ -191,7 +197,7 @@ fn values_absences_refusals_and_replays_wait_for_what_they_saw() {
     assert!(at_once, "a record that nobody is changing has nothing to wait for");
     assert!(shard.send(&get("nobody")).1, "neither has an absence that nobody is changing");
     shard.storage.shut(false);
-    assert!(matches!(shard.run(&get("alice")), Ok(Outcome::Cart(cart)) if cart.version == 0));
+    assert!(matches!(shard.run(&get("alice")), Ok(ReplyBody::Cart(cart)) if cart.version == 0));
 }
 
 #[test]
@@ -202,7 +208,10 @@ fn a_stored_reply_is_in_the_same_commit_as_its_change() {
     let kinds: Vec<_> = survivors.keys().filter(|key| key.len() > 8).map(|key| key[8]).collect();
     assert!(kinds.contains(&(RecordKind::Cart as u8)) && kinds.contains(&(RecordKind::Idempotency as u8)), "{kinds:?}");
     let other = keyed(
-        Request::new(Command::SetCount { customer: customer("alice"), item: ItemId::new("tea").unwrap(), count: 9 }),
+        Request::new(Command::Cart {
+            customer: customer("alice"),
+            command: CartCommand::SetCount { item: ItemId::new("tea").unwrap(), count: 9 },
+        }),
         "k",
     );
     assert!(matches!(shard.run(&other), Err(Error::KeyReused(_))));
@@ -221,7 +230,7 @@ fn expired_stored_replies_are_removed() {
     shard.writer.finish();
     let survivors = shard.storage.survivors();
     assert!(survivors.keys().all(|key| key.get(8) != Some(&(RecordKind::Idempotency as u8))));
-    assert!(matches!(shard.run(&keyed(add("alice"), "k")), Ok(Outcome::Cart(cart)) if cart.lines[0].count == 2));
+    assert!(matches!(shard.run(&keyed(add("alice"), "k")), Ok(ReplyBody::Cart(cart)) if cart.lines[0].count == 2));
 }
 
 #[test]
@@ -229,11 +238,11 @@ fn customers_with_one_hash_share_nothing() {
     let mut shard = Shard::new();
     let collide = |request: Request| Request { hash: KeyHash::from_bits(7), ..request };
     shard.run(&collide(add("alice"))).unwrap();
-    assert!(matches!(shard.run(&collide(get("bob"))), Ok(Outcome::Cart(cart)) if cart.version == 0));
+    assert!(matches!(shard.run(&collide(get("bob"))), Ok(ReplyBody::Cart(cart)) if cart.version == 0));
     shard.run(&collide(keyed(add("bob"), "k"))).unwrap();
     shard.run(&collide(keyed(add("alice"), "k"))).unwrap();
     shard.run(&collide(take("bob"))).unwrap();
-    assert!(matches!(shard.run(&collide(get("alice"))), Ok(Outcome::Cart(cart)) if cart.lines[0].count == 2));
+    assert!(matches!(shard.run(&collide(get("alice"))), Ok(ReplyBody::Cart(cart)) if cart.lines[0].count == 2));
 }
 
 #[test]
@@ -243,7 +252,7 @@ fn writes_are_refused_before_they_are_applied_while_there_is_no_room() {
     shard.writer.lock().set_accepts_writes(false);
     assert!(matches!(shard.run(&add("alice")), Err(Error::Unavailable(_))));
     assert!(shard.run(&keyed(add("alice"), "k")).is_ok(), "a replay writes nothing");
-    assert!(matches!(shard.run(&get("alice")), Ok(Outcome::Cart(cart)) if cart.lines[0].count == 1));
+    assert!(matches!(shard.run(&get("alice")), Ok(ReplyBody::Cart(cart)) if cart.lines[0].count == 1));
 }
 
 #[test]

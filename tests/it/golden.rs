@@ -13,7 +13,9 @@ use shardcart::domain::product::{Details, Product};
 use shardcart::domain::reservation::Reservation;
 use shardcart::domain::time::Timestamp;
 use shardcart::protocol;
-use shardcart::protocol::{Basket, Command, PlaceOrder};
+use shardcart::protocol::{
+    Basket, CartCommand, Command, DeliveryCommand, OrderCommand, Owner, PlaceOrder, ProductCommand, ValueCommand,
+};
 use shardcart::routing::{CustomerId, DeliveryId, ItemId, KvKey, OrderId, ProductId, Slot};
 use shardcart::storage::codec::{self, IdempotencyRecord, SettlementRecord};
 use shardcart::storage::{DigestId, RecordKind};
@@ -200,26 +202,40 @@ fn fingerprints() {
     let product = ProductId::new("2").unwrap();
     let offer = Offer { price: money(1_210), special_sale: true, sale_expiration: Some(time(5)) };
     let card = || Some(Card::new("4242424242424242", Some("12/30".into())).unwrap());
-    let place = |basket, card| Command::PlaceOrder(PlaceOrder { basket, card });
+    let place = |basket, card| Command::Order(OrderCommand::Place(PlaceOrder { basket, card }));
+    let cart_command = |command| Command::Cart { customer: customer.clone(), command };
     let line = Wanted { product: product.clone(), count: 3 };
     let cart =
         Basket::Cart { customer: customer.clone(), address: Some("1 Main St".into()), accepts_price_changes: true };
     let books = Basket::Books { customer: customer.clone(), lines: vec![line.clone()] };
     let found = [
-        ("add line", Command::AddLine { customer: customer.clone(), item: item.clone(), offer, count: 2 }),
-        ("set count", Command::SetCount { customer: customer.clone(), item, count: 0 }),
-        ("take cart", Command::TakeCart { customer }),
-        ("put value", Command::PutValue { key: KvKey::new("greeting").unwrap(), text: "héllo".into() }),
-        ("replenish", Command::Replenish { product: product.clone(), count: 10 }),
+        ("add line", cart_command(CartCommand::AddLine { item: item.clone(), offer, count: 2 })),
+        ("set count", cart_command(CartCommand::SetCount { item, count: 0 })),
+        ("take cart", cart_command(CartCommand::Take)),
+        (
+            "put value",
+            Command::Value {
+                key: KvKey::new("greeting").unwrap(),
+                command: ValueCommand::Put { text: "héllo".into() },
+            },
+        ),
+        ("replenish", Command::Product { product: product.clone(), command: ProductCommand::Replenish { count: 10 } }),
         ("purchase", place(Basket::Purchase(product), None)),
         ("buy", place(Basket::Buy(line), card())),
         ("books", place(books, card())),
         ("checkout", place(cart, card())),
         (
             "create delivery",
-            Command::CreateDelivery { order: order_id(), address: "1 Main St".into(), courier: "local".into() },
+            Command::Delivery(DeliveryCommand::Create {
+                order: order_id(),
+                address: "1 Main St".into(),
+                courier: "local".into(),
+            }),
         ),
-        ("move delivery", Command::MoveDelivery { delivery: delivery_id(), status: DeliveryStatus::Delivered }),
+        (
+            "move delivery",
+            Command::Delivery(DeliveryCommand::Move { delivery: delivery_id(), status: DeliveryStatus::Delivered }),
+        ),
     ];
     let found: Vec<_> = found.iter().map(|(name, command)| (*name, protocol::fingerprint(command))).collect();
     check(&found, &FINGERPRINTS);
@@ -228,12 +244,16 @@ fn fingerprints() {
 /// The ids of idempotency records (of each owner's scope) and of reservations.
 #[test]
 fn digests() {
+    let of = |owner: Owner<'_>| {
+        let (kind, id) = owner.scope();
+        DigestId::new(kind, id, b"key-1")
+    };
     let found = [
-        ("customer", DigestId::new(RecordKind::Cart, b"alice", b"key-1")),
-        ("product", DigestId::new(RecordKind::Product, b"2", b"key-1")),
-        ("order", DigestId::new(RecordKind::Order, order_id().as_bytes(), b"key-1")),
-        ("delivery", DigestId::new(RecordKind::Delivery, delivery_id().as_bytes(), b"key-1")),
-        ("key", DigestId::new(RecordKind::Kv, b"greeting", b"key-1")),
+        ("customer", of(Owner::Customer(&CustomerId::new("alice").unwrap()))),
+        ("product", of(Owner::Product(&ProductId::new("2").unwrap()))),
+        ("order", of(Owner::Order(order_id()))),
+        ("delivery", of(Owner::Delivery(delivery_id()))),
+        ("key", of(Owner::Key(&KvKey::new("greeting").unwrap()))),
         ("reservation", DigestId::new(RecordKind::Reservation, order_id().as_bytes(), b"2")),
     ];
     let found: Vec<_> = found.iter().map(|(name, id)| (*name, id.0.to_vec())).collect();

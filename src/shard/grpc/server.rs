@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::session::Session;
 use crate::error::{Error, Result};
-use crate::protocol::{MAX_MESSAGE_BYTES, proto};
+use crate::protocol::{MAX_MESSAGE_BYTES, ShardStatus, proto};
 use crate::routing::Address;
 use crate::shard::context::ShardContext;
 use crate::storage::RecordKind;
@@ -47,18 +47,17 @@ impl Shard for Service {
         &self,
         _: Request<proto::StatusRequest>,
     ) -> std::result::Result<Response<proto::StatusReply>, Status> {
-        Ok(Response::new(status(&self.0)))
+        Ok(Response::new(proto::StatusReply::from(status(&self.0))))
     }
 }
 
-fn status(context: &ShardContext) -> proto::StatusReply {
+fn status(context: &ShardContext) -> ShardStatus {
     let latency = context.writer.commit_latency.snapshot();
     let writer = context.writer.lock();
-    let slots = writer.slots();
-    let kind = |name: &str, kind| proto::KindCount { kind: name.into(), count: writer.state().count(kind) };
-    proto::StatusReply {
-        identity: Some(context.identity.hello()),
-        slots: vec![proto::SlotRange { first: u32::from(*slots.start()), last: u32::from(*slots.end()) }],
+    let kind = |name: &str, kind| (name.to_owned(), writer.state().count(kind));
+    ShardStatus {
+        identity: context.identity.hello(),
+        slots: vec![writer.slots()],
         records: vec![
             kind("cart", RecordKind::Cart),
             kind("kv", RecordKind::Kv),
@@ -70,11 +69,11 @@ fn status(context: &ShardContext) -> proto::StatusReply {
         idempotency_keys: writer.indexes().idempotency.count() as u64,
         operations: context.operations.load(Ordering::Relaxed),
         commits: latency.counts.iter().sum(),
-        commit_seconds: Some(proto::Histogram { bounds: latency.bounds, counts: latency.counts, sum: latency.sum }),
+        commit_latency: latency,
         free_disk_bytes: context.free_space.bytes(),
         accepts_writes: writer.accepts_writes(),
         captures_failed: context.coordinator.captures_failed(),
-        uptime_ms: u64::try_from(context.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        uptime: context.started.elapsed(),
     }
 }
 

@@ -12,7 +12,7 @@ use prost::Message;
 use tonic::{Status, Streaming};
 
 use crate::error::Error;
-use crate::protocol::{self, MAX_BATCH, MAX_REPLY_BATCH_BYTES, WireReply, proto};
+use crate::protocol::{self, Hello, MAX_BATCH, MAX_REPLY_BATCH_BYTES, Request, WireReply, proto};
 use crate::shard::clock;
 use crate::shard::context::ShardContext;
 use crate::shard::dispatch::{self, Execution};
@@ -60,13 +60,13 @@ impl Session {
         }
     }
 
-    fn greet(&mut self, batch: &proto::RequestBatch) -> Item {
-        let hello = batch.hello.as_ref();
-        let hello = hello.ok_or_else(|| Status::invalid_argument("a session begins with a Hello"))?;
-        let ours =
-            self.context.identity.greet(&*self.context.storage, hello).map_err(|error| protocol::status_of(&error))?;
+    fn greet(&mut self, batch: proto::RequestBatch) -> Item {
+        let hello = batch.hello.ok_or_else(|| Status::invalid_argument("a session begins with a Hello"))?;
+        let greeted =
+            Hello::try_from(hello).and_then(|hello| self.context.identity.greet(&*self.context.storage, &hello));
+        let ours = greeted.map_err(|error| protocol::status_of(&error))?;
         self.opened = Some(Instant::now());
-        Ok(proto::ReplyBatch { hello: Some(ours), ..proto::ReplyBatch::default() })
+        Ok(proto::ReplyBatch { hello: Some(proto::Hello::from(&ours)), ..proto::ReplyBatch::default() })
     }
 
     fn run(&mut self, opened: Instant, batch: proto::RequestBatch) {
@@ -78,12 +78,9 @@ impl Session {
         for message in batch.requests {
             let id = message.id;
             let deadline = Duration::from_millis(message.deadline_ms);
-            let request = match protocol::decode_request(message) {
-                Ok(_) if deadline < elapsed => {
-                    Err(Error::Unavailable("the deadline had passed; nothing was applied".into()))
-                }
-                decoded => decoded,
-            };
+            let decoded = protocol::decode_request(message);
+            let request =
+                decoded.and_then(|request| if deadline < elapsed { Err(too_late(&request)) } else { Ok(request) });
             let execution = match request {
                 Ok(request) => dispatch::execute(&mut writer, &request, now),
                 Err(error) => Execution::Replied(protocol::encode_reply(Err(error), now), CommitDependency::None),
@@ -130,6 +127,13 @@ impl Session {
     }
 }
 
+fn too_late(request: &Request) -> Error {
+    Error::Unavailable(match request.is_read() {
+        true => "the deadline had passed".into(),
+        false => "the deadline had passed; nothing was applied".into(),
+    })
+}
+
 impl Stream for Session {
     type Item = Item;
 
@@ -147,7 +151,7 @@ impl Stream for Session {
                 Poll::Ready(Some(Ok(batch))) => match this.opened {
                     Some(opened) => this.run(opened, batch),
                     None => {
-                        let answer = this.greet(&batch);
+                        let answer = this.greet(batch);
                         this.closing = answer.is_err();
                         return Poll::Ready(Some(answer));
                     }

@@ -7,7 +7,7 @@ use crate::domain::cart::{Added, Cart, Offer};
 use crate::domain::order::{Asked, Order, OrderLine};
 use crate::domain::tag::Condition;
 use crate::error::{Error, Result};
-use crate::protocol::{CommandOutput, Request};
+use crate::protocol::{CartCommand, CommandOutput, Request};
 use crate::routing::{CustomerId, ItemId, KeyHash, OrderId, ProductId};
 use crate::shard::engine::Transaction;
 use crate::storage::codec;
@@ -15,6 +15,26 @@ use crate::storage::{RecordKey, RecordKind};
 
 fn key(hash: KeyHash, customer: &CustomerId) -> RecordKey<'_> {
     RecordKey { hash, kind: RecordKind::Cart, id: customer.as_str().as_bytes() }
+}
+
+/// Executes a command on a cart.
+///
+/// # Errors
+/// [`Error::NotFound`] without the line or for an empty cart, [`Error::Refused`] past a limit, [`Error::InFlight`]
+/// while the cart is being checked out, or [`Error::Precondition`].
+pub fn execute(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    customer: &CustomerId,
+    command: &CartCommand,
+) -> Result<CommandOutput> {
+    match command {
+        CartCommand::Get => Ok(get(txn, request, customer)),
+        CartCommand::AddLine { item, offer, count } => add(txn, request, customer, (item, *offer, *count)),
+        CartCommand::SetCount { item, count } => set_count(txn, request, customer, item, *count),
+        CartCommand::RemoveLine { item } => remove(txn, request, customer, item),
+        CartCommand::Take => take(txn, request, customer),
+    }
 }
 
 /// A cart, checked against the request's condition. A customer without a cart has an empty one of version 0.
@@ -26,16 +46,13 @@ fn checked(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) 
 }
 
 /// Reads a cart.
-pub fn get(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> CommandOutput {
+fn get(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> CommandOutput {
     let record = txn.read(key(request.hash, customer));
     CommandOutput::cart(record.map(Bytes::copy_from_slice))
 }
 
 /// Adds an item, or adds to its count.
-///
-/// # Errors
-/// [`Error::Refused`] past a limit, or [`Error::Precondition`].
-pub fn add(
+fn add(
     txn: &mut Transaction<'_>,
     request: &Request,
     customer: &CustomerId,
@@ -45,11 +62,7 @@ pub fn add(
 }
 
 /// Sets the count of a line; 0 removes it.
-///
-/// # Errors
-/// [`Error::NotFound`] without the line, [`Error::InFlight`] while it is being checked out, or
-/// [`Error::Precondition`].
-pub fn set_count(
+fn set_count(
     txn: &mut Transaction<'_>,
     request: &Request,
     customer: &CustomerId,
@@ -61,15 +74,7 @@ pub fn set_count(
 }
 
 /// Removes a line.
-///
-/// # Errors
-/// As for [`set_count`].
-pub fn remove(
-    txn: &mut Transaction<'_>,
-    request: &Request,
-    customer: &CustomerId,
-    item: &ItemId,
-) -> Result<CommandOutput> {
+fn remove(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId, item: &ItemId) -> Result<CommandOutput> {
     check_not_in_checkout(txn, request, customer, Some(item))?;
     change(txn, request, customer, |cart| cart.remove(item).map(|()| false))
 }
@@ -115,11 +120,7 @@ fn check_not_in_checkout(
 }
 
 /// Empties a cart and replies with what it held.
-///
-/// # Errors
-/// [`Error::NotFound`] for an empty one, [`Error::InFlight`] while it is being checked out, or
-/// [`Error::Precondition`].
-pub fn take(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> Result<CommandOutput> {
+fn take(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> Result<CommandOutput> {
     check_not_in_checkout(txn, request, customer, None)?;
     let cart = checked(txn, request, customer)?;
     if cart.lines.is_empty() {

@@ -7,7 +7,7 @@ use crate::domain::delivery::{Delivery, DeliveryStatus};
 use crate::domain::order::Status;
 use crate::domain::tag::Condition;
 use crate::error::{Error, Result};
-use crate::protocol::{CommandOutput, Request};
+use crate::protocol::{CommandOutput, DeliveryCommand, Request};
 use crate::routing::{DeliveryId, OrderId};
 use crate::shard::engine::Transaction;
 use crate::storage::codec;
@@ -46,11 +46,21 @@ pub fn schedule(txn: &mut Transaction<'_>, order: OrderId, address: &str, courie
     delivery
 }
 
-/// Makes a delivery of an order.
+/// Executes a command on a delivery.
 ///
 /// # Errors
-/// [`Error::NotFound`] without the order, [`Error::Refused`] for an order that is not created.
-pub fn create(txn: &mut Transaction<'_>, order: OrderId, address: &str, courier: &str) -> Result<CommandOutput> {
+/// [`Error::NotFound`], [`Error::Precondition`], or [`Error::Refused`] for an order that is not created and for a move
+/// that is not allowed.
+pub fn execute(txn: &mut Transaction<'_>, request: &Request, command: &DeliveryCommand) -> Result<CommandOutput> {
+    match command {
+        DeliveryCommand::Create { order, address, courier } => create(txn, *order, address, courier),
+        DeliveryCommand::Get(delivery) => get(txn, *delivery),
+        DeliveryCommand::Move { delivery, status } => move_to(txn, request, *delivery, *status),
+    }
+}
+
+/// Creates a delivery of an order.
+fn create(txn: &mut Transaction<'_>, order: OrderId, address: &str, courier: &str) -> Result<CommandOutput> {
     let found = orders::find(txn, order)?.ok_or_else(orders::no_such_order)?;
     if found.status != Status::Created {
         return Err(Error::Refused(format!("order_id: the order is {}, not created", found.status.name())));
@@ -59,18 +69,12 @@ pub fn create(txn: &mut Transaction<'_>, order: OrderId, address: &str, courier:
 }
 
 /// Reads a delivery.
-///
-/// # Errors
-/// [`Error::NotFound`].
-pub fn get(txn: &mut Transaction<'_>, id: DeliveryId) -> Result<CommandOutput> {
+fn get(txn: &mut Transaction<'_>, id: DeliveryId) -> Result<CommandOutput> {
     Ok(CommandOutput::delivery(&find(txn, id)?.ok_or_else(no_such_delivery)?))
 }
 
 /// Moves a delivery to another status.
-///
-/// # Errors
-/// [`Error::NotFound`], [`Error::Precondition`], or [`Error::Refused`] for a move that is not allowed.
-pub fn move_to(
+fn move_to(
     txn: &mut Transaction<'_>,
     request: &Request,
     id: DeliveryId,

@@ -15,11 +15,12 @@ fn key(hash: KeyHash, digest: &[u8; 16]) -> RecordKey<'_> {
     RecordKey { hash, kind: RecordKind::Idempotency, id: digest }
 }
 
-/// The idempotency key of a request, if it has one, in the scope of the request's owner.
+/// The idempotency key of a request, if it has one, in the scope of the command's owner.
 pub fn reference(request: &Request) -> Option<IdempotencyRef> {
     let idempotency = request.idempotency.as_ref()?;
-    let (owner, owner_id) = request.command.scope();
-    let DigestId(digest) = DigestId::new(owner, owner_id, idempotency.key.as_bytes());
+    let owner = request.command.owner()?;
+    let (kind, id) = owner.scope();
+    let DigestId(digest) = DigestId::new(kind, id, idempotency.key.as_bytes());
     Some(IdempotencyRef { digest, fingerprint: idempotency.fingerprint.clone() })
 }
 

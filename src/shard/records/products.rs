@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::domain::product::{Change, NewProduct, Product, fold_topic};
+use crate::domain::product::{Change, Details, Product, fold_topic};
 use crate::domain::tag::Condition;
 use crate::error::{Error, Result};
-use crate::protocol::{CommandOutput, Filter, ListProducts, Request};
+use crate::protocol::{CommandOutput, Filter, ListProducts, ProductCommand, Request};
 use crate::routing::{KeyHash, ProductId};
 use crate::shard::engine::Transaction;
 use crate::storage::codec;
@@ -55,36 +55,53 @@ fn checked(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Resu
     product.ok_or_else(no_such_product)
 }
 
-/// Reads a product.
+/// Executes a command on a product.
 ///
 /// # Errors
-/// [`Error::NotFound`].
-pub fn get(txn: &mut Transaction<'_>, id: &ProductId) -> Result<CommandOutput> {
+/// [`Error::NotFound`], [`Error::Precondition`], or [`Error::Refused`] for an id that is taken and for stock past its
+/// limit.
+pub fn execute(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    id: &ProductId,
+    command: &ProductCommand,
+) -> Result<CommandOutput> {
+    match command {
+        ProductCommand::Get => get(txn, id),
+        ProductCommand::Create { details, stock } => create(txn, request, id, details, *stock),
+        ProductCommand::Update(change) => update(txn, request, id, change),
+        ProductCommand::Delete => delete(txn, request, id),
+        ProductCommand::Replenish { count } => replenish(txn, request, id, *count),
+    }
+}
+
+/// Reads a product.
+fn get(txn: &mut Transaction<'_>, id: &ProductId) -> Result<CommandOutput> {
     let record = txn.read(key(id)).ok_or_else(no_such_product)?;
     Ok(CommandOutput::product(Bytes::copy_from_slice(record)))
 }
 
-/// Makes a product.
-///
-/// # Errors
-/// [`Error::Refused`] when its id is taken, or [`Error::Precondition`].
-pub fn create(txn: &mut Transaction<'_>, request: &Request, new: &NewProduct) -> Result<CommandOutput> {
-    let current = find(txn, &new.id)?;
+/// Creates a product.
+fn create(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    id: &ProductId,
+    details: &Details,
+    stock: u64,
+) -> Result<CommandOutput> {
+    let current = find(txn, id)?;
     Condition::check(request.if_match.as_ref(), current.as_ref().map(Product::tag))?;
     if current.is_some() {
-        return Err(Error::Refused(format!("id: there is a product {} already", new.id.as_str())));
+        return Err(Error::Refused(format!("id: there is a product {} already", id.as_str())));
     }
     let incarnation = txn.next_version();
-    let mut product = Product::new(new.details.clone(), new.stock, incarnation);
-    put(txn, &new.id, None, &mut product);
+    let mut product = Product::new(details.clone(), stock, incarnation);
+    put(txn, id, None, &mut product);
     Ok(output(&product).with_created(true))
 }
 
 /// Changes a product.
-///
-/// # Errors
-/// [`Error::NotFound`] or [`Error::Precondition`].
-pub fn change(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, change: &Change) -> Result<CommandOutput> {
+fn update(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, change: &Change) -> Result<CommandOutput> {
     let old = checked(txn, request, id)?;
     let mut product = old.clone();
     product.apply(change);
@@ -93,10 +110,7 @@ pub fn change(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, chan
 }
 
 /// Removes a product and replies with what it was. Orders that hold some of it still hold it.
-///
-/// # Errors
-/// [`Error::NotFound`] or [`Error::Precondition`].
-pub fn delete(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Result<CommandOutput> {
+fn delete(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Result<CommandOutput> {
     let product = checked(txn, request, id)?;
     txn.indexes_mut().products.remove(id, &product.details);
     txn.delete(key(id));
@@ -104,10 +118,7 @@ pub fn delete(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> R
 }
 
 /// Adds to a product's stock.
-///
-/// # Errors
-/// [`Error::NotFound`], [`Error::Precondition`], or [`Error::Refused`] past the limit.
-pub fn replenish(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, count: u32) -> Result<CommandOutput> {
+fn replenish(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, count: u32) -> Result<CommandOutput> {
     let old = checked(txn, request, id)?;
     let mut product = old.clone();
     product.replenish(count)?;

@@ -65,18 +65,18 @@ pub fn due(txn: &mut Transaction<'_>, limit: usize) -> Result<Vec<Reservation>> 
 /// [`Error::WrongSlot`] for another shard's product, [`Error::Exhausted`] past a limit.
 pub fn hold(txn: &mut Transaction<'_>, hold: &Hold) -> Result<Vec<Holding>> {
     fail_point::hit("holding");
-    hold.lines.iter().try_for_each(|line| txn.check_owner(line.product.hash()))?;
-    let is_full = txn.count(RecordKind::Reservation) + hold.lines.len() as u64 > MAX_RESERVATIONS;
+    hold.lines().iter().try_for_each(|line| txn.check_owner(line.product.hash()))?;
+    let is_full = txn.count(RecordKind::Reservation) + hold.lines().len() as u64 > MAX_RESERVATIONS;
     if !hold.only_look && (is_full || txn.indexes().settlements.is_full()) {
         return Err(Error::Exhausted("too many reservations on this shard; nothing was applied".into()));
     }
-    let mut holdings = Vec::with_capacity(hold.lines.len());
-    for line in &hold.lines {
+    let mut holdings = Vec::with_capacity(hold.lines().len());
+    for line in hold.lines() {
         holdings.push(look(txn, hold.order, line)?);
     }
     let is_enough = holdings.iter().all(|holding| matches!(holding, Holding::Enough(_)));
     if is_enough && !hold.only_look {
-        for (line, holding) in hold.lines.iter().zip(&mut holdings) {
+        for (line, holding) in hold.lines().iter().zip(&mut holdings) {
             if let Holding::Enough(held) = holding {
                 held.available = take(txn, hold.order, line)?.unwrap_or(held.available);
             }
@@ -145,14 +145,14 @@ fn take(txn: &mut Transaction<'_>, order: OrderId, line: &Wanted) -> Result<Opti
 /// [`Error::WrongSlot`] for another shard's product.
 pub fn settle(txn: &mut Transaction<'_>, settle: &Settle) -> Result<()> {
     fail_point::hit("settling");
-    settle.products.iter().try_for_each(|product| txn.check_owner(product.hash()))?;
-    for product in &settle.products {
+    settle.products().iter().try_for_each(|product| txn.check_owner(product.hash()))?;
+    for product in settle.products() {
         let id = id_of(settle.order, product);
-        end(txn, settle.order, product, settle.ruling)?;
+        end(txn, settle.order, product, settle.ruling())?;
         // An order of this shard holds and settles in order, so none of its holds can be late.
         if !txn.owns(settle.order.hash()) && !txn.indexes().settlements.contains(id) {
             let expires_at = end_of_life(txn.now());
-            let claimed = settle.ruling == Ruling::Claim;
+            let claimed = settle.ruling() == Ruling::Claim;
             let settlement = SettlementRecord { version: txn.next_version(), expires_at, claimed };
             txn.put(settlement_key(product.hash(), &id), &codec::encode_settlement(&settlement));
             txn.indexes_mut().settlements.insert(product.hash(), id, expires_at);
@@ -235,11 +235,11 @@ mod tests {
 
     fn held(writer: &mut Writer, order: OrderId, id: &ProductId, count: u32) -> Holding {
         let lines = vec![Wanted { product: id.clone(), count }];
-        hold(&mut begin(writer), &Hold { order, lines, only_look: false }).unwrap().remove(0)
+        hold(&mut begin(writer), &Hold::new(order, lines, false).unwrap()).unwrap().remove(0)
     }
 
     fn settled(writer: &mut Writer, order: OrderId, id: &ProductId, ruling: Ruling) {
-        settle(&mut begin(writer), &Settle { order, products: vec![id.clone()], ruling }).unwrap();
+        settle(&mut begin(writer), &Settle::new(order, vec![id.clone()], ruling).unwrap()).unwrap();
     }
 
     fn stock(writer: &mut Writer, id: &ProductId) -> (u64, u64, u64) {
@@ -275,7 +275,7 @@ mod tests {
         let (mut writer, id) = shard(5);
         let other = ProductId::new("none").unwrap();
         let lines = [&id, &other].map(|id| Wanted { product: id.clone(), count: 1 }).to_vec();
-        let asked = Hold { order: order(1), lines, only_look: false };
+        let asked = Hold::new(order(1), lines, false).unwrap();
         if begin(&mut writer).owns(other.hash()) {
             let found = hold(&mut begin(&mut writer), &asked).unwrap();
             assert!(matches!(found[..], [Holding::Enough(_), Holding::Unknown]));

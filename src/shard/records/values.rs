@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::domain::tag::{Condition, Tag};
 use crate::error::{Error, Result};
-use crate::protocol::{CommandOutput, Request};
+use crate::protocol::{CommandOutput, Request, ValueCommand};
 use crate::routing::KvKey;
 use crate::shard::engine::Transaction;
 use crate::storage::codec;
@@ -18,11 +18,25 @@ fn no_such_key() -> Error {
     Error::NotFound("there is no such key".into())
 }
 
-/// Reads a value.
+/// Executes a command on a value.
 ///
 /// # Errors
-/// [`Error::NotFound`].
-pub fn get(txn: &mut Transaction<'_>, request: &Request, key: &KvKey) -> Result<CommandOutput> {
+/// [`Error::NotFound`] or [`Error::Precondition`].
+pub fn execute(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    key: &KvKey,
+    command: &ValueCommand,
+) -> Result<CommandOutput> {
+    match command {
+        ValueCommand::Get => get(txn, request, key),
+        ValueCommand::Put { text } => put(txn, request, key, text),
+        ValueCommand::Delete => delete(txn, request, key),
+    }
+}
+
+/// Reads a value.
+fn get(txn: &mut Transaction<'_>, request: &Request, key: &KvKey) -> Result<CommandOutput> {
     let record = txn.read(record_key(request, key)).ok_or_else(no_such_key)?;
     Ok(CommandOutput::value(Bytes::copy_from_slice(record)))
 }
@@ -36,10 +50,7 @@ fn checked_version(txn: &mut Transaction<'_>, request: &Request, key: &KvKey) ->
 }
 
 /// Stores a value.
-///
-/// # Errors
-/// [`Error::Precondition`].
-pub fn put(txn: &mut Transaction<'_>, request: &Request, key: &KvKey, text: &str) -> Result<CommandOutput> {
+fn put(txn: &mut Transaction<'_>, request: &Request, key: &KvKey, text: &str) -> Result<CommandOutput> {
     let before = checked_version(txn, request, key)?;
     let version = txn.next_version();
     txn.put(record_key(request, key), &codec::encode_value(version, text));
@@ -47,10 +58,7 @@ pub fn put(txn: &mut Transaction<'_>, request: &Request, key: &KvKey, text: &str
 }
 
 /// Removes a value.
-///
-/// # Errors
-/// [`Error::NotFound`] or [`Error::Precondition`].
-pub fn delete(txn: &mut Transaction<'_>, request: &Request, key: &KvKey) -> Result<CommandOutput> {
+fn delete(txn: &mut Transaction<'_>, request: &Request, key: &KvKey) -> Result<CommandOutput> {
     let version = checked_version(txn, request, key)?.ok_or_else(no_such_key)?;
     txn.delete(record_key(request, key));
     Ok(CommandOutput::written(version))

@@ -113,7 +113,7 @@ fn place(txn: &mut Transaction<'_>, request: &Request, place: &PlaceOrder) -> Re
 /// refused holds nothing.
 fn hold_here(txn: &mut Transaction<'_>, order: &mut Order, has_card: bool) -> Result<SingleItem> {
     let lines = order.lines.iter().map(|line| Wanted { product: line.product.clone(), count: line.count }).collect();
-    let mut hold = Hold { order: order.id, lines, only_look: true };
+    let mut hold = Hold::new(order.id, lines, true)?;
     let found = reservations::hold(txn, &hold)?;
     order.price(&found, has_card)?;
     hold.only_look = false;

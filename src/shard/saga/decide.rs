@@ -69,6 +69,9 @@ fn conclude(txn: &mut Transaction<'_>, order: &mut Order, ruling: Ruling) -> Res
         carts::end_checkout(txn, order, created)?;
     }
     let products: Vec<ProductId> = order.lines.iter().map(|line| line.product.clone()).collect();
-    let ours = products.into_iter().filter(|product| txn.owns(product.hash())).collect();
-    reservations::settle(txn, &Settle { order: order.id, products: ours, ruling })
+    let ours: Vec<_> = products.into_iter().filter(|product| txn.owns(product.hash())).collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
+    reservations::settle(txn, &Settle::new(order.id, ours, ruling)?)
 }

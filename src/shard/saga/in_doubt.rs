@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::coordinator::{Coordinator, abort};
 use crate::domain::reservation::{Reservation, Ruling};
-use crate::protocol::{Command, Outcome, Request, Settle};
+use crate::protocol::{Command, PeerCommand, Request, Settle};
 use crate::shard::records::reservations;
 
 /// The time between two looks at the reservations.
@@ -30,14 +30,10 @@ pub async fn poll(coordinator: Arc<Coordinator>) {
 async fn ask(coordinator: &Coordinator, reservation: Reservation) {
     let Some(peers) = &coordinator.peers else { return };
     let order = reservation.order;
-    let ruling = match peers.call(&Request::new(Command::Rule { order })).await.result.map(|answer| answer.outcome) {
-        Ok(Outcome::Ruling(ruling)) => ruling,
-        Ok(_) | Err(_) => Ruling::Keep,
-    };
-    if ruling == Ruling::Keep {
-        return;
-    }
-    let settle = Settle { order, products: vec![reservation.product], ruling };
+    let request = Request::new(Command::Peer(PeerCommand::AskDecision(order)));
+    let Ok(answer) = peers.call::<Ruling>(&request).await.result else { return };
+    // An order that is not decided yet settles nothing.
+    let Ok(settle) = Settle::new(order, vec![reservation.product], answer.body) else { return };
     let settled = coordinator.transact(|txn| {
         let settled = reservations::settle(txn, &settle);
         txn.abort_if_torn(&settled);

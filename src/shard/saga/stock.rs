@@ -11,7 +11,7 @@ use super::coordinator::Coordinator;
 use crate::domain::order::{Order, Wanted};
 use crate::domain::reservation::{Holding, Ruling};
 use crate::error::{Error, Result};
-use crate::protocol::{Command, Hold, Outcome, Request, Settle};
+use crate::protocol::{Command, Hold, PeerCommand, Request, Settle, Written};
 use crate::shard::records::reservations;
 
 /// The time for which shards that do not answer are asked to hold stock.
@@ -44,7 +44,7 @@ pub async fn hold(
     let asked = groups.into_iter().map(|(shard, positions)| async move {
         let lines = positions.iter().map(|at| &order.lines[*at]);
         let lines = lines.map(|line| Wanted { product: line.product.clone(), count: line.count });
-        let hold = Hold { order: order.id, lines: lines.collect(), only_look };
+        let hold = Hold::new(order.id, lines.collect(), only_look)?;
         let found = match shard {
             None => hold_here(coordinator, &hold).await?,
             Some(_) => hold_elsewhere(coordinator, hold, deadline).await?,
@@ -74,14 +74,13 @@ async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant
     let Some(peers) = &coordinator.peers else {
         return Err(Error::Unavailable("this shard was not told the addresses of the others (--peers)".into()));
     };
-    let request = Request::new(Command::Hold(hold));
+    let request = Request::new(Command::Peer(PeerCommand::Hold(hold)));
     let mut backoff = Backoff::default();
     let mut last = "it did not answer in time".to_owned();
     let asking = async {
         loop {
-            match peers.call(&request).await.result.map(|answer| answer.outcome) {
-                Ok(Outcome::Holdings(found)) => return found,
-                Ok(_) => "it answered something else".clone_into(&mut last),
+            match peers.call::<Vec<Holding>>(&request).await.result {
+                Ok(answer) => return answer.body,
                 Err(error) => error.detail().clone_into(&mut last),
             }
             backoff.pause().await;
@@ -100,7 +99,8 @@ pub async fn settle_elsewhere(coordinator: &Coordinator, order: &Order, ruling: 
     let others = groups.into_iter().filter(|(shard, _)| shard.is_some());
     join_all(others.map(|(_, positions)| async move {
         let products = positions.iter().map(|at| order.lines[*at].product.clone()).collect();
-        settle_one(coordinator, Settle { order: order.id, products, ruling }).await;
+        let settle = Settle::new(order.id, products, ruling).expect("a group of lines is never empty");
+        settle_one(coordinator, settle).await;
     }))
     .await;
 }
@@ -108,9 +108,9 @@ pub async fn settle_elsewhere(coordinator: &Coordinator, order: &Order, ruling: 
 async fn settle_one(coordinator: &Coordinator, settle: Settle) {
     let Some(peers) = &coordinator.peers else { return };
     let order = settle.order;
-    let request = Request::new(Command::Settle(settle));
+    let request = Request::new(Command::Peer(PeerCommand::Settle(settle)));
     let mut backoff = Backoff::default();
-    while let Err(error) = peers.call(&request).await.result {
+    while let Err(error) = peers.call::<Written>(&request).await.result {
         tracing::debug!(%order, %error, "a product's shard could not be told the decision on its stock");
         backoff.pause().await;
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::protocol::proto;
+use crate::protocol::Hello;
 use crate::routing::{FIRST_TABLE_VERSION, initial_range};
 use crate::storage::{HEADER_KEY, Record, Storage, Write};
 
@@ -139,7 +139,7 @@ impl Identity {
     }
 
     /// The identity as it is sent.
-    pub fn hello(&self) -> proto::Hello {
+    pub fn hello(&self) -> Hello {
         hello(&self.lock())
     }
 
@@ -149,7 +149,7 @@ impl Identity {
     /// # Errors
     /// [`Error::WrongSlot`] when it means another shard or store, [`Error::Unavailable`] when
     /// neither side knows the store, [`Error::Fault`] when storage fails.
-    pub fn greet(&self, storage: &dyn Storage, theirs: &proto::Hello) -> Result<proto::Hello> {
+    pub fn greet(&self, storage: &dyn Storage, theirs: &Hello) -> Result<Hello> {
         let mut header = self.lock();
         let ours = hello(&header);
         let same_place =
@@ -160,11 +160,10 @@ impl Identity {
                 ours.shard, ours.shards, ours.table_version, theirs.shard, theirs.shards, theirs.table_version
             )));
         }
-        if theirs.store_id.is_empty() {
+        let Some(store_id) = theirs.store else {
             let known = header.store_id.is_some().then_some(ours);
             return known.ok_or_else(|| Error::Unavailable("this shard does not know its store yet".into()));
-        }
-        let store_id = Uuid::parse_str(&theirs.store_id).map_err(|_| Error::Invalid("store_id: is no UUID".into()))?;
+        };
         match header.store_id {
             Some(ours) if ours != store_id => {
                 Err(Error::WrongSlot(format!("this shard belongs to store {ours}, not {store_id}")))
@@ -184,13 +183,8 @@ impl Identity {
     }
 }
 
-fn hello(header: &Header) -> proto::Hello {
-    proto::Hello {
-        store_id: header.store_id.map(|id| id.to_string()).unwrap_or_default(),
-        shard: header.shard,
-        shards: header.shards,
-        table_version: header.table_version,
-    }
+fn hello(header: &Header) -> Hello {
+    Hello { store: header.store_id, shard: header.shard, shards: header.shards, table_version: header.table_version }
 }
 
 fn check(header: &Header, expected: ExpectedIdentity) -> Result<()> {
@@ -255,13 +249,13 @@ mod tests {
         let identity = create(&*storage, expected(1, 2, None));
         let mut hello = identity.hello();
         assert!(matches!(identity.greet(&*storage, &hello), Err(Error::Unavailable(_))));
-        hello.store_id = Uuid::new_v4().to_string();
+        hello.store = Some(Uuid::new_v4());
         assert_eq!(identity.greet(&*storage, &hello).unwrap(), hello);
         let reopened = Identity::load(&*storage, expected(1, 2, None)).unwrap().unwrap();
         assert_eq!(reopened.greet(&*storage, &hello).unwrap(), hello);
-        let stranger = proto::Hello { store_id: Uuid::new_v4().to_string(), ..hello.clone() };
+        let stranger = Hello { store: Some(Uuid::new_v4()), ..hello.clone() };
         assert!(matches!(reopened.greet(&*storage, &stranger), Err(Error::WrongSlot(_))));
-        let swapped = proto::Hello { shard: 0, ..hello };
+        let swapped = Hello { shard: 0, ..hello };
         assert!(matches!(reopened.greet(&*storage, &swapped), Err(Error::WrongSlot(_))));
     }
 }

@@ -1,0 +1,220 @@
+//! Routes each request to the shard that owns its key, and sends it again where that is safe.
+//!
+//! The rule for resending: what never reached a stream, reads, and commands with an idempotency
+//! key are sent again; any other lost reply is [`Error::Indeterminate`].
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::task::JoinSet;
+
+use super::queue::CallError;
+use super::session::{KnownStore, Session};
+use crate::error::{Error, Result};
+use crate::process::shutdown::Shutdown;
+use crate::protocol::{
+    Command, FromReply, OrderCommand, Reply, ReplyBody, Request, ShardStatus, decode_reply, encode_request,
+};
+use crate::routing::{Address, KeyHash, SlotTable};
+
+/// How long after a request's arrival its reply is waited for.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for an order, which holds stock on other shards and waits for a payment gateway.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long a request that may be resent waits for its shard to come back.
+const RESEND_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a shard may take to reply to a ping or to report its status.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A connection to every shard, for one single-threaded runtime.
+pub struct Client {
+    table: RwLock<Arc<SlotTable>>,
+    sessions: Vec<Arc<Session>>,
+    /// Ends the sessions when the client is dropped.
+    _tasks: Mutex<JoinSet<()>>,
+}
+
+impl Client {
+    /// Starts a session with every shard, in the order of the table. Must be called on the runtime
+    /// that the sessions are to run on. After a shutdown was asked for none is opened again.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an unusable number of shards.
+    pub fn start(shards: &[Address], store: &KnownStore, shutdown: &Shutdown) -> Result<Self> {
+        let count = u32::try_from(shards.len()).unwrap_or(u32::MAX);
+        let table = SlotTable::initial(count)?;
+        let mut tasks = JoinSet::new();
+        let sessions = shards.iter().zip(0..).map(|(address, index)| {
+            let session = Arc::new(Session::new(index, count, address.clone(), store.clone()));
+            tasks.spawn(session.clone().run(table.version(), shutdown.clone()));
+            session
+        });
+        let sessions = sessions.collect();
+        Ok(Client { table: RwLock::new(Arc::new(table)), sessions, _tasks: Mutex::new(tasks) })
+    }
+
+    /// The number of shards.
+    pub fn shards(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Runs a request on the shard that owns its key. `T` is the type that the command answers with.
+    ///
+    /// A shard that still does not own the slot after the table was refreshed is [`Error::Unavailable`].
+    pub async fn call<T: FromReply>(&self, request: &Request) -> Reply<T> {
+        let started = Instant::now();
+        let reply = self.call_owner(request, started).await;
+        let Err(Error::WrongSlot(detail)) = &reply.result else {
+            return reply.typed();
+        };
+        tracing::warn!(%detail, "the slot table is out of date: asking the shards");
+        if let Err(error) = self.refresh_table().await {
+            return Reply::from(unavailable(request, &format!("{detail} ({error})")));
+        }
+        let reply = self.call_owner(request, started).await;
+        match &reply.result {
+            Err(Error::WrongSlot(detail)) => Reply::from(unavailable(request, detail)),
+            Err(_) | Ok(_) => reply.typed(),
+        }
+    }
+
+    async fn call_owner(&self, request: &Request, started: Instant) -> Reply<ReplyBody> {
+        let owner = self.owner(request.hash);
+        match self.sessions.get(owner) {
+            Some(session) => call_session(session, request, started).await,
+            None => Reply::from(Error::Unavailable(format!("shard {owner} is not known here"))),
+        }
+    }
+
+    /// The number of the shard that owns a hash.
+    pub fn owner(&self, hash: KeyHash) -> usize {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).owner(hash) as usize
+    }
+
+    /// Waits until every session is up, or the time is over.
+    pub async fn wait_until_up(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        for session in &self.sessions {
+            session.wait_until_up(deadline.saturating_duration_since(Instant::now())).await;
+        }
+    }
+
+    /// Pings every shard; true for each that answers, in the shards' order.
+    pub async fn ping(&self) -> Vec<bool> {
+        let mut pings = JoinSet::new();
+        for (index, session) in self.sessions.iter().cloned().enumerate() {
+            pings.spawn(async move {
+                let request = Request::new(Command::Ping);
+                let reply = call_session(&session, &request, Instant::now());
+                let answered = tokio::time::timeout(PING_TIMEOUT, reply).await.is_ok_and(|reply| reply.result.is_ok());
+                (index, answered)
+            });
+        }
+        let mut answers = vec![false; self.sessions.len()];
+        while let Some(Ok((index, answered))) = pings.join_next().await {
+            answers[index] = answered;
+        }
+        answers
+    }
+
+    /// Runs a request that any shard can answer on every one of them; the replies in the shards' order.
+    pub async fn call_each<T: FromReply>(&self, request: &Request) -> Vec<Reply<T>> {
+        let started = Instant::now();
+        let calls = self.sessions.iter().map(|session| call_session(session, request, started));
+        join_all(calls).await.into_iter().map(Reply::typed).collect()
+    }
+
+    /// The status of each shard, in order; `None` for one that does not answer.
+    pub async fn status(&self) -> Vec<Option<ShardStatus>> {
+        let mut calls = JoinSet::new();
+        for (index, session) in self.sessions.iter().cloned().enumerate() {
+            calls.spawn(async move { (index, tokio::time::timeout(PING_TIMEOUT, session.status()).await) });
+        }
+        let mut replies = vec![None; self.sessions.len()];
+        while let Some(Ok((index, reply))) = calls.join_next().await {
+            replies[index] = reply.ok().flatten();
+        }
+        replies
+    }
+
+    async fn refresh_table(&self) -> Result<()> {
+        let mut ranges = Vec::new();
+        let mut version = 0;
+        for (shard, status) in (0..).zip(self.status().await) {
+            let status = status.ok_or_else(|| Error::Unavailable(format!("shard {shard} does not answer")))?;
+            version = version.max(status.identity.table_version);
+            ranges.extend(status.slots.into_iter().map(|range| (shard, range)));
+        }
+        let table = SlotTable::from_ranges(version, self.sessions.len() as u32, &ranges)?;
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        Ok(())
+    }
+}
+
+/// How long after a request's arrival its reply is waited for.
+fn reply_timeout(command: &Command) -> Duration {
+    match command {
+        Command::Order(OrderCommand::Place(_)) => ORDER_TIMEOUT,
+        Command::Ping
+        | Command::Cart { .. }
+        | Command::Value { .. }
+        | Command::Product { .. }
+        | Command::ListProducts(_)
+        | Command::Order(OrderCommand::Get(_))
+        | Command::Delivery(_)
+        | Command::Peer(_) => REPLY_TIMEOUT,
+    }
+}
+
+/// Sends a request, and again as far as the rule for resending allows.
+async fn call_session(session: &Session, request: &Request, started: Instant) -> Reply<ReplyBody> {
+    let timeout = reply_timeout(&request.command);
+    let lost_reply = || Reply::from(indeterminate(session, request, "broke off before it answered"));
+    let mut was_sent = false;
+    loop {
+        let error = match session.send(encode_request(request), started, timeout).await {
+            Ok(reply) => return decode_reply(reply),
+            Err(error) => error,
+        };
+        match error {
+            CallError::Down if !was_sent => return Reply::from(unreachable(session, request)),
+            CallError::QueueFull if !was_sent => return Reply::from(unavailable(request, "the shard's queue is full")),
+            CallError::QueueFull => return lost_reply(),
+            CallError::TimedOut => return Reply::from(indeterminate(session, request, "did not answer in time")),
+            CallError::Sent if !request.is_resendable() => return lost_reply(),
+            CallError::Sent => was_sent = true,
+            CallError::NotSent | CallError::Down => {}
+        }
+        tracing::debug!(shard = session.shard(), command = request.command.name(), was_sent, "sending a command again");
+        if !session.wait_until_up(RESEND_TIMEOUT).await {
+            return match was_sent && !request.is_read() {
+                true => lost_reply(),
+                false => Reply::from(unreachable(session, request)),
+            };
+        }
+    }
+}
+
+/// The error of a request that was not applied. A read applies nothing anyhow, so it does not say so.
+fn unavailable(request: &Request, detail: &str) -> Error {
+    Error::Unavailable(match request.is_read() {
+        true => detail.to_owned(),
+        false => format!("{detail}; nothing was applied"),
+    })
+}
+
+fn unreachable(session: &Session, request: &Request) -> Error {
+    unavailable(request, &format!("shard {} is not reachable", session.shard()))
+}
+
+/// The error of a request whose reply is lost.
+fn indeterminate(session: &Session, request: &Request, event: &str) -> Error {
+    let shard = session.shard();
+    Error::Indeterminate(match request.is_read() {
+        true => format!("shard {shard} {event}"),
+        false => format!(
+            "shard {shard} {event}; whether the change was applied is unknown, retry only with the same Idempotency-Key"
+        ),
+    })
+}

@@ -1,0 +1,12 @@
+//! The effect of a command: how often it may run.
+
+/// How often a command may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It changes nothing.
+    Read,
+    /// It changes records, but running it twice is the same as running it once.
+    Idempotent,
+    /// It may run once only. Sending it again needs an idempotency key.
+    Once,
+}

@@ -1,0 +1,153 @@
+//! Commands on an order, and what an order is made from.
+
+use std::fmt;
+
+use super::effect::Effect;
+use super::owner::Owner;
+use super::products::quantity;
+use super::proto;
+use crate::domain::card::Card;
+use crate::domain::delivery::check_address;
+use crate::domain::order::{MAX_ORDER_LINES, Wanted};
+use crate::error::{Error, Result};
+use crate::routing::{CustomerId, OrderId, ProductId};
+use proto::place_order::Basket as BasketMessage;
+use proto::request::Command as Message;
+
+/// A command on one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderCommand {
+    /// Creates an order.
+    Place(PlaceOrder),
+    /// Reads an order.
+    Get(OrderId),
+}
+
+/// An order to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceOrder {
+    /// The items.
+    pub basket: Basket,
+    /// The card, for the call to the payment gateway alone.
+    pub card: Option<Card>,
+}
+
+/// The items of an order to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Basket {
+    /// One copy of a product, without payment.
+    Purchase(ProductId),
+    /// Copies of one product.
+    Buy(Wanted),
+    /// Books for a customer; each product once.
+    Books { customer: CustomerId, lines: Vec<Wanted> },
+    /// All items of a customer's cart.
+    Cart { customer: CustomerId, address: Option<String>, accepts_price_changes: bool },
+}
+
+impl OrderCommand {
+    pub(super) fn owner(&self) -> Owner<'_> {
+        match self {
+            OrderCommand::Place(place) => match &place.basket {
+                Basket::Purchase(product) | Basket::Buy(Wanted { product, .. }) => Owner::Product(product),
+                Basket::Books { customer, .. } | Basket::Cart { customer, .. } => Owner::Customer(customer),
+            },
+            OrderCommand::Get(order) => Owner::Order(*order),
+        }
+    }
+
+    pub(super) fn effect(&self) -> Effect {
+        match self {
+            OrderCommand::Place(_) => Effect::Once,
+            OrderCommand::Get(_) => Effect::Read,
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            OrderCommand::Place(_) => "order.place",
+            OrderCommand::Get(_) => "order.get",
+        }
+    }
+
+    pub(super) fn encode(&self) -> Message {
+        match self {
+            OrderCommand::Place(place) => Message::PlaceOrder(encode_place(place)),
+            OrderCommand::Get(order) => Message::GetOrder(proto::GetOrder { order: order.as_bytes().to_vec() }),
+        }
+    }
+}
+
+fn encode_place(place: &PlaceOrder) -> proto::PlaceOrder {
+    let basket = match &place.basket {
+        Basket::Purchase(product) => BasketMessage::Purchase(product.as_str().to_owned()),
+        Basket::Buy(item) => BasketMessage::Buy(encode_item(item)),
+        Basket::Books { customer, lines } => BasketMessage::Books(proto::place_order::Books {
+            customer: customer.as_str().to_owned(),
+            lines: lines.iter().map(encode_item).collect(),
+        }),
+        Basket::Cart { customer, address, accepts_price_changes } => BasketMessage::Cart(proto::place_order::Cart {
+            customer: customer.as_str().to_owned(),
+            address: address.clone(),
+            accepts_price_changes: *accepts_price_changes,
+        }),
+    };
+    let card = place.card.as_ref();
+    let card = card.map(|card| proto::Card { number: card.number.reveal().to_owned(), expiry: card.expiry.clone() });
+    proto::PlaceOrder { basket: Some(basket), card }
+}
+
+pub(super) fn place(message: proto::PlaceOrder) -> Result<PlaceOrder> {
+    let basket = match message.basket {
+        Some(BasketMessage::Purchase(product)) => Basket::Purchase(ProductId::new(product)?),
+        Some(BasketMessage::Buy(line)) => Basket::Buy(item(line)?),
+        Some(BasketMessage::Books(books)) => {
+            Basket::Books { customer: CustomerId::new(books.customer)?, lines: items(books.lines, MAX_ORDER_LINES)? }
+        }
+        Some(BasketMessage::Cart(cart)) => {
+            cart.address.as_deref().map_or(Ok(()), check_address)?;
+            Basket::Cart {
+                customer: CustomerId::new(cart.customer)?,
+                address: cart.address,
+                accepts_price_changes: cart.accepts_price_changes,
+            }
+        }
+        None => return Err(Error::Invalid("the order holds nothing".into())),
+    };
+    let card = message.card.map(|card| Card::new(card.number, card.expiry)).transpose()?;
+    Ok(PlaceOrder { basket, card })
+}
+
+pub(super) fn encode_item(item: &Wanted) -> proto::Line {
+    proto::Line { product: item.product.as_str().to_owned(), count: item.count }
+}
+
+fn item(line: proto::Line) -> Result<Wanted> {
+    let count = quantity(line.count)?;
+    Ok(Wanted { product: ProductId::new(line.product)?, count })
+}
+
+pub(super) fn items(lines: Vec<proto::Line>, most: usize) -> Result<Vec<Wanted>> {
+    if lines.is_empty() || lines.len() > most {
+        return Err(Error::Invalid(format!("items: {} lines, must be 1 to {most}", lines.len())));
+    }
+    lines.into_iter().map(item).collect()
+}
+
+pub(super) fn order_id(bytes: &[u8]) -> Result<OrderId> {
+    let id = bytes.try_into().ok().and_then(OrderId::from_bytes);
+    id.ok_or_else(|| Error::Invalid("order: is no order's id".into()))
+}
+
+/// Reduces a card to what a fingerprint may cover: the last four characters of its number.
+pub(super) fn mask(card: &mut proto::Card) {
+    let shown = card.number.len().saturating_sub(4);
+    card.number = card.number.get(shown..).unwrap_or_default().to_owned();
+}
+
+/// Hides the number. `build.rs` leaves the generated `Debug` of this message out.
+impl fmt::Debug for proto::Card {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Card").finish_non_exhaustive()
+    }
+}
