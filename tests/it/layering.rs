@@ -148,6 +148,17 @@ fn the_rules_of_the_shop_are_pure() {
     }
 }
 
+#[test]
+fn generated_types_stay_where_messages_are_made_and_read() {
+    for source in sources() {
+        let module: Vec<_> = source.module.iter().map(String::as_str).collect();
+        let is_word = |word: &str| word == "proto";
+        let is_named = source.code.split(|char: char| !char.is_alphanumeric() && char != '_').any(is_word);
+        let is_allowed = matches!(module[..], ["protocol" | "client", ..] | ["shard", "grpc", ..]);
+        assert!(is_allowed || !is_named, "{}: must not name generated types", source.path.display());
+    }
+}
+
 /// Whether a path of another crate is there, and not merely a segment or word that ends alike.
 fn begins_a_path(code: &str, path: &str) -> bool {
     code.match_indices(path)

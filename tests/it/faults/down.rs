@@ -65,7 +65,9 @@ fn a_store_starts_in_any_order() {
     client.get("/livez").expect(200);
     client.get("/readyz").expect_problem(503, "");
     for shard in [1, 0] {
-        client.get(&format!("/items/{}", customers[0])).expect_problem(503, "");
+        let read = client.get(&format!("/items/{}", customers[0])).expect_problem(503, "not reachable");
+        assert!(!read.text().contains("nothing was applied"), "a read applies nothing anyhow: {}", read.text());
+        add(&mut client, &customers[0]).expect_problem(503, "nothing was applied");
         store.start_shard(shard);
         add(&mut client, &customers[shard]).expect(201);
     }
