@@ -1,13 +1,11 @@
 //! The file of keys: who has one, of which role, and its digest; never a key itself. It is replaced as
 //! a whole, under a lock, so that nobody ever sees half of it and no change is lost.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{self, Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Role;
 use super::secret::{Digest, Secret};
 use crate::error::{Error, Result};
+use crate::process::files::{self, failed_to};
 
 /// The most keys in a file.
 pub const MAX_KEYS: usize = 1_000;
@@ -24,10 +23,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 const MAX_NAME_BYTES: usize = 128;
 /// The length of a new id; what is random in it suffices among so few.
 const ID_DIGITS: usize = 12;
-/// How long the lock is waited for; whoever has it holds it for milliseconds.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is tried.
-const LOCK_INTERVAL: Duration = Duration::from_millis(10);
+/// How long the lock is waited for; its holder needs milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Only its owner reads and writes it.
 const MODE: u32 = 0o600;
 const FORMAT: u32 = 1;
@@ -61,7 +58,7 @@ impl KeyFile {
     /// # Errors
     /// [`Error::Fault`] when it cannot be read or is no file of keys.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(path, &read(path).map_err(|error| fault("cannot read", path, &error))?)
+        Self::parse(path, &read(path).map_err(failed_to("read", path))?)
     }
 
     /// Adds a new key to a file, which is made when it is missing. This is the only time that the key
@@ -145,13 +142,13 @@ impl KeyFile {
         let mut file = match read(&path) {
             Ok(text) => Self::parse(&path, &text)?,
             Err(error) if error.kind() == ErrorKind::NotFound => KeyFile { format: FORMAT, keys: Vec::new() },
-            Err(error) => return Err(fault("cannot read", &path, &error)),
+            Err(error) => return Err(failed_to("read", &path)(error)),
         };
         let changed = change(&mut file)?;
         let mut text = serde_json::to_vec_pretty(&file)
             .map_err(|error| Error::Fault(format!("cannot write the API keys: {error}")))?;
         text.push(b'\n');
-        replace(&path, &text).map_err(|error| fault("cannot write", &path, &error))?;
+        files::replace(&path, &text, |temporary| create(temporary, &path)).map_err(failed_to("write", &path))?;
         Ok(changed)
     }
 }
@@ -171,48 +168,24 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Takes the lock, a file of its own beside the keys: that one is replaced at each change.
 fn lock(path: &Path) -> Result<File> {
-    let path = beside(path, ".lock");
-    let open = OpenOptions::new().create(true).append(true).mode(MODE).open(&path);
-    let file = open.map_err(|error| fault("cannot make", &path, &error))?;
-    let started = Instant::now();
-    loop {
-        match file.try_lock().map_err(io::Error::from) {
-            Ok(()) => return Ok(file),
-            Err(error) if error.kind() == ErrorKind::WouldBlock && started.elapsed() < LOCK_PATIENCE => {
-                thread::sleep(LOCK_INTERVAL);
-            }
-            Err(error) => return Err(fault("cannot lock", &path, &error)),
-        }
-    }
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    let held = || Error::Fault(format!("{}: another process is changing it", path.display()));
+    files::lock(&PathBuf::from(lock), MODE, LOCK_TIMEOUT)?.ok_or_else(held)
 }
 
-/// Replaces a file by another one that is on disk, in one step.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let temporary = beside(path, ".new");
-    match fs::remove_file(&temporary) {
+/// Makes the file that replaces `old`. Who could read that one can read this one, also after root has
+/// changed it.
+fn create(path: &Path, old: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&temporary)?;
-    // Whoever could read it before still can, also after root has changed it.
-    if let Ok(before) = fs::metadata(path) {
+    let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    if let Ok(before) = fs::metadata(old) {
         fchown(&file, Some(before.uid()), Some(before.gid()))?;
     }
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    File::open(directory)?.sync_all()
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(ending);
-    name.into()
-}
-
-fn fault(what: &str, path: &Path, error: &io::Error) -> Error {
-    Error::Fault(format!("{what} {}: {error}", path.display()))
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -248,7 +221,7 @@ mod tests {
         const AT_ONCE: usize = 16;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("keys.json");
-        thread::scope(|scope| {
+        std::thread::scope(|scope| {
             for _ in 0..AT_ONCE {
                 scope.spawn(|| KeyFile::add(&path, "one", Role::Read).unwrap());
             }

@@ -11,32 +11,38 @@
 //! A request that is repeated has the effect and the answer of the first one. Every request carries
 //! `Idempotency-Key: ORDER`, and `Authorization: Bearer …` when `SHARDCART_PAYMENT_TOKEN` is set.
 //!
-//! No answer, 408, 429, 5xx or anything unreadable is tried again until the call's time is over: see
-//! [`backoff`](super::backoff). Any other 4xx ends the call at once without an answer, but for a PUT whose
-//! answer's body says `refused` or `voided`: that is a refusal.
+//! No answer, 408, 429, 5xx or anything unreadable is tried again until the call's time is over, after a
+//! [`Backoff`] that is never shorter than the answer's `Retry-After`. Any other 4xx ends the call at once
+//! without an answer, but for a PUT whose answer's body says `refused` or `voided`: that is a refusal.
 
 use std::error::Error as _;
 use std::sync::Once;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::backoff::{Backoff, retry_after};
 use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentGateway, PaymentState};
 use super::redact::Redactor;
 use crate::domain::card::Card;
 use crate::error::{Error, Result};
+use crate::process::backoff::Backoff;
 
 /// The time limit of one attempt; less in a call that has not time for two.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A call has time for at least this many attempts.
 const MIN_ATTEMPTS: u32 = 2;
+/// The longest pause before the second attempt; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause that the gateway did not ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Calls at a time; more wait, within their time.
@@ -148,15 +154,15 @@ impl HttpGateway {
         let request = request.timeout(ATTEMPT_TIMEOUT.min(timeout / MIN_ATTEMPTS));
         let late = |last: &str| GatewayUnavailable(format!("the payment gateway did not answer in time ({last})"));
         let Ok(Ok(_permit)) = timeout_at(deadline, self.calls.acquire()).await else { return Err(late("busy")) };
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut last = "no attempt".to_owned();
         loop {
             let Some(attempt) = request.try_clone() else { return Err(late("it cannot be repeated")) };
-            let mut wanted = None;
+            let mut wanted = Duration::ZERO;
             match timeout_at(deadline, send_once(attempt)).await {
                 Err(_) => return Err(late(&last)),
                 Ok(Ok(GatewayReply { status, retry_after, .. })) if is_passing(status) => {
-                    wanted = retry_after;
+                    wanted = retry_after.unwrap_or_default();
                     last = format!("status {}", status.as_u16());
                 }
                 Ok(Ok(GatewayReply { status, answer, .. })) => match read(status, answer) {
@@ -208,8 +214,19 @@ async fn send_once(request: RequestBuilder) -> std::result::Result<GatewayReply,
         }
         body.extend_from_slice(&chunk);
     }
-    let retry_after = retry_after(response.headers(), jiff::Timestamp::now());
+    let retry_after = retry_after(response.headers(), Timestamp::now());
     Ok(GatewayReply { status: response.status(), retry_after, answer: serde_json::from_slice(&body).ok() })
+}
+
+/// The pause that `Retry-After` asks for, in seconds or as a date (RFC 9110, section 10.2.3); `None` when
+/// it is missing or cannot be read.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = rfc2822::parse(text).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
 #[async_trait]
@@ -311,5 +328,24 @@ mod tests {
         ] {
             assert_eq!(is_passing(StatusCode::from_u16(status).unwrap()), passing, "{status}");
         }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: Timestamp = "2026-11-23T14:26:53Z".parse().unwrap();
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("Mon, 23 Nov 2026 14:27:03 GMT", Some(10)),
+            ("Mon, 23 Nov 2026 14:00:00 GMT", Some(0)),
+            ("99999999999999999999", None),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

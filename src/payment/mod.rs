@@ -1,6 +1,5 @@
 //! Paying for an order: the gateway as a trait, a simulated one, and one over HTTP.
 
-mod backoff;
 mod gateway;
 mod http;
 mod kind;

@@ -1,6 +1,10 @@
-//! What every process of the store has of its own: logs, signals, scheduling, latency histograms.
+//! What every process of the store has of its own: logs, signals, files, the lines it prints for the
+//! process that started it, pauses between attempts, scheduling, latency histograms.
 
+pub mod announce;
+pub mod backoff;
 pub mod fail_point;
+pub mod files;
 pub mod histogram;
 pub mod logging;
 pub mod scheduling;

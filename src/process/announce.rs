@@ -1,0 +1,81 @@
+//! The lines that a process prints on standard output for the one that started it: `progress TEXT` while
+//! it starts, `ready ADDRESSES` once it serves. Both ends are here, so that they cannot drift apart.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
+
+const READY: &str = "ready ";
+const PROGRESS: &str = "progress ";
+/// The time between two progress lines.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A line of a child process, as its launcher reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announcement<'a> {
+    /// The child serves.
+    Ready {
+        /// Its addresses, separated by spaces.
+        addresses: &'a str,
+    },
+    /// The child is still starting.
+    Progress {
+        /// For people.
+        text: &'a str,
+    },
+}
+
+impl<'a> Announcement<'a> {
+    /// Reads a line without its end; `None` for any other line.
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let ready = line.strip_prefix(READY).map(|addresses| Announcement::Ready { addresses });
+        ready.or_else(|| line.strip_prefix(PROGRESS).map(|text| Announcement::Progress { text }))
+    }
+}
+
+/// Prints that this process serves, and its addresses, separated by spaces.
+pub fn ready(addresses: impl fmt::Display) {
+    print_line(format_args!("{READY}{addresses}"));
+}
+
+/// Prints progress lines, at most one every half second.
+#[derive(Debug, Default)]
+pub struct Progress {
+    printed: Option<Instant>,
+}
+
+impl Progress {
+    /// Waits half a second before the first line too: a quick start needs none. The default prints the
+    /// first line at once.
+    pub fn delayed() -> Self {
+        Progress { printed: Some(Instant::now()) }
+    }
+
+    /// Prints a line if one is due.
+    pub fn print(&mut self, text: impl fmt::Display) {
+        if self.printed.is_none_or(|printed| printed.elapsed() >= PROGRESS_INTERVAL) {
+            self.printed = Some(Instant::now());
+            print_line(format_args!("{PROGRESS}{text}"));
+        }
+    }
+}
+
+/// Prints a line on standard output. Nobody may be reading; that is no reason to stop.
+pub fn print_line(line: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_apart() {
+        let addresses = "http=127.0.0.1:1 kv=127.0.0.1:2";
+        assert_eq!(Announcement::parse(&format!("ready {addresses}")), Some(Announcement::Ready { addresses }));
+        assert_eq!(Announcement::parse("progress loading"), Some(Announcement::Progress { text: "loading" }));
+        for other in ["", "ready", "readyness", "progressing"] {
+            assert_eq!(Announcement::parse(other), None, "{other}");
+        }
+    }
+}

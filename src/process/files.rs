@@ -1,0 +1,114 @@
+//! Files that outlive the process: locked, replaced durably, and named in every error.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// The time between two attempts to take a lock.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Turns an I/O error into [`Error::Fault`] that says what could not be done to which file, as in
+/// `cannot read /data/store.json: permission denied`.
+pub fn failed_to(action: &str, path: &Path) -> impl Fn(io::Error) -> Error {
+    move |error| Error::Fault(format!("cannot {action} {}: {error}", path.display()))
+}
+
+/// Takes a lock file for this process, for as long as the returned file is held. A missing file is made
+/// with the permissions `mode`, less the process's umask. `None` when another process has it until
+/// `timeout` is over.
+///
+/// # Errors
+/// [`Error::Fault`] when the file cannot be made or locked.
+pub fn lock(path: &Path, mode: u32, timeout: Duration) -> Result<Option<File>> {
+    let file = OpenOptions::new().create(true).append(true).mode(mode).open(path).map_err(failed_to("make", path))?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if started.elapsed() < timeout => thread::sleep(LOCK_INTERVAL),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(failed_to("lock", path)(error)),
+        }
+    }
+}
+
+/// Replaces a file in one step by one that is on disk: a reader sees the old content or the new one, also
+/// after a power failure. `create` makes the new file beside it, at `path` with `.new` appended.
+///
+/// # Errors
+/// When the file cannot be written; then the old one is still there.
+pub fn replace(path: &Path, content: &[u8], create: impl FnOnce(&Path) -> io::Result<File>) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = Path::new(&temporary);
+    let mut file = create(temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    sync_parent(path)
+}
+
+/// Makes a directory that is still there after a power failure, and what is missing above it.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_directory(parent)?;
+        fs::create_dir(path)?;
+        sync_parent(path)?;
+    }
+    Ok(())
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_has_one_holder() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let take = |timeout| lock(&path, 0o666, Duration::from_millis(timeout)).unwrap();
+        let first = take(0);
+        assert!(first.is_some());
+        assert!(take(0).is_none() && take(50).is_none());
+        drop(first);
+        assert!(take(0).is_some());
+        let error = lock(&directory.path().join("missing/lock"), 0o666, Duration::ZERO).unwrap_err().to_string();
+        assert!(error.starts_with("cannot make ") && error.contains("missing/lock: "), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        replace(&path, b"one", File::create).unwrap();
+        replace(&path, b"two", File::create).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        replace(&path, b"three", |_| Err(io::Error::other("full"))).unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn missing_directories_are_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b");
+        make_directory(&path).unwrap();
+        make_directory(&path).unwrap();
+        assert!(path.is_dir());
+    }
+}
