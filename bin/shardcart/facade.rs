@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, value_parser};
+use shardcart::error::Error;
 use shardcart::http::{
     self, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, NtpServer, Options,
 };
@@ -16,26 +18,44 @@ use shardcart::routing::Address;
 use uuid::Uuid;
 
 use crate::access::Access;
+use crate::listen_address;
+
+/// The most workers: a typing error must not start a million threads.
+const MAX_WORKERS: u64 = 1_024;
+
+const EXAMPLES: &str = "\
+Examples:
+  shardcart facade --shards 10.0.0.1:7000,10.0.0.2:7000 --http 0.0.0.0:5000 --api-keys keys.json
+  shardcart facade --shards unix:/srv/shop/shard-0/sock --http localhost:8080
+
+Documentation: README.md and docs/ in the source; http://127.0.0.1:5000/docs of a running facade.";
 
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// The addresses of all shards, in order.
     #[arg(long, value_name = "ADDR,ADDR,…", value_delimiter = ',', required = true)]
     shards: Vec<Address>,
-    /// Where the shop listens; may be given more than once.
-    #[arg(long, value_name = "HOST:PORT", default_values = ["127.0.0.1:5000", "127.0.0.1:5001"])]
+    /// An address of the shop; may be given more than once. A name is resolved once, at the start, to its
+    /// first IPv4 address.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_values = ["127.0.0.1:5000", "127.0.0.1:5001"],
+        value_parser = listen_address::parse
+    )]
     http: Vec<SocketAddr>,
-    /// Where the key-value API listens; without it, it is only at /kv/{key} of the shop.
-    #[arg(long, value_name = "HOST:PORT")]
+    /// The address of the key-value API; without it, it is only at /kv/{key} of the shop.
+    #[arg(long, value_name = "HOST:PORT", value_parser = listen_address::parse)]
     kv: Option<SocketAddr>,
-    /// Where error.log is written; without it errors go to stderr alone.
+    /// The directory of error.log; without it errors go to stderr alone.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
     tuning: Tuning,
     #[command(flatten)]
     access: Access,
-    /// The store that the shards must belong to; without it, it is the first one met.
+    /// The id of the store that the shards must belong to; without it, the first shard's counts.
     #[arg(long, value_name = "UUID")]
     store_id: Option<Uuid>,
     /// End when standard input, a pipe from a launcher, closes.
@@ -43,20 +63,20 @@ pub struct Arguments {
     parent_pipe: bool,
 }
 
-/// What a launcher passes on.
+/// Options that a launcher passes on.
 #[derive(Args, Clone)]
 pub struct Tuning {
     /// Threads of the facade [default: one for every two cores; shards need the others].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_WORKERS))]
     workers: Option<usize>,
     /// Connections at a time; more wait until one is closed.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     max_connections: usize,
-    /// Milliseconds that the head of a request may take, and that a connection may be idle.
-    #[arg(long, value_name = "MS", default_value_t = millis(DEFAULT_HEADER_TIMEOUT))]
+    /// The time for the head of a request, and for an idle connection, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = millis(DEFAULT_HEADER_TIMEOUT), value_parser = value_parser!(u64).range(1..))]
     header_timeout_ms: u64,
-    /// Milliseconds that the body of a request may take.
-    #[arg(long, value_name = "MS", default_value_t = millis(DEFAULT_BODY_TIMEOUT))]
+    /// The time for the body of a request, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = millis(DEFAULT_BODY_TIMEOUT), value_parser = value_parser!(u64).range(1..))]
     body_timeout_ms: u64,
     /// A time server, asked in the background, that corrects the clock of the execution ids [default: the
     /// system's clock].
@@ -69,6 +89,22 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl Tuning {
+    /// The number of workers, by default one for every two cores.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there are not enough connections for all of them.
+    pub fn workers(&self) -> Result<usize, Error> {
+        let half_the_cores = || thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+        let workers = self.workers.unwrap_or_else(half_the_cores);
+        if self.max_connections < workers {
+            return Err(Error::Invalid(format!(
+                "--max-connections {}: must be at least {workers}, one for each of the --workers",
+                self.max_connections
+            )));
+        }
+        Ok(workers)
+    }
+
     /// As arguments of a facade.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![
@@ -86,12 +122,13 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals(arguments.parent_pipe).context("cannot handle signals")?;
     logging::init(format, arguments.data.as_deref()).context("cannot start the log")?;
     let tuning = arguments.tuning;
-    let half_the_cores = || thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    let workers = tuning.workers()?;
+    listen_address::check_distinct(&arguments.http, arguments.kv)?;
     let options = Options {
         shards: arguments.shards,
         http: arguments.http,
         kv: arguments.kv,
-        workers: tuning.workers.unwrap_or_else(half_the_cores),
+        workers,
         max_connections: tuning.max_connections,
         header_timeout: Duration::from_millis(tuning.header_timeout_ms),
         body_timeout: Duration::from_millis(tuning.body_timeout_ms),
@@ -100,5 +137,5 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         ntp_server: tuning.ntp_server,
         exclusive: !arguments.parent_pipe,
     };
-    http::run(options, shutdown).context("facade")
+    Ok(http::run(options, shutdown)?)
 }

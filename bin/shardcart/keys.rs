@@ -6,7 +6,16 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use shardcart::access::{KeyFile, Role};
 
+const EXAMPLES: &str = "\
+Examples:
+  shardcart keys new --file keys.json --role write --name checkout
+  shardcart keys list --file keys.json
+  shardcart keys revoke --file keys.json 0123456789ab
+
+Documentation: README.md and docs/ in the source.";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -18,19 +27,19 @@ enum Action {
     New {
         #[command(flatten)]
         file: KeysFile,
-        /// What it may do: read, write (and read) or admin (and write).
+        /// The role: read, write (and read) or admin (and write).
         #[arg(long)]
         role: Role,
-        /// For people: who has it, what for.
+        /// A note for people: who has the key, what for.
         #[arg(long, default_value = "")]
         name: String,
     },
-    /// Show ids, roles, when they were made, and names.
+    /// Show the ids, roles, dates and names of all keys.
     List {
         #[command(flatten)]
         file: KeysFile,
     },
-    /// Take a key back: facades stop taking it within two seconds.
+    /// Revoke a key: facades refuse it within two seconds.
     Revoke {
         #[command(flatten)]
         file: KeysFile,

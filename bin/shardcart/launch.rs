@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, value_parser};
 use shardcart::catalog::Catalog;
-use shardcart::launcher::{self, Options};
+use shardcart::launcher::{self, MAX_LOCAL_SHARDS, Options};
 use shardcart::payment::PaymentKind;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
@@ -15,32 +15,50 @@ use shardcart::shard::DEFAULT_MIN_FREE_BYTES;
 use shardcart::storage::StorageKind;
 
 use crate::access::Access;
+use crate::byte_size::ByteSize;
 use crate::facade::Tuning;
+use crate::listen_address;
+
+const EXAMPLES: &str = "\
+Examples:
+  shardcart launch
+  shardcart launch --shards 8 --data /srv/shop --min-free 1GB
+  shardcart launch --http localhost:8080 --kv localhost:8081 --catalog books.csv
+  shardcart launch --http 0.0.0.0:5000 --api-keys keys.json
+
+Documentation: README.md and docs/ in the source; http://127.0.0.1:5000/docs of a running store.";
 
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// How many shards, 1 to 64; a data directory keeps the number it was made with.
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    /// The number of shards, 1 to 64; a data directory keeps the number it was made with.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u32).range(1..=i64::from(MAX_LOCAL_SHARDS)))]
     shards: u32,
-    /// Where the shop listens; may be given more than once.
-    #[arg(long, value_name = "HOST:PORT", default_values = ["127.0.0.1:5000", "127.0.0.1:5001"])]
+    /// An address of the shop; may be given more than once. A name is resolved once, at the start, to its
+    /// first IPv4 address.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_values = ["127.0.0.1:5000", "127.0.0.1:5001"],
+        value_parser = listen_address::parse
+    )]
     http: Vec<SocketAddr>,
-    /// Where the key-value API listens.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000")]
+    /// The address of the key-value API.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000", value_parser = listen_address::parse)]
     kv: SocketAddr,
-    /// Where the data is; made when missing.
+    /// The data directory; made when missing.
     #[arg(long, value_name = "DIR", default_value = "data")]
     data: PathBuf,
-    /// What keeps the records: fjall (on disk) or memory (lost at the end; for benchmarks).
+    /// The storage: fjall (on disk) or memory (lost at the end; for benchmarks).
     #[arg(long, default_value = "fjall")]
     storage: StorageKind,
-    /// Bytes of disk space below which writes are refused with 503.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MIN_FREE_BYTES)]
-    min_free: u64,
-    /// What a fresh store is filled with: the sample, nothing, or a file (CSV or JSON).
+    /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
+    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
+    min_free: ByteSize,
+    /// The products that a fresh store begins with: the sample, none, or a file (CSV or JSON).
     #[arg(long, value_name = "sample|none|FILE", default_value = "sample")]
     catalog: Catalog,
-    /// Who takes payments: simulated, or the URL of a payment gateway.
+    /// The payment gateway: simulated, or a URL.
     #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
     payment: PaymentKind,
     #[command(flatten)]
@@ -52,6 +70,9 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals(false).context("cannot handle signals")?;
     logging::init(format, None).context("cannot start the log")?;
+    // The facade would refuse too, but only when everything else runs.
+    listen_address::check_distinct(&arguments.http, Some(arguments.kv))?;
+    arguments.facade.workers()?;
     let format = match format {
         LogFormat::Human => "human",
         LogFormat::Json => "json",

@@ -1,32 +1,38 @@
 //! The command line: one binary whose subcommands are the roles a process can have.
 
 mod access;
+mod byte_size;
 mod facade;
+mod failure;
 mod keys;
 mod launch;
+mod listen_address;
 mod shard;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use shardcart::error::Error;
 use shardcart::process::logging::LogFormat;
-use tracing::Level;
-
-/// The exit status for options that cannot be; clap's too.
-const USAGE: u8 = 2;
 
 /// Measured with a million carts: smaller and faster than the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const EXAMPLES: &str = "\
+Examples:
+  shardcart launch                          a whole store on this machine, data in ./data
+  shardcart launch --shards 8 --data /srv/shop --min-free 1GB
+  shardcart keys new --file keys.json --role write --name checkout
+  shardcart help launch                     every option of a command
+
+Documentation: README.md and docs/ in the source; http://127.0.0.1:5000/docs of a running store.";
+
 /// A sharded, durable key-value store for shopping carts, behind an HTTP facade.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
-    /// How log lines on stderr look: human or json. What is logged is set by SHARDCART_LOG, as `info`
-    /// or `shardcart=debug`.
+    /// The form of log lines on stderr: human or json. The environment variable SHARDCART_LOG says what is
+    /// logged, as `info` or `shardcart=debug`.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -46,31 +52,15 @@ enum Role {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::report_usage(&error),
+    };
     let result = match cli.role {
         Role::Launch(arguments) => launch::run(arguments, cli.log_format),
         Role::Facade(arguments) => facade::run(arguments, cli.log_format),
         Role::Shard(arguments) => shard::run(arguments, cli.log_format),
         Role::Keys(arguments) => keys::run(arguments),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&error);
-            match error.downcast_ref() {
-                Some(Error::Invalid(_)) => ExitCode::from(USAGE),
-                _ => ExitCode::FAILURE,
-            }
-        }
-    }
-}
-
-/// As a log line, so that it is in error.log too; without a log as plain text. Not `eprintln`, which
-/// panics when stderr is closed.
-fn report(error: &anyhow::Error) {
-    if tracing::enabled!(Level::ERROR) {
-        tracing::error!("{error:#}");
-    } else {
-        let _ = writeln!(io::stderr(), "shardcart: {error:#}");
-    }
+    result.map_or_else(|error| failure::report(&error, cli.log_format), |()| ExitCode::SUCCESS)
 }

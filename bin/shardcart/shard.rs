@@ -3,48 +3,59 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, value_parser};
 use shardcart::catalog::Catalog;
+use shardcart::error::Error;
 use shardcart::payment::PaymentKind;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
-use shardcart::routing::Address;
+use shardcart::routing::{Address, MAX_SHARDS};
 use shardcart::shard::{self, DEFAULT_MIN_FREE_BYTES, Options};
 use shardcart::storage::StorageKind;
 use uuid::Uuid;
 
+use crate::byte_size::ByteSize;
+
+const EXAMPLES: &str = "\
+Examples, of a store of two shards on two machines:
+  shardcart shard --index 0 --shards 2 --listen 10.0.0.1:7000 --peers 10.0.0.1:7000,10.0.0.2:7000 --data /srv/shard-0
+  shardcart shard --index 1 --shards 2 --listen 10.0.0.2:7000 --peers 10.0.0.1:7000,10.0.0.2:7000 --data /srv/shard-1
+
+Documentation: README.md and docs/ in the source.";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which shard this is: 0 to N - 1.
+    /// The number of this shard: 0 to N - 1.
     #[arg(long, value_name = "I")]
     index: u32,
-    /// How many shards there are.
-    #[arg(long, value_name = "N")]
+    /// The number of shards in the store.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=i64::from(MAX_SHARDS)))]
     shards: u32,
-    /// Where to listen: HOST:PORT or unix:PATH.
+    /// The address to listen on: HOST:PORT or unix:PATH.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
-    /// Where the data is; made when missing.
+    /// The data directory of this shard; made when missing.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// The addresses of all shards, in order.
     #[arg(long, value_name = "ADDR,ADDR,…", value_delimiter = ',')]
     peers: Vec<Address>,
-    /// What keeps the records: fjall (on disk) or memory (lost at the end; for benchmarks).
+    /// The storage: fjall (on disk) or memory (lost at the end; for benchmarks).
     #[arg(long, default_value = "fjall")]
     storage: StorageKind,
-    /// The store that the data must belong to. Without it shard 0 of a new store makes an id, and the
-    /// others learn it from the first facade.
+    /// The id of the store that the data must belong to. Without it shard 0 of a new store makes one, and
+    /// the others learn it from the first facade.
     #[arg(long, value_name = "UUID")]
     store_id: Option<Uuid>,
-    /// Bytes of disk space below which writes are refused with 503.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MIN_FREE_BYTES)]
-    min_free: u64,
-    /// What a fresh store is filled with: the sample, nothing, or a file (CSV or JSON), of which the shard
-    /// takes what is its own.
+    /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
+    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
+    min_free: ByteSize,
+    /// The products that a fresh store begins with: the sample, none, or a file (CSV or JSON), of which the
+    /// shard takes what is its own.
     #[arg(long, value_name = "sample|none|FILE", default_value = "sample")]
     catalog: Catalog,
-    /// Who takes payments: simulated, or the URL of a payment gateway.
+    /// The payment gateway: simulated, or a URL.
     #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
     payment: PaymentKind,
     /// End when standard input, a pipe from a launcher, closes.
@@ -63,9 +74,13 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         peers: arguments.peers,
         storage: arguments.storage,
         store_id: arguments.store_id,
-        min_free: arguments.min_free,
+        min_free: arguments.min_free.0,
         catalog: arguments.catalog,
         payment: arguments.payment,
     };
-    shard::run(options, shutdown).with_context(|| format!("shard {} of {}", arguments.index, arguments.shards))
+    shard::run(options, shutdown).map_err(|error| match error {
+        // It names its option.
+        Error::Invalid(_) => error.into(),
+        _ => anyhow::Error::new(error).context(format!("shard {} of {}", arguments.index, arguments.shards)),
+    })
 }

@@ -1,7 +1,7 @@
-//! One child process: started, listened to, started again when it dies, stopped.
+//! One child process: started, listened to, restarted when it dies, stopped.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -11,16 +11,17 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 
-use super::restart::Deaths;
+use super::restart::RestartDelay;
 use crate::error::{Error, Result};
+use crate::process::announce::{Announcement, print_line};
 
 /// How long a child may take to end after SIGTERM; then it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What a child is.
+/// A child's name and command line.
 #[derive(Debug, Clone)]
 pub struct Spec {
-    /// What people call it, as "shard 2 of 4".
+    /// The name for people, as "shard 2 of 4".
     pub name: String,
     /// The program: the launcher's own, as it was found when that was started.
     pub program: PathBuf,
@@ -28,25 +29,25 @@ pub struct Spec {
     pub arguments: Vec<OsString>,
 }
 
-/// How a launcher asks its children to end.
+/// The launcher's request to its children, from the mildest to the most urgent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stop {
-    /// Not at all.
-    No,
-    /// Not yet; but what ends now stays down.
-    Soon,
-    /// In an orderly way.
-    Orderly,
-    /// At once.
-    AtOnce,
+pub enum StopRequest {
+    /// Run, and restart after a death.
+    None,
+    /// Run, but stay down after a death.
+    DontRestart,
+    /// Finish the work that was accepted, then end.
+    Graceful,
+    /// End at once.
+    Kill,
 }
 
-/// Keeps a child running until it is asked to stop. Each time it is ready, its name goes to `ready`.
+/// Keeps a child running until it is asked to stop. When it is ready for the first time, `ready` hears of it.
 ///
 /// # Errors
 /// [`Error::Fault`] when the child cannot be started, or dies, before it was ready for the first time.
-pub async fn keep_running(spec: Spec, ready: mpsc::Sender<String>, stop: watch::Receiver<Stop>) -> Result<()> {
-    let mut deaths = Deaths::default();
+pub async fn keep_running(spec: Spec, ready: mpsc::Sender<()>, stop: watch::Receiver<StopRequest>) -> Result<()> {
+    let mut restart_delay = RestartDelay::default();
     let mut was_ready = false;
     loop {
         let started = Running::start(&spec);
@@ -54,7 +55,7 @@ pub async fn keep_running(spec: Spec, ready: mpsc::Sender<String>, stop: watch::
         let end = match started {
             Ok(mut running) => tokio::select! {
                 end = running.listen(&spec.name, &ready, &mut was_ready) => end,
-                () = asked(&stop, Stop::Orderly) => {
+                () = asked(&stop, StopRequest::Graceful) => {
                     running.end(&spec.name, &stop).await;
                     return Ok(());
                 }
@@ -65,20 +66,20 @@ pub async fn keep_running(spec: Spec, ready: mpsc::Sender<String>, stop: watch::
         if !was_ready {
             return Err(Error::Fault(format!("{} could not be started: {end}", spec.name)));
         }
-        if *stop.borrow() >= Stop::Soon {
+        if *stop.borrow() >= StopRequest::DontRestart {
             return Ok(());
         }
-        let delay = deaths.next_delay(Instant::now());
-        tracing::warn!(child = %spec.name, pid, end, delay_ms = delay.as_millis() as u64, "died and is started again");
+        let delay = restart_delay.next(Instant::now());
+        tracing::warn!(child = %spec.name, pid, end, delay_ms = delay.as_millis() as u64, "child exited; restarting");
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
-            () = asked(&stop, Stop::Soon) => return Ok(()),
+            () = asked(&stop, StopRequest::DontRestart) => return Ok(()),
         }
     }
 }
 
-/// Waits until a stop at least so urgent is asked for.
-async fn asked(stop: &watch::Receiver<Stop>, least: Stop) {
+/// Waits for a request that is at least as urgent as `least`.
+async fn asked(stop: &watch::Receiver<StopRequest>, least: StopRequest) {
     if stop.clone().wait_for(|stop| *stop >= least).await.is_err() {
         // A launcher that is gone asks for nothing; its children end by the pipe.
         std::future::pending::<()>().await;
@@ -115,46 +116,38 @@ impl Running {
         self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
     }
 
-    /// Passes on what the child says until it ends.
-    async fn listen(
-        &mut self,
-        name: &str,
-        ready: &mpsc::Sender<String>,
-        was_ready: &mut bool,
-    ) -> io::Result<ExitStatus> {
+    /// Prints the child's announcements until it ends.
+    async fn listen(&mut self, name: &str, ready: &mpsc::Sender<()>, was_ready: &mut bool) -> io::Result<ExitStatus> {
         let started = Instant::now();
         let mut lines = BufReader::new(&mut self.stdout).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            if let Some(progress) = line.strip_prefix("progress ") {
-                say(&format!("{name}: {progress}"));
-            } else if line.starts_with("ready ") {
-                say(&format!("{name}: ready after {:.1} s", started.elapsed().as_secs_f64()));
-                // Once only: the launcher counts how many have been.
-                if !std::mem::replace(was_ready, true) {
-                    let _ = ready.try_send(name.to_owned());
+            match Announcement::parse(&line) {
+                Some(Announcement::Progress { text }) => print_line(format_args!("{name}: {text}")),
+                Some(Announcement::Ready { .. }) => {
+                    print_line(format_args!("{name}: ready after {:.1} s", started.elapsed().as_secs_f64()));
+                    // Once only: the launcher counts how many have been.
+                    if !std::mem::replace(was_ready, true) {
+                        let _ = ready.try_send(());
+                    }
                 }
+                None => {}
             }
         }
         self.child.wait().await
     }
 
-    async fn end(mut self, name: &str, stop: &watch::Receiver<Stop>) {
+    async fn end(mut self, name: &str, stop: &watch::Receiver<StopRequest>) {
         if let Some(pid) = self.pid() {
             // It may have ended by itself already.
             let _ = kill_process(pid, Signal::TERM);
         }
         let ended = tokio::select! {
             ended = tokio::time::timeout(STOP_TIMEOUT, self.child.wait()) => ended.is_ok(),
-            () = asked(stop, Stop::AtOnce) => false,
+            () = asked(stop, StopRequest::Kill) => false,
         };
         if !ended {
-            tracing::warn!(child = name, "did not end in time and is killed");
+            tracing::warn!(child = name, "child did not end in time; killing");
             let _ = self.child.kill().await;
         }
     }
-}
-
-/// Prints a line. Nobody may be reading; that is no reason to stop.
-pub fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,24 +1,24 @@
-//! When to start again what has died: at once, unless it keeps dying.
+//! The delay before a child that died is restarted: none, unless it keeps dying.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Deaths that are looked back at.
 const WINDOW: Duration = Duration::from_secs(10);
-/// So many deaths within the window are followed by a restart at once.
+/// This many deaths within the window are followed by a restart at once.
 const FREE_RESTARTS: usize = 2;
 /// The delay after the next one.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 /// The delay doubles up to this.
 const MAX_DELAY: Duration = Duration::from_secs(2);
 
-/// The deaths of one child.
+/// The restart delay of one child: its deaths within the window.
 #[derive(Debug, Default)]
-pub struct Deaths(VecDeque<Instant>);
+pub struct RestartDelay(VecDeque<Instant>);
 
-impl Deaths {
-    /// Notes a death; how long to wait before the child is started again.
-    pub fn next_delay(&mut self, now: Instant) -> Duration {
+impl RestartDelay {
+    /// Notes a death and returns the delay before the restart.
+    pub fn next(&mut self, now: Instant) -> Duration {
         while self.0.front().is_some_and(|death| now.duration_since(*death) >= WINDOW) {
             self.0.pop_front();
         }
@@ -36,17 +36,16 @@ mod tests {
 
     #[test]
     fn the_third_death_within_the_window_waits_and_the_delay_doubles() {
-        let (mut deaths, start) = (Deaths::default(), Instant::now());
-        let delays: Vec<_> =
-            (0..7).map(|second| deaths.next_delay(start + Duration::from_secs(second)).as_millis()).collect();
+        let (mut delay, start) = (RestartDelay::default(), Instant::now());
+        let delays: Vec<_> = (0..7).map(|second| delay.next(start + Duration::from_secs(second)).as_millis()).collect();
         assert_eq!(delays, [0, 0, 250, 500, 1_000, 2_000, 2_000]);
     }
 
     #[test]
     fn old_deaths_are_forgotten() {
-        let (mut deaths, start) = (Deaths::default(), Instant::now());
+        let (mut delay, start) = (RestartDelay::default(), Instant::now());
         for number in 0..20 {
-            assert_eq!(deaths.next_delay(start + WINDOW * number / 2), Duration::ZERO, "{number}");
+            assert_eq!(delay.next(start + WINDOW * number / 2), Duration::ZERO, "{number}");
         }
     }
 }

@@ -95,8 +95,8 @@ mod tests {
     fn a_file_is_replaced_as_a_whole_or_not_at_all() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
-        replace(&path, b"one", File::create).unwrap();
-        replace(&path, b"two", File::create).unwrap();
+        replace(&path, b"one", |path| File::create(path)).unwrap();
+        replace(&path, b"two", |path| File::create(path)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         replace(&path, b"three", |_| Err(io::Error::other("full"))).unwrap_err();
         assert_eq!(fs::read(&path).unwrap(), b"two");

@@ -1,6 +1,7 @@
 //! Logs: to stderr for people or as JSON, and errors also to a rotated `error.log`.
 
 use std::env;
+use std::fmt::Display;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::panic;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tracing::Level;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
@@ -30,6 +32,9 @@ const FILTER_VARIABLE: &str = "SHARDCART_LOG";
 const DEFAULT_FILTER: &str = "info";
 /// What other crates say below this is for their authors; `SHARDCART_LOG` may name them to see it.
 const OTHERS: &str = "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,tonic=warn,warp=warn";
+
+/// The target of the error that ends the process. For people it is printed on stderr as it is.
+const FATAL: &str = "fatal";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +64,8 @@ impl FromStr for LogFormat {
 /// before.
 pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
     let asked = env::var(FILTER_VARIABLE).unwrap_or_else(|_| DEFAULT_FILTER.into());
-    let filter = EnvFilter::try_new(format!("{OTHERS},{asked}"))
+    let fatal = if format == LogFormat::Human { "off" } else { "error" };
+    let filter = EnvFilter::try_new(format!("{OTHERS},{asked},{FATAL}={fatal}"))
         .map_err(|error| io::Error::other(format!("{FILTER_VARIABLE}={asked}: {error}")))?;
     let stderr = fmt::layer().with_writer(io::stderr);
     let file = error_log.map(|directory| ErrorLog::open(directory, format)).transpose()?;
@@ -75,6 +81,15 @@ pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
         .map_err(io::Error::other)?;
     log_panics();
     Ok(())
+}
+
+/// Reports the error that ends the process: on stderr as one line, `error: TEXT` for people or a JSON log
+/// line, and in `error.log`. Standard error may be closed; that is no reason to panic.
+pub fn report_fatal(format: LogFormat, error: impl Display) {
+    tracing::error!(target: FATAL, "{error}");
+    if format == LogFormat::Human || !tracing::enabled!(target: FATAL, Level::ERROR) {
+        let _ = writeln!(io::stderr(), "error: {error}");
+    }
 }
 
 /// A panic is a fault of the server like any other, and the last thing that the process says.

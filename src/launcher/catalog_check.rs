@@ -1,5 +1,5 @@
-//! A catalogue file is checked as a whole before anything is started or written, and copied into the data
-//! directory, so that filling the shards can be finished after any interruption.
+//! Checks a catalog file as a whole before anything is started or written, and copies it into the data
+//! directory, so that its import into the shards can be finished after any interruption.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -7,15 +7,16 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::child::say;
 use crate::catalog::{self, CatalogSummary};
 use crate::error::{Error, Result};
 use crate::json::product;
+use crate::process::announce::print_line;
+use crate::process::files::failed_to;
 
 /// Rows between two looks at the terminal.
 const PROGRESS_STRIDE: usize = 1_000;
 
-/// Reads a catalogue to its end. On a terminal a bar shows how far it is.
+/// Reads a catalog to its end. On a terminal a bar shows how far it is.
 ///
 /// # Errors
 /// [`Error::Invalid`] that names the first bad row, [`Error::Fault`] when it cannot be read,
@@ -24,7 +25,7 @@ pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummar
     let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
     // It draws to stderr, and only where that is a terminal.
     let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template("checking the catalogue {wide_bar} {bytes} of {total_bytes}") {
+    if let Ok(style) = ProgressStyle::with_template("checking the catalog {wide_bar} {bytes} of {total_bytes}") {
         bar.set_style(style);
     }
     let mut rows = 0;
@@ -37,50 +38,50 @@ pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummar
         Ok(())
     });
     bar.finish_and_clear();
-    let contents = read.map_err(|error| match error {
+    let summary = read.map_err(|error| match error {
         Error::Invalid(detail) => Error::Invalid(format!("--catalog: {detail}; nothing was started or written")),
         other => other,
     })?;
-    say(&format!("catalogue: {} products", contents.products));
-    Ok(contents)
+    print_line(format_args!("catalog: {} products", summary.products));
+    Ok(summary)
 }
 
-/// Copies a catalogue that was checked, in the form that needs no guessing.
+/// Copies a catalog that was checked, in the form that needs no guessing.
 ///
 /// # Errors
 /// As for [`check`], and [`Error::Fault`] when it cannot be written or is not what was checked; then
 /// there is no copy.
 pub fn copy(from: &Path, checked: CatalogSummary, to: &Path, is_stopped: &dyn Fn() -> bool) -> Result<()> {
-    let fault = |error: io::Error| Error::Fault(format!("cannot write {}: {error}", to.display()));
     let temporary = to.with_extension("new");
-    let copied = write(from, checked, &temporary, &fault, is_stopped);
+    let failed = failed_to("write", to);
+    let copied = write(from, checked, &temporary, &failed, is_stopped);
     if copied.is_err() {
         // The first error is the one to tell; the next start writes the file anew.
         let _ = fs::remove_file(&temporary);
     }
-    copied.and_then(|()| fs::rename(&temporary, to).map_err(fault))
+    copied.and_then(|()| fs::rename(&temporary, to).map_err(failed))
 }
 
 fn write(
     from: &Path,
     checked: CatalogSummary,
     to: &Path,
-    fault: &dyn Fn(io::Error) -> Error,
+    failed: &dyn Fn(io::Error) -> Error,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<()> {
-    let mut file = BufWriter::new(File::create(to).map_err(fault)?);
+    let mut file = BufWriter::new(File::create(to).map_err(failed)?);
     let mut rows = 0;
     let read = catalog::read(from, |product, _| {
         rows += 1;
         if rows % PROGRESS_STRIDE == 0 {
             go_on(is_stopped)?;
         }
-        file.write_all(product::to_line(&product).as_bytes()).map_err(fault)
+        file.write_all(product::to_line(&product).as_bytes()).map_err(failed)
     })?;
     if read != checked {
         return Err(Error::Fault(format!("{}: was changed while it was read", from.display())));
     }
-    file.into_inner().map_err(|error| fault(error.into_error()))?.sync_all().map_err(fault)
+    file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)
 }
 
 fn go_on(is_stopped: &dyn Fn() -> bool) -> Result<()> {

@@ -1,0 +1,278 @@
+//! The data directory of a store: checked, locked and laid out before anything is started.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{self, Path, PathBuf};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::catalog_check;
+use super::store_file::{InitialCatalog, STORE_FILE, StoreFile};
+use crate::catalog::{Catalog, CatalogSummary};
+use crate::error::{Error, Result};
+use crate::process::announce::print_line;
+use crate::process::files::{self, failed_to, make_directory};
+use crate::routing::{Address, MAX_SOCKET_PATH};
+use crate::storage::StorageKind;
+
+/// How long the lock is waited for: the children of a launcher that was killed need up to half a second to
+/// end.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// The permissions of the lock, less the umask.
+const LOCK_MODE: u32 = 0o666;
+/// The most shards on one machine.
+pub const MAX_LOCAL_SHARDS: u32 = 64;
+
+const LOCK_FILE: &str = "lock";
+/// A copy of the catalog that the shards import.
+const CATALOG_FILE: &str = "catalog.jsonl";
+
+/// A data directory that is ours for as long as this is held.
+pub struct DataDirectory {
+    path: PathBuf,
+    store: StoreFile,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Takes a data directory, making it when it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when it is in use, holds another number of shards or another storage, or
+    /// lacks a shard's data; [`Error::Invalid`] for a path or a number of shards that cannot be, and for
+    /// a catalog with a bad row; [`Error::Unavailable`] when told to stop while that is read.
+    pub fn open(
+        path: &Path,
+        shards: u32,
+        storage: StorageKind,
+        catalog: &Catalog,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Self> {
+        if shards == 0 || shards > MAX_LOCAL_SHARDS {
+            return Err(Error::Invalid(format!("--shards {shards}: must be 1 to {MAX_LOCAL_SHARDS}")));
+        }
+        // Links are kept: a short one is how to use a directory whose own path is too long.
+        let path = path::absolute(path).map_err(failed_to("use", path))?;
+        if path.to_str().is_none_or(|text| text.contains(',')) {
+            return Err(Error::Invalid(format!(
+                "--data {}: must be UTF-8 without a comma, which separates the shards' addresses",
+                path.display()
+            )));
+        }
+        let longest = socket_path(&path, shards - 1).as_os_str().len();
+        if longest > MAX_SOCKET_PATH {
+            return Err(Error::Invalid(format!(
+                "--data {}: too long, the shards' sockets in it would have paths of {longest} bytes, at most {MAX_SOCKET_PATH} work",
+                path.display()
+            )));
+        }
+        // Shards that keep nothing are fresh at every start.
+        let is_fresh = storage == StorageKind::Memory || !path.join(STORE_FILE).exists();
+        let checked = match catalog {
+            Catalog::File(file) if is_fresh => Some(catalog_check::check(file, is_stopped)?),
+            _ => None,
+        };
+        let initial = |directory: &Path| initial_catalog(directory, catalog, checked, is_stopped);
+        make_directory(&path).map_err(failed_to("make", &path))?;
+        let lock = lock(&path)?;
+        let store = open_store(&path, shards, storage, &initial)?;
+        remove_unused_copy(&path, &store)?;
+        if let (false, Catalog::File(file)) = (is_fresh, catalog) {
+            let why = match store.catalog {
+                InitialCatalog::File => "the store still imports the one it was first started with",
+                InitialCatalog::Sample | InitialCatalog::None => "the store is not a fresh one",
+            };
+            print_line(format_args!("--catalog {} is not read: {why}", file.display()));
+        }
+        Ok(DataDirectory { path, store, _lock: lock })
+    }
+
+    /// The directory, as an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The store's id.
+    pub fn store_id(&self) -> Uuid {
+        self.store.store_id
+    }
+
+    /// The products that fresh shards begin with.
+    pub fn catalog(&self) -> Catalog {
+        match self.store.catalog {
+            InitialCatalog::Sample => Catalog::Sample,
+            InitialCatalog::None => Catalog::None,
+            InitialCatalog::File => Catalog::File(self.path.join(CATALOG_FILE)),
+        }
+    }
+
+    /// Notes that all shards have imported the catalog, and removes its copy. Shards that keep nothing need
+    /// it at every start.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when the directory cannot be written.
+    pub fn finish_import(&self) -> Result<()> {
+        if self.store.catalog != InitialCatalog::File || self.store.is_volatile() {
+            return Ok(());
+        }
+        let mut store = self.store.clone();
+        store.catalog = InitialCatalog::None;
+        store.write(&self.path)?;
+        remove_unused_copy(&self.path, &store)
+    }
+
+    /// The directory of a shard.
+    pub fn shard(&self, shard: u32) -> PathBuf {
+        shard_path(&self.path, shard)
+    }
+
+    /// The address of a shard.
+    pub fn address(&self, shard: u32) -> Address {
+        Address::Unix(socket_path(&self.path, shard))
+    }
+}
+
+fn shard_path(directory: &Path, shard: u32) -> PathBuf {
+    directory.join(format!("shard-{shard}"))
+}
+
+fn socket_path(directory: &Path, shard: u32) -> PathBuf {
+    shard_path(directory, shard).join("sock")
+}
+
+fn lock(directory: &Path) -> Result<File> {
+    let in_use = || Error::Fault(format!("{}: another store is running on this directory", directory.display()));
+    files::lock(&directory.join(LOCK_FILE), LOCK_MODE, LOCK_TIMEOUT)?.ok_or_else(in_use)
+}
+
+/// Removes the copy of a catalog once nothing imports it, also one that a launcher left behind which was
+/// killed in between.
+fn remove_unused_copy(directory: &Path, store: &StoreFile) -> Result<()> {
+    let copy = directory.join(CATALOG_FILE);
+    if store.catalog == InitialCatalog::File {
+        return Ok(());
+    }
+    match fs::remove_file(&copy) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed_to("remove", &copy)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Decides what a fresh store begins with; of a file a copy is made that outlives an interruption.
+fn initial_catalog(
+    directory: &Path,
+    catalog: &Catalog,
+    checked: Option<CatalogSummary>,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<InitialCatalog> {
+    let file = match catalog {
+        Catalog::Sample => return Ok(InitialCatalog::Sample),
+        Catalog::None => return Ok(InitialCatalog::None),
+        Catalog::File(file) => file,
+    };
+    // Somebody may have removed the store that was there a moment ago.
+    let checked = checked.map_or_else(|| catalog_check::check(file, is_stopped), Ok)?;
+    catalog_check::copy(file, checked, &directory.join(CATALOG_FILE), is_stopped)?;
+    Ok(InitialCatalog::File)
+}
+
+fn open_store(
+    directory: &Path,
+    shards: u32,
+    storage: StorageKind,
+    initial: &dyn Fn(&Path) -> Result<InitialCatalog>,
+) -> Result<StoreFile> {
+    let Some(mut store) = StoreFile::read(directory)? else {
+        return create_store(directory, shards, storage, initial);
+    };
+    store.check(directory, shards, storage)?;
+    if let Some(shard) = (0..shards).find(|shard| !shard_path(directory, *shard).is_dir()) {
+        return Err(Error::Fault(format!(
+            "{}: the data of shard {shard} is missing; starting would lose it for good",
+            directory.display()
+        )));
+    }
+    if !store.is_volatile() {
+        return Ok(store);
+    }
+    store.catalog = initial(directory)?;
+    store.write(directory)?;
+    Ok(store)
+}
+
+/// The shards' directories come first: a store.json stands for a directory that is whole.
+fn create_store(
+    directory: &Path,
+    shards: u32,
+    storage: StorageKind,
+    initial: &dyn Fn(&Path) -> Result<InitialCatalog>,
+) -> Result<StoreFile> {
+    for shard in 0..shards {
+        let path = shard_path(directory, shard);
+        make_directory(&path).map_err(failed_to("make", &path))?;
+        let mut entries = fs::read_dir(&path).map_err(failed_to("read", &path))?;
+        if entries.next().is_some() {
+            return Err(Error::Fault(format!(
+                "{}: holds data, but {STORE_FILE} beside it, which says whose, is missing",
+                path.display()
+            )));
+        }
+    }
+    let store = StoreFile::new(shards, storage, initial(directory)?);
+    store.write(directory)?;
+    Ok(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_keeps_its_store_and_refuses_another_layout() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |shards, storage| DataDirectory::open(directory.path(), shards, storage, &Catalog::None, &|| false);
+        let id = open(4, StorageKind::Fjall).unwrap().store_id();
+        assert_eq!(open(4, StorageKind::Fjall).unwrap().store_id(), id);
+        let refusal = open(2, StorageKind::Fjall).err().unwrap().to_string();
+        assert!(refusal.contains("4 shards") && refusal.contains("asks for 2"), "{refusal}");
+        assert!(open(4, StorageKind::Memory).is_err());
+        fs::remove_dir(directory.path().join("shard-3")).unwrap();
+        assert!(open(4, StorageKind::Fjall).err().unwrap().to_string().contains("shard 3 is missing"));
+        assert!(open(0, StorageKind::Fjall).is_err());
+    }
+
+    #[test]
+    fn a_path_too_long_for_a_socket_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let long = directory.path().join("x".repeat(MAX_SOCKET_PATH));
+        assert!(matches!(
+            DataDirectory::open(&long, 1, StorageKind::Fjall, &Catalog::None, &|| false),
+            Err(Error::Invalid(_))
+        ));
+    }
+
+    #[test]
+    fn a_path_that_would_split_the_list_of_addresses_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let comma = directory.path().join("a,b");
+        assert!(matches!(
+            DataDirectory::open(&comma, 1, StorageKind::Fjall, &Catalog::None, &|| false),
+            Err(Error::Invalid(_))
+        ));
+        assert!(!comma.exists());
+    }
+
+    #[test]
+    fn shards_without_their_store_are_not_adopted() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Fjall, &Catalog::None, &|| false);
+        drop(open().unwrap());
+        fs::remove_file(directory.path().join(STORE_FILE)).unwrap();
+        drop(open().unwrap());
+        fs::write(directory.path().join("shard-0/records"), "x").unwrap();
+        fs::remove_file(directory.path().join(STORE_FILE)).unwrap();
+        assert!(open().err().unwrap().to_string().contains(STORE_FILE));
+        assert!(!directory.path().join(STORE_FILE).exists());
+    }
+}

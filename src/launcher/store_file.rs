@@ -1,0 +1,115 @@
+//! `store.json`: the store that a data directory holds, and its layout. It is written last when a store is
+//! made, so it stands for a directory that is whole.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::process::files::{self, failed_to};
+use crate::storage::StorageKind;
+
+/// The name of the file.
+pub const STORE_FILE: &str = "store.json";
+const FORMAT: u32 = 1;
+
+/// The content of `store.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreFile {
+    format: u32,
+    /// The store's id, which its shards and facades check.
+    pub store_id: Uuid,
+    shards: u32,
+    storage: String,
+    created: String,
+    /// The products that fresh shards begin with.
+    #[serde(default)]
+    pub catalog: InitialCatalog,
+}
+
+/// The products that fresh shards begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialCatalog {
+    /// The built-in sample.
+    Sample,
+    /// None, or no more: all shards have theirs.
+    #[default]
+    None,
+    /// A file, kept as a copy in the data directory until all shards have imported it.
+    File,
+}
+
+impl StoreFile {
+    /// The file of a new store.
+    pub fn new(shards: u32, storage: StorageKind, catalog: InitialCatalog) -> Self {
+        StoreFile {
+            format: FORMAT,
+            store_id: Uuid::new_v4(),
+            shards,
+            storage: storage.to_string(),
+            created: jiff::Timestamp::now().to_string(),
+            catalog,
+        }
+    }
+
+    /// Reads the file of a data directory; `None` when it has none.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when it cannot be read, or another release wrote it.
+    pub fn read(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join(STORE_FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed_to("read", &path)(error)),
+        };
+        let store: StoreFile = serde_json::from_slice(&text).map_err(|error| failed_to("read", &path)(error.into()))?;
+        if store.format != FORMAT {
+            return Err(Error::Fault(format!(
+                "{}: its format is {}, this release knows {FORMAT}",
+                directory.display(),
+                store.format
+            )));
+        }
+        Ok(Some(store))
+    }
+
+    /// Writes it durably into a data directory.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when it cannot be written.
+    pub fn write(&self, directory: &Path) -> Result<()> {
+        let path = directory.join(STORE_FILE);
+        let written = serde_json::to_vec_pretty(self).map_err(Into::into);
+        written
+            .and_then(|text| files::replace(&path, &text, |path| File::create(path)))
+            .map_err(failed_to("write", &path))
+    }
+
+    /// Checks that the store has the layout that the options ask for.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when it has another number of shards or another storage.
+    pub fn check(&self, directory: &Path, shards: u32, storage: StorageKind) -> Result<()> {
+        let refuse = |text: String| Err(Error::Fault(format!("{}: {text}", directory.display())));
+        if self.shards != shards {
+            return refuse(format!(
+                "it holds {} shards, --shards asks for {shards}; use --shards {} or another directory",
+                self.shards, self.shards
+            ));
+        }
+        if self.storage != storage.to_string() {
+            return refuse(format!("its storage is {}, --storage asks for {storage}", self.storage));
+        }
+        Ok(())
+    }
+
+    /// Tells whether its shards keep nothing, and so are fresh at every start.
+    pub fn is_volatile(&self) -> bool {
+        self.storage == StorageKind::Memory.to_string()
+    }
+}

@@ -1,0 +1,222 @@
+//! Starts the shards, then the facade, and keeps them running until a shutdown is asked for.
+
+use std::env;
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::child::{Spec, StopRequest, keep_running};
+use super::data_directory::DataDirectory;
+use super::port::Port;
+use crate::access::{self, Access, KEY_VARIABLE};
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+use crate::process::announce::print_line;
+use crate::process::shutdown::Shutdown;
+use crate::storage::StorageKind;
+
+/// The options of a launcher.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The number of shards, at most [`MAX_LOCAL_SHARDS`](super::MAX_LOCAL_SHARDS).
+    pub shards: u32,
+    /// The addresses of the shop.
+    pub http: Vec<SocketAddr>,
+    /// The address of the key-value API.
+    pub kv: SocketAddr,
+    /// The data directory; made when missing.
+    pub data: PathBuf,
+    /// The storage of the shards.
+    pub storage: StorageKind,
+    /// The products that a fresh store begins with.
+    pub catalog: Catalog,
+    /// The API keys and what they guard; the facade gets the same as arguments.
+    pub access: access::Settings,
+    /// Arguments for every child, as of logs.
+    pub common: Vec<OsString>,
+    /// More arguments for the shards.
+    pub shard: Vec<OsString>,
+    /// More arguments for the facade.
+    pub facade: Vec<OsString>,
+}
+
+/// Runs a store until a shutdown is asked for.
+///
+/// # Errors
+/// [`Error::Invalid`] or [`Error::Fault`] when something cannot be used or a child cannot be started;
+/// nothing is left running.
+pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
+    // The facade would refuse too, but only when everything else runs.
+    Access::open(&options.access, options.http.iter().copied().chain([options.kv]))?;
+    // The ports first: a refusal must not leave behind a data directory with a layout of its own.
+    let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
+    let kv = Port::reserve(options.kv)?;
+    let is_stopped = || shutdown.is_requested();
+    let data = DataDirectory::open(&options.data, options.shards, options.storage, &options.catalog, &is_stopped)?;
+    let program = env::current_exe().map_err(|error| Error::Fault(format!("cannot find this program: {error}")))?;
+    let launch = Launch { options, program, data, http, kv };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Fault(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(launch.supervise(shutdown))
+}
+
+/// A store that is being launched, with all that is reserved for it.
+struct Launch<'a> {
+    options: &'a Options,
+    program: PathBuf,
+    data: DataDirectory,
+    http: Vec<Port>,
+    kv: Port,
+}
+
+/// Children that are started and stopped together.
+struct Group {
+    tasks: JoinSet<Result<()>>,
+    stop: watch::Sender<StopRequest>,
+}
+
+impl Group {
+    /// Starts children and waits until each is ready; false when a shutdown came first.
+    async fn start(specs: Vec<Spec>, shutdown: &mut Shutdown) -> (Self, Result<bool>) {
+        let (ready, mut waiting) = mpsc::channel(specs.len());
+        let mut group = Group { tasks: JoinSet::new(), stop: watch::Sender::new(StopRequest::None) };
+        let mut missing = specs.len();
+        for spec in specs {
+            group.tasks.spawn(keep_running(spec, ready.clone(), group.stop.subscribe()));
+        }
+        while missing > 0 {
+            tokio::select! {
+                Some(_) = waiting.recv() => missing -= 1,
+                error = group.failed() => return (group, Err(error)),
+                () = shutdown.wait() => return (group, Ok(false)),
+            }
+        }
+        (group, Ok(true))
+    }
+
+    /// Waits for a child that cannot be kept running.
+    async fn failed(&mut self) -> Error {
+        while let Some(ended) = self.tasks.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return error,
+                Err(error) => return Error::Fault(format!("a task failed: {error}")),
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Stops all children; another request for a shutdown makes it quick.
+    async fn stop(mut self, shutdown: &mut Shutdown) {
+        self.stop.send_replace(StopRequest::Graceful);
+        loop {
+            tokio::select! {
+                ended = self.tasks.join_next() => if ended.is_none() { return },
+                () = shutdown.wait_for_another(), if *self.stop.borrow() != StopRequest::Kill => {
+                    self.stop.send_replace(StopRequest::Kill);
+                }
+            }
+        }
+    }
+}
+
+impl Launch<'_> {
+    async fn supervise(&self, mut shutdown: Shutdown) -> Result<()> {
+        let specs = (0..self.options.shards).map(|shard| self.shard(shard)).collect();
+        let (mut shards, started) = Group::start(specs, &mut shutdown).await;
+        if !matches!(started, Ok(true)) {
+            shards.stop(&mut shutdown).await;
+            return started.map(drop);
+        }
+        self.data.finish_import()?;
+        let (mut facade, started) = Group::start(vec![self.facade()], &mut shutdown).await;
+        let result = match started {
+            Ok(true) => {
+                self.greet();
+                tokio::select! {
+                    error = shards.failed() => Err(error),
+                    error = facade.failed() => Err(error),
+                    () = shutdown.wait() => Ok(()),
+                }
+            }
+            other => other.map(drop),
+        };
+        print_line("stopping");
+        shards.stop.send_replace(StopRequest::DontRestart);
+        facade.stop(&mut shutdown).await;
+        shards.stop(&mut shutdown).await;
+        result
+    }
+
+    fn shard(&self, shard: u32) -> Spec {
+        let shards = self.options.shards;
+        let peers: Vec<_> = (0..shards).map(|shard| self.data.address(shard).to_string()).collect();
+        let mut arguments: Vec<OsString> = vec![
+            "shard".into(),
+            format!("--index={shard}").into(),
+            format!("--shards={shards}").into(),
+            format!("--listen={}", self.data.address(shard)).into(),
+            format!("--peers={}", peers.join(",")).into(),
+            format!("--storage={}", self.options.storage).into(),
+            format!("--store-id={}", self.data.store_id()).into(),
+            format!("--catalog={}", self.data.catalog()).into(),
+            "--data".into(),
+            self.data.shard(shard).into(),
+        ];
+        arguments.extend(self.options.common.iter().chain(&self.options.shard).cloned());
+        Spec { name: format!("shard {shard} of {shards}"), program: self.program.clone(), arguments }
+    }
+
+    fn facade(&self) -> Spec {
+        let addresses: Vec<_> = (0..self.options.shards).map(|shard| self.data.address(shard).to_string()).collect();
+        let mut arguments: Vec<OsString> = vec![
+            "facade".into(),
+            format!("--shards={}", addresses.join(",")).into(),
+            format!("--kv={}", self.kv.address).into(),
+            format!("--store-id={}", self.data.store_id()).into(),
+            "--data".into(),
+            self.data.path().into(),
+        ];
+        arguments.extend(self.http.iter().map(|port| format!("--http={}", port.address).into()));
+        arguments.extend(self.options.common.iter().chain(&self.options.facade).cloned());
+        Spec { name: "facade".into(), program: self.program.clone(), arguments }
+    }
+
+    fn greet(&self) {
+        let http: Vec<_> = self.http.iter().map(|port| url(port.address)).collect();
+        let shop = http.first().cloned().unwrap_or_default();
+        let key = if self.wants_key() { format!(" -H \"X-API-Key: ${KEY_VARIABLE}\"") } else { String::new() };
+        print_line(format_args!("shop       {}", http.join("  ")));
+        print_line(format_args!("key-value  {}", url(self.kv.address)));
+        print_line(format_args!("docs       {shop}/docs"));
+        print_line(format_args!("data       {}", self.data.path().display()));
+        // Whole lines of commands: they can be copied without the words beside them.
+        print_line("try");
+        print_line(format_args!("  curl -s{key} -H 'Content-Type: application/json' \\"));
+        print_line(format_args!("    -d '{{\"offeredPrice\": 12.10, \"itemCount\": 2}}' {shop}/item/alice/apple"));
+        print_line(format_args!("  curl -s{key} {shop}/items/alice"));
+        print_line("Ctrl-C stops it.");
+    }
+
+    /// Tells whether the shop refuses a write without an API key.
+    fn wants_key(&self) -> bool {
+        let access = &self.options.access;
+        let mut addresses = self.http.iter().chain([&self.kv]).map(|port| port.address.ip().to_canonical());
+        access.require_key || (!access.open_writes && addresses.any(|ip| !ip.is_loopback()))
+    }
+}
+
+/// The URL of a listener for clients on this machine: one on all addresses has none of its own.
+fn url(mut address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
+}
