@@ -21,8 +21,9 @@ const RECONNECT_INTERVAL: Duration = Duration::from_millis(50);
 /// How long the shard may take to answer the Hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a shard may be down before it is told of: at a start they come up one after the other.
-const OUTAGE_TOLD_AFTER: Duration = Duration::from_secs(1);
+/// How long a shard may be down before that is logged: at a start they come up one after the other, and a
+/// launcher logs and restarts one that dies.
+const OUTAGE_TOLD_AFTER: Duration = Duration::from_secs(3);
 
 /// The store's id as all sessions of a process know it: given, or learned from the first shard.
 pub type KnownStore = Arc<OnceLock<Uuid>>;
@@ -119,10 +120,7 @@ impl Session {
                     let end = self.receive(replies).await;
                     self.close();
                     outage = Outage::default();
-                    if end == End::BrokenOff && !shutdown.is_requested() {
-                        tracing::error!(shard = self.shard, address = %self.address, "the shard broke off");
-                        outage.is_told = true;
-                    }
+                    tracing::debug!(shard = self.shard, address = %self.address, ?end, "the session ended");
                 }
                 Err(error) => {
                     self.close();

@@ -297,6 +297,132 @@ fn a_time_server_is_passed_on_to_the_facade() {
     assert_eq!(socket.recv(&mut packet).unwrap(), 48);
 }
 
+/// A command that must refuse its options: the only line that it prints, on stderr.
+fn usage_error(arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let output =
+        Command::new(PROGRAM).args(arguments).current_dir(directory.path()).env_remove(KEY_VARIABLE).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+    assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");
+    assert!(fs::read_dir(directory.path()).unwrap().all(|entry| entry.unwrap().file_name() == "facade"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said.trim_end().to_owned()
+}
+
+#[test]
+fn a_name_is_an_address_and_disk_space_has_units() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--shards", "1", "--http", "localhost:0", "--kv", "localhost:0", "--min-free", "1MiB"];
+    let launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options).until_ready();
+    assert!(launcher.shop().ip().is_loopback() && launcher.kv().ip().is_loopback());
+    wait_for_cart(launcher.shop(), 0);
+    let shard = launcher.children().into_iter().find(|role| role.arguments.contains(" shard ")).unwrap();
+    assert!(shard.arguments.contains("--min-free=1MiB"), "{}", shard.arguments);
+}
+
+#[test]
+fn options_that_cannot_be_used_are_refused_in_one_line_before_anything_starts() {
+    let port = "127.0.0.1:5999";
+    for (arguments, line) in [
+        (
+            &["launch", "--http", port, "--kv", port][..],
+            "--kv 127.0.0.1:5999: the port is taken by --http 127.0.0.1:5999",
+        ),
+        (
+            &["launch", "--http", port, "--http", port],
+            "--http 127.0.0.1:5999: the port is taken by --http 127.0.0.1:5999",
+        ),
+        (&["launch", "--workers", "0"], "--workers 0: is not in 1..=1024"),
+        (&["launch", "--shards", "65"], "--shards 65: is not in 1..=64"),
+        (
+            &["launch", "--workers", "2", "--max-connections", "1"],
+            "--max-connections 1: must be at least 2, one for each of the --workers",
+        ),
+        (
+            &["facade", "--data", "facade", "--shards", "127.0.0.1:1", "--http", port, "--kv", port],
+            "--kv 127.0.0.1:5999: the port is taken by --http 127.0.0.1:5999",
+        ),
+        (&["keys", "list", "--file"], "a value is required for '--file <FILE>' but none was supplied; see --help"),
+    ] {
+        assert_eq!(usage_error(arguments), format!("error: {line}"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_error_that_ends_a_process_is_one_line_and_in_error_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |format: &str| {
+        let arguments = ["facade", "--log-format", format, "--data", "data", "--shards", "127.0.0.1:1"];
+        let output = Command::new(PROGRAM)
+            .args(arguments)
+            .args(["--http", ANY_PORT, "--api-keys", "missing.json"])
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let reason = "cannot read missing.json: No such file or directory (os error 2)";
+    assert_eq!(run("human"), format!("error: {reason}\n"));
+    let line: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
+    assert_eq!((&line["level"], &line["fields"]["message"]), (&"ERROR".into(), &reason.into()));
+    let log = fs::read_to_string(directory.path().join("data/error.log")).unwrap();
+    assert_eq!(log.matches(reason).count(), 2, "{log}");
+}
+
+#[test]
+fn help_has_examples_and_says_where_the_documentation_is() {
+    for arguments in [&["--help"][..], &["launch", "--help"], &["facade", "--help"], &["shard", "-h"], &["keys", "-h"]]
+    {
+        let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && help.contains("\nExamples"), "{arguments:?}: {help}");
+        assert!(help.contains("Documentation: README.md and docs/"), "{arguments:?}: {help}");
+    }
+}
+
+#[test]
+fn the_commands_to_try_work_as_they_are_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    let try_it = |launcher: &Launcher, key: &str| {
+        let lines = launcher.lines();
+        let begin = lines.iter().position(|line| line == "try").unwrap() + 1;
+        let end = lines.iter().position(|line| line == "Ctrl-C stops it.").unwrap();
+        let script = lines[begin..end].join("\n");
+        let output = Command::new("bash").args(["-ec", &script]).env(KEY_VARIABLE, key).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said.matches("apple").count(), 2, "{script}: {said}");
+    };
+    try_it(&Launcher::start(directory.path()), "");
+    let options = ["--shards", SHARDS, "--http", "0.0.0.0:0", "--kv", ANY_PORT, "--api-keys", "keys.json"];
+    let (_, key) = KeyFile::add(&directory.path().join("keys.json"), "", access::Role::Write).unwrap();
+    let launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options).until_ready();
+    try_it(&launcher, key.reveal());
+}
+
+#[test]
+fn a_killed_shard_is_logged_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let launcher = Launcher::start(directory.path());
+    let before = launcher.log().lines().count();
+    let dead = launcher.child("--index=1");
+    kill_process(dead, Signal::KILL).unwrap();
+    let (shop, other) = (launcher.shop(), launcher.child("--index=0"));
+    eventually("the shard is ready again", || {
+        let ready = launcher.lines().iter().filter(|line| line.starts_with("shard 1 of 2: ready")).count();
+        (ready == 2).then_some(())
+    });
+    eventually("every shard answers", || (Client::new(shop).get("/readyz?shards=2").status == 200).then_some(()));
+    assert_ne!(launcher.child("--index=1"), dead);
+    assert_eq!(launcher.child("--index=0"), other);
+    let log = launcher.log();
+    // Requests that met the outage are told one by one.
+    let told: Vec<_> = log.lines().skip(before).filter(|line| !line.contains("a request was not served")).collect();
+    assert!(told.len() == 1 && told[0].contains(&format!("pid={}", dead.as_raw_pid())), "{told:?}");
+}
+
 #[test]
 fn another_layout_than_the_data_directory_holds_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -334,7 +460,7 @@ fn what_dies_is_started_again_where_it_was() {
         let ready = launcher.lines().iter().filter(|line| line.contains(": ready after ")).count();
         (ready == 6).then_some(())
     });
-    assert_eq!(launcher.log().matches("died and is started again").count(), 3);
+    assert_eq!(launcher.log().matches("child exited; restarting").count(), 3);
     assert!(launcher.log().contains("signal: 9 (SIGKILL)"));
 }
 
@@ -368,7 +494,7 @@ fn nothing_is_started_again_when_all_are_told_to_end() {
     }
     assert_eq!(launcher.wait().code(), Some(0));
     wait_until_gone(&children);
-    assert!(!launcher.log().contains("started again"), "{}", launcher.log());
+    assert!(!launcher.log().contains("restarting"), "{}", launcher.log());
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_file_fills_a_fresh_store_and_is_not_read_again() {
     let options = ["--catalog", "books.csv"];
     {
         let mut launcher = spawn(directory.path(), &options).until_ready();
-        assert!(launcher.printed("catalogue: 2 products"));
+        assert!(launcher.printed("catalog: 2 products"));
         let mut client = Client::new(launcher.shop());
         assert_eq!(ids(&mut client), ["978-1", "b"]);
         let book = client.get("/info/978-1").expect(200);
@@ -244,5 +244,5 @@ fn a_long_check_can_be_interrupted() {
     launcher.signal(Signal::INT);
     assert_eq!(launcher.wait().code(), Some(1));
     assert!(launcher.log().contains("asked to end before it was read"), "{}", launcher.log());
-    assert!(!launcher.printed("catalogue: ") && !directory.path().join("data").exists());
+    assert!(!launcher.printed("catalog: ") && !directory.path().join("data").exists());
 }
