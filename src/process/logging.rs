@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::Level;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -65,7 +65,8 @@ impl FromStr for LogFormat {
 pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
     let asked = env::var(FILTER_VARIABLE).unwrap_or_else(|_| DEFAULT_FILTER.into());
     let fatal = if format == LogFormat::Human { "off" } else { "error" };
-    let filter = EnvFilter::try_new(format!("{OTHERS},{asked},{FATAL}={fatal}"))
+    let filter: Targets = format!("{OTHERS},{asked},{FATAL}={fatal}")
+        .parse()
         .map_err(|error| io::Error::other(format!("{FILTER_VARIABLE}={asked}: {error}")))?;
     let stderr = fmt::layer().with_writer(io::stderr);
     let file = error_log.map(|directory| ErrorLog::open(directory, format)).transpose()?;
