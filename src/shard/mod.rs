@@ -6,7 +6,7 @@
 //! - `grpc` is the stream of commands and replies; `housekeeping` watches the disk and removes what has expired.
 //! - [`dispatch`] runs one request: admitted, run, answered. `context` is what sessions share.
 //! - `saga` is an order's transaction over several shards.
-//! - `records` is each kind of record and the commands on it; `startup` is identity, first catalogue, recovery.
+//! - `records` is each kind of record and the commands on it; `startup` is identity, first catalog, recovery.
 //! - [`engine`] is the single writer: state, batches, commits.
 //! - `options`, `disk` and `clock` know nothing of the others.
 //!

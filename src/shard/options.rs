@@ -29,7 +29,7 @@ pub struct Options {
     pub store_id: Option<Uuid>,
     /// Bytes of disk space below which writes are refused.
     pub min_free: u64,
-    /// The catalogue that a fresh store is filled with.
+    /// The catalog that a fresh store is filled with.
     pub catalog: Catalog,
     /// The payment gateway.
     pub payment: PaymentKind,

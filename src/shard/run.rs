@@ -1,7 +1,6 @@
 //! Starts a shard: takes the data directory, loads it, connects to the other shards, and serves.
 
-use std::fs::{self, File, TryLockError};
-use std::io::Write as _;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -17,13 +16,14 @@ use super::saga::{Coordinator, driver, in_doubt};
 use super::startup::{self, ExpectedIdentity, Identity};
 use crate::client::{Client, KnownStore};
 use crate::error::{Error, Result};
-use crate::process::scheduling;
+use crate::process::files::{self, failed_to};
 use crate::process::shutdown::Shutdown;
+use crate::process::{announce, scheduling};
 
 /// The time that the lock of the data directory is waited for: a process that is ending may still hold it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
-/// The pause between two tries.
-const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+/// The permissions of the lock, less the umask.
+const LOCK_MODE: u32 = 0o666;
 /// The time that accepted commands may take to finish after a shutdown was asked for.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,7 +35,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     options.check()?;
     let started = Instant::now();
-    fs::create_dir_all(&options.data).map_err(|error| fault("cannot make", &options.data, &error))?;
+    fs::create_dir_all(&options.data).map_err(failed_to("make", &options.data))?;
     let _lock = lock(&options.data)?;
     let storage = options.storage.open(&options.data)?;
     let expected = ExpectedIdentity { store_id: options.store_id, shard: options.index, shards: options.shards };
@@ -73,8 +73,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
 async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {
     let listener = Listener::bind(&options.listen).await?;
     housekeeping::watch_disk(options, &context);
-    // Nobody may be reading; the shard serves all the same.
-    let _ = writeln!(std::io::stdout(), "ready {}", listener.address(&options.listen));
+    announce::ready(listener.address(&options.listen));
     let (index, shards) = context.identity.shard();
     tracing::debug!(shard = index, shards, address = %listener.address(&options.listen), "ready");
     driver::resume_all(&context.coordinator);
@@ -111,21 +110,6 @@ fn connect_to_peers(options: &Options, identity: &Identity, shutdown: &Shutdown)
 
 /// Takes the data directory for this process alone, for as long as the file is held.
 fn lock(directory: &Path) -> Result<File> {
-    let path = directory.join("lock");
-    let file = File::create(&path).map_err(|error| fault("cannot make", &path, &error))?;
-    let started = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_TIMEOUT => std::thread::sleep(LOCK_INTERVAL),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Fault(format!("{}: another process uses this directory", directory.display())));
-            }
-            Err(TryLockError::Error(error)) => return Err(fault("cannot lock", &path, &error)),
-        }
-    }
-}
-
-fn fault(what: &str, path: &Path, error: &std::io::Error) -> Error {
-    Error::Fault(format!("{what} {}: {error}", path.display()))
+    let in_use = || Error::Fault(format!("{}: another process uses this directory", directory.display()));
+    files::lock(&directory.join("lock"), LOCK_MODE, LOCK_TIMEOUT)?.ok_or_else(in_use)
 }

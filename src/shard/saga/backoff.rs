@@ -4,24 +4,25 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// The first pause; each is twice the one before.
+use crate::process::backoff;
+
+/// The longest first pause; each may be twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause.
+/// The longest pause of all.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Pauses that double.
-pub struct Backoff(Duration);
+/// The pauses of one step.
+pub struct Backoff(backoff::Backoff);
 
 impl Default for Backoff {
     fn default() -> Self {
-        Backoff(FIRST_PAUSE)
+        Backoff(backoff::Backoff::new(FIRST_PAUSE, LONGEST_PAUSE))
     }
 }
 
 impl Backoff {
     /// Waits before the next attempt.
     pub async fn pause(&mut self) {
-        sleep(self.0).await;
-        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+        sleep(self.0.next(Duration::ZERO)).await;
     }
 }

@@ -25,12 +25,12 @@ struct Header {
     first_slot: u16,
     last_slot: u16,
     table_version: u64,
-    /// The catalogue that is being imported; until that is done, the shard does not serve.
+    /// The catalog that is being imported; until that is done, the shard does not serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     catalog: Option<PendingImport>,
 }
 
-/// The catalogue file that a shard is importing.
+/// The catalog file that a shard is importing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingImport {
     /// The path of the file.
@@ -123,7 +123,7 @@ impl Identity {
         write(storage, &header, Vec::new())
     }
 
-    /// Writes the last records of the catalogue, and in the same commit that the import is done.
+    /// Writes the last records of the catalog, and in the same commit that the import is done.
     ///
     /// # Errors
     /// [`Error::Fault`] when storage fails.

@@ -1,22 +1,19 @@
-//! Imports a shard's part of a catalogue into a fresh store, before it serves anybody.
+//! Imports a shard's part of a catalog into a fresh store, before it serves anybody.
 
-use std::io::Write as _;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::identity::{Identity, PendingImport};
 use crate::catalog::{self, Catalog, CatalogSummary};
 use crate::domain::product::{NewProduct, Product};
 use crate::error::{Error, Result};
+use crate::process::announce;
 use crate::process::shutdown::Shutdown;
 use crate::storage::codec;
 use crate::storage::{COUNTER_KEY, Record, RecordKey, RecordKind, Storage, Write};
 
 /// Products in one commit, and between two looks at the clock.
 const BATCH: usize = 4_096;
-/// The time between two progress lines.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Puts products one after the other, each under the next version of a fresh counter.
 #[derive(Default)]
@@ -48,7 +45,7 @@ pub fn sample_records(slots: &RangeInclusive<u16>) -> Vec<Write> {
     importer.take()
 }
 
-/// Imports a shard's part of a catalogue file. Nothing is written before the whole file is checked.
+/// Imports a shard's part of a catalog file. Nothing is written before the whole file is checked.
 ///
 /// # Errors
 /// [`Error::Fault`] when the file changes meanwhile or storage fails; [`Error::Invalid`] that names a bad row;
@@ -84,7 +81,7 @@ fn check(path: &Path, shutdown: &Shutdown) -> Result<CatalogSummary> {
     let mut rows = 0;
     catalog::read(path, |_, _| {
         rows += 1;
-        if rows % BATCH as u64 == 0 { progress.tell("checking the catalogue", rows, shutdown) } else { Ok(()) }
+        if rows % BATCH as u64 == 0 { progress.tell("checking the catalog", rows, shutdown) } else { Ok(()) }
     })
 }
 
@@ -116,28 +113,21 @@ fn write(
 
 fn other_file(begun: &PendingImport, catalog: &Catalog) -> Error {
     Error::Fault(format!(
-        "filling this shard with a catalogue was interrupted: start it with --catalog {}, as that file was then; \
-         --catalog {catalog} is not it",
-        begun.file
+        "the import of {} was interrupted; start again with --catalog {} (unchanged), not {catalog}",
+        begun.file, begun.file
     ))
 }
 
 /// Prints progress lines, and stops the import when a shutdown is asked for.
 #[derive(Default)]
-struct Progress {
-    told: Option<Instant>,
-}
+struct Progress(announce::Progress);
 
 impl Progress {
     fn tell(&mut self, what: &str, products: u64, shutdown: &Shutdown) -> Result<()> {
         if shutdown.is_requested() {
-            return Err(Error::Unavailable("asked to end before the catalogue was written".into()));
+            return Err(Error::Unavailable("asked to end before the catalog was written".into()));
         }
-        if self.told.is_none_or(|told| told.elapsed() >= PROGRESS_INTERVAL) {
-            self.told = Some(Instant::now());
-            // Nobody may be reading; it goes on all the same.
-            let _ = writeln!(std::io::stdout(), "progress {what}, {products} products");
-        }
+        self.0.print(format_args!("{what}, {products} products"));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The start of a shard: its identity, the initial catalogue, and the recovery of its records.
+//! The start of a shard: its identity, the initial catalog, and the recovery of its records.
 
 mod identity;
 mod import;

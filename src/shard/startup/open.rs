@@ -1,4 +1,4 @@
-//! Opens a data directory: loads its identity, or creates it together with the initial catalogue.
+//! Opens a data directory: loads its identity, or creates it together with the initial catalog.
 
 use super::identity::{ExpectedIdentity, Identity};
 use super::import;
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::process::shutdown::Shutdown;
 use crate::storage::Storage;
 
-/// Opens a storage for a shard. A fresh one gets a header and the initial catalogue; an import that was interrupted
+/// Opens a storage for a shard. A fresh one gets a header and the initial catalog; an import that was interrupted
 /// is finished first.
 ///
 /// # Errors

@@ -1,19 +1,16 @@
 //! Recovers a shard's records: loads them into memory, and checks each as far as it can be checked.
 
-use std::io::Write as _;
 use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
 
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
+use crate::process::announce::Progress;
 use crate::routing::{KeyHash, ProductId};
 use crate::shard::clock;
 use crate::shard::engine::{ExpiryIndex, Resident};
 use crate::storage::codec;
 use crate::storage::{COUNTER_KEY, DigestId, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Storage};
 
-/// The time between two progress lines.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// Records read between two looks at the clock.
 const PROGRESS_STRIDE: u64 = 4_096;
 
@@ -28,7 +25,7 @@ struct Loader<'a> {
     now: Timestamp,
     newest_version: u64,
     records: u64,
-    last_progress: Instant,
+    progress: Progress,
 }
 
 /// Loads the records of some slots, and returns what stays in memory. What was read is durable when this returns.
@@ -45,7 +42,7 @@ pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Res
         now: clock::now(),
         newest_version: 0,
         records: 0,
-        last_progress: Instant::now(),
+        progress: Progress::delayed(),
     };
     storage.load(&mut |key, value| loader.take(key, value))?;
     // What was read may so far be in the page cache only: a reply must not leave before it is on disk.
@@ -120,10 +117,8 @@ impl Loader<'_> {
     }
 
     fn report(&mut self) {
-        if self.records.is_multiple_of(PROGRESS_STRIDE) && self.last_progress.elapsed() >= PROGRESS_INTERVAL {
-            self.last_progress = Instant::now();
-            // Nobody may be reading; loading goes on all the same.
-            let _ = writeln!(std::io::stdout(), "progress loading, {} records", self.records);
+        if self.records.is_multiple_of(PROGRESS_STRIDE) {
+            self.progress.print(format_args!("loading, {} records", self.records));
         }
     }
 
