@@ -1,4 +1,4 @@
-//! What an order holds of a product, on the product's shard, and what becomes of it.
+//! Stock that an order holds, on the product's shard: how it is asked for, what is found, and how it ends.
 
 use super::money::Money;
 use super::time::Timestamp;
@@ -10,58 +10,84 @@ use crate::routing::{OrderId, ProductId};
 pub struct Reservation {
     /// The record's version.
     pub version: u64,
-    /// Who holds it.
+    /// The order that holds it.
     pub order: OrderId,
-    /// Of what.
+    /// The product.
     pub product: ProductId,
-    /// Of which one of that id: a product that was deleted and made again is another one.
+    /// The product's incarnation. A product deleted and created again has a new one.
     pub incarnation: u64,
-    /// How many.
+    /// The count, at least 1.
     pub count: u32,
-    /// The catalogue's price when it was held.
+    /// The catalog price when it was held.
     pub price: Money,
-    /// Whether the product's id was its ISBN.
+    /// True if the product's id was its ISBN.
     pub has_isbn: bool,
-    /// Since when.
+    /// The time of the hold.
     pub held_at: Timestamp,
 }
 
-/// What becomes of held stock.
+/// The mode of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ruling {
-    /// The order is not decided.
-    Keep,
-    /// It is sold.
-    Claim,
-    /// It can be sold to others again.
-    Release,
+pub enum HoldMode {
+    /// Only looks: nothing is held.
+    Quote,
+    /// Holds all lines, or none.
+    Hold,
 }
 
-/// What came of one line of a hold.
+/// The result of a hold for one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holding {
-    /// There is enough; it is held unless the hold was only a look, or another of its lines failed.
-    Enough(Held),
+pub enum HoldResult {
+    /// There is enough. It is held, unless the hold only looked or another of its lines failed.
+    Held(Quote),
     /// There is not enough.
-    Short {
-        /// What the product is.
-        product: Held,
-    },
+    Short(Quote),
     /// There is no such product.
-    Unknown,
+    UnknownProduct,
     /// The order was decided before: a late hold.
-    Settled,
+    AlreadySettled,
 }
 
 /// What an order needs to know of a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The catalogue's price.
+pub struct Quote {
+    /// The catalog price.
     pub price: Money,
-    /// Whether its id is its ISBN.
+    /// True if the product's id is its ISBN.
     pub has_isbn: bool,
-    /// What can still be sold.
+    /// The count that can still be sold.
     pub available: u64,
-    /// Its title.
+    /// The title.
     pub title: String,
+}
+
+/// The decision on an order, as its home tells it to a shard that holds stock for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// There is none yet: keep the stock.
+    Undecided,
+    /// The order was created.
+    Created,
+    /// The order was refused, or there is no such order.
+    Refused,
+}
+
+/// The end of a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// The stock is sold.
+    Claim,
+    /// The stock can be sold to others again.
+    Release,
+}
+
+impl Decision {
+    /// The settlement that follows from it; `None` while there is no decision.
+    pub fn settlement(self) -> Option<Settlement> {
+        match self {
+            Decision::Undecided => None,
+            Decision::Created => Some(Settlement::Claim),
+            Decision::Refused => Some(Settlement::Release),
+        }
+    }
 }

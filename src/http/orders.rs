@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::delivery::check_address;
-use crate::domain::order::{MAX_ORDER_LINES, Order, OrderPayment, Status, Wanted, add_together};
+use crate::domain::order::{Facts, MAX_ORDER_LINES, OrderRecord, OrderedItem, Recorded, Status, add_together};
 use crate::error::Error;
 use crate::json::object::Members;
 use crate::json::writer::Json;
@@ -31,7 +31,7 @@ async fn place(client: &Client, request: &Request) -> Result<(Placed, bool), Pro
     Ok((answer.body, reply.replayed))
 }
 
-fn path_of(order: &Order) -> String {
+fn path_of(order: &Facts) -> String {
     format!("/api/orders/{}", order.id)
 }
 
@@ -66,11 +66,11 @@ pub async fn create(client: &Client, call: &Call) -> Handled {
     Ok(with_replayed(created(&placed.order, false), replayed))
 }
 
-fn wanted(line: &Members<'_>) -> Result<Wanted, Problem> {
+fn wanted(line: &Members<'_>) -> Result<OrderedItem, Problem> {
     let isbn = line.text_or_integer("isbn")?;
     let product =
         ProductId::new(isbn).map_err(|error| line.invalid("isbn", error.detail().trim_start_matches("id: ")))?;
-    Ok(Wanted { product, count: line.count("quantity", 1, MAX_COUNT)? })
+    Ok(OrderedItem { product, count: line.count("quantity", 1, MAX_COUNT)? })
 }
 
 /// The card of a body; none when `payment` or its `card_number` is missing or empty.
@@ -97,15 +97,16 @@ pub async fn checkout(client: &Client, call: &Call, customer: Segment) -> Handle
     Ok(with_replayed(created(&placed.order, true), replayed))
 }
 
-fn created(order: &Order, with_lines: bool) -> Response<Bytes> {
+fn created(order: &OrderRecord, with_lines: bool) -> Response<Bytes> {
+    let state = order.recorded_state();
     let mut json = Json::with_capacity(ORDER_BYTES + LINE_BYTES * order.lines.len());
     json.raw(r#"{"order_id":"#).string(&order.id.to_string());
-    json.raw(r#","status":"#).string(order.status.name());
+    json.raw(r#","status":"#).string(state.status.name());
     if with_lines {
         json.raw(r#","customer_id":"#).optional_string(order.customer.as_ref().map(CustomerId::as_str));
         json.raw(r#","items":"#);
         write_lines(&mut json, order);
-        let delivery = order.delivery.map(|delivery| delivery.to_string());
+        let delivery = state.delivery.map(|delivery| delivery.to_string());
         json.raw(r#","delivery_id":"#).optional_string(delivery.as_deref());
     }
     json.raw(r#","total":"#).total(order.total()).raw("}");
@@ -113,7 +114,7 @@ fn created(order: &Order, with_lines: bool) -> Response<Bytes> {
     with_tag(response, order.tag())
 }
 
-fn write_lines(json: &mut Json, order: &Order) {
+fn write_lines(json: &mut Json, order: &Facts) {
     json.raw("[");
     for (index, line) in order.lines.iter().enumerate() {
         json.raw(if index == 0 { r#"{"id":"# } else { r#",{"id":"# }).string(line.product.as_str());
@@ -128,21 +129,21 @@ fn write_lines(json: &mut Json, order: &Order) {
     json.raw("]");
 }
 
-fn order_json(order: &Order) -> Vec<u8> {
-    let OrderPayment { status, transaction, .. } = &order.payment;
+fn order_json(order: &OrderRecord) -> Vec<u8> {
+    let state = order.recorded_state();
     let mut json = Json::with_capacity(ORDER_BYTES + LINE_BYTES * order.lines.len());
     json.raw(r#"{"order_id":"#).string(&order.id.to_string());
     json.raw(r#","customer_id":"#).optional_string(order.customer.as_ref().map(CustomerId::as_str));
     json.raw(r#","items":"#);
     write_lines(&mut json, order);
     json.raw(r#","total":"#).total(order.total());
-    json.raw(r#","payment_tx_id":"#).optional_string(transaction.as_deref());
-    json.raw(r#","payment_status":"#).string(status.name());
-    json.raw(r#","status":"#).string(order.status.name());
-    if let Status::Refused(reason) = &order.status {
+    json.raw(r#","payment_tx_id":"#).optional_string(state.transaction);
+    json.raw(r#","payment_status":"#).string(state.payment.name());
+    json.raw(r#","status":"#).string(state.status.name());
+    if let Status::Refused { reason } = state.status {
         json.raw(r#","reason":"#).string(reason);
     }
-    let delivery = order.delivery.map(|delivery| delivery.to_string());
+    let delivery = state.delivery.map(|delivery| delivery.to_string());
     json.raw(r#","delivery_id":"#).optional_string(delivery.as_deref());
     json.raw(r#","steps":["#);
     for (index, step) in order.steps.iter().enumerate() {

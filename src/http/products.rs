@@ -10,7 +10,7 @@ use super::response::{empty, json_text, with_location, with_replayed, with_tag};
 use crate::client::Client;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
-use crate::domain::order::Wanted;
+use crate::domain::order::OrderedItem;
 use crate::domain::product::{Change, MAX_STOCK, NewProduct, Product};
 use crate::error::Error;
 use crate::json::product;
@@ -98,7 +98,7 @@ pub async fn buy(client: &Client, call: &Call) -> Handled {
     let number = members.required_text("card")?;
     let card = Card::new(number, members.text("expiry")?)
         .map_err(|error| members.invalid("card", error.detail().trim_start_matches("card_number: ")))?;
-    let basket = Basket::Buy(Wanted { product: id.clone(), count });
+    let basket = Basket::Buy(OrderedItem { product: id.clone(), count });
     let request = call.change(Command::Order(OrderCommand::Place(PlaceOrder { basket, card: Some(card) })))?;
     let reply = client.call::<Placed>(&request).await;
     let placed = reply.result.map_err(|error| failed(error, reply.replayed))?.body;

@@ -138,9 +138,9 @@ mod tests {
     use crate::domain::cart::Offer;
     use crate::domain::delivery::DeliveryStatus;
     use crate::domain::money::Money;
-    use crate::domain::order::Wanted;
+    use crate::domain::order::OrderedItem;
     use crate::domain::product::{Change, Details};
-    use crate::domain::reservation::Ruling;
+    use crate::domain::reservation::{HoldMode, Settlement};
     use crate::protocol::orders::{Basket, PlaceOrder};
     use crate::protocol::peers::{Hold, Settle};
     use crate::protocol::products::Filter;
@@ -158,7 +158,7 @@ mod tests {
             let delivery = DeliveryId::new(Slot(7), 3, 4);
             let product_id = || ProductId::new("2").unwrap();
             let item = || ItemId::new("tea").unwrap();
-            let line = || Wanted { product: product_id(), count: 3 };
+            let line = || OrderedItem { product: product_id(), count: 3 };
             let price = Money::from_hundredths(5).unwrap();
             let cart = |command| cart((CustomerId::new("alice").unwrap(), command));
             let value = |command| value((KvKey::new("greeting").unwrap(), command));
@@ -210,12 +210,12 @@ mod tests {
                         Command::Delivery(DeliveryCommand::Move { delivery, status: DeliveryStatus::Delivered })
                     }
                     DeliveryCommand::Move { .. } => {
-                        Command::Peer(PeerCommand::Hold(Hold::new(order, vec![line()], false).unwrap()))
+                        Command::Peer(PeerCommand::Hold(Hold::new(order, vec![line()], HoldMode::Hold).unwrap()))
                     }
                 },
                 Command::Peer(command) => match command {
                     PeerCommand::Hold(_) => {
-                        let settle = Settle::new(order, vec![product_id()], Ruling::Release).unwrap();
+                        let settle = Settle::new(order, vec![product_id()], Settlement::Release).unwrap();
                         Command::Peer(PeerCommand::Settle(settle))
                     }
                     PeerCommand::Settle(_) => Command::Peer(PeerCommand::AskDecision(order)),
@@ -249,8 +249,8 @@ mod tests {
     #[test]
     fn a_message_to_a_peer_names_a_product() {
         let order = OrderId::new(Slot(7), 1, 2);
-        assert!(Hold::new(order, Vec::new(), false).is_err());
-        assert!(Settle::new(order, Vec::new(), Ruling::Claim).is_err());
+        assert!(Hold::new(order, Vec::new(), HoldMode::Hold).is_err());
+        assert!(Settle::new(order, Vec::new(), Settlement::Claim).is_err());
         let order = order.as_bytes().to_vec();
         let hold = proto::Hold { order: order.clone(), lines: Vec::new(), only_look: true };
         assert!(Command::decode(Message::Hold(hold)).is_err());

@@ -8,7 +8,7 @@ use super::products::quantity;
 use super::proto;
 use crate::domain::card::Card;
 use crate::domain::delivery::check_address;
-use crate::domain::order::{MAX_ORDER_LINES, Wanted};
+use crate::domain::order::{MAX_ORDER_LINES, OrderedItem};
 use crate::error::{Error, Result};
 use crate::routing::{CustomerId, OrderId, ProductId};
 use proto::place_order::Basket as BasketMessage;
@@ -38,9 +38,9 @@ pub enum Basket {
     /// One copy of a product, without payment.
     Purchase(ProductId),
     /// Copies of one product.
-    Buy(Wanted),
+    Buy(OrderedItem),
     /// Books for a customer; each product once.
-    Books { customer: CustomerId, lines: Vec<Wanted> },
+    Books { customer: CustomerId, lines: Vec<OrderedItem> },
     /// All items of a customer's cart.
     Cart { customer: CustomerId, address: Option<String>, accepts_price_changes: bool },
 }
@@ -49,7 +49,7 @@ impl OrderCommand {
     pub(super) fn owner(&self) -> Owner<'_> {
         match self {
             OrderCommand::Place(place) => match &place.basket {
-                Basket::Purchase(product) | Basket::Buy(Wanted { product, .. }) => Owner::Product(product),
+                Basket::Purchase(product) | Basket::Buy(OrderedItem { product, .. }) => Owner::Product(product),
                 Basket::Books { customer, .. } | Basket::Cart { customer, .. } => Owner::Customer(customer),
             },
             OrderCommand::Get(order) => Owner::Order(*order),
@@ -118,16 +118,16 @@ pub(super) fn place(message: proto::PlaceOrder) -> Result<PlaceOrder> {
     Ok(PlaceOrder { basket, card })
 }
 
-pub(super) fn encode_item(item: &Wanted) -> proto::Line {
+pub(super) fn encode_item(item: &OrderedItem) -> proto::Line {
     proto::Line { product: item.product.as_str().to_owned(), count: item.count }
 }
 
-fn item(line: proto::Line) -> Result<Wanted> {
+fn item(line: proto::Line) -> Result<OrderedItem> {
     let count = quantity(line.count)?;
-    Ok(Wanted { product: ProductId::new(line.product)?, count })
+    Ok(OrderedItem { product: ProductId::new(line.product)?, count })
 }
 
-pub(super) fn items(lines: Vec<proto::Line>, most: usize) -> Result<Vec<Wanted>> {
+pub(super) fn items(lines: Vec<proto::Line>, most: usize) -> Result<Vec<OrderedItem>> {
     if lines.is_empty() || lines.len() > most {
         return Err(Error::Invalid(format!("items: {} lines, must be 1 to {most}", lines.len())));
     }

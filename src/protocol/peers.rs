@@ -6,8 +6,8 @@ use super::owner::Owner;
 use super::proto;
 use crate::domain::cart::MAX_LINES;
 use crate::domain::money::Money;
-use crate::domain::order::Wanted;
-use crate::domain::reservation::{Held, Holding, Ruling};
+use crate::domain::order::OrderedItem;
+use crate::domain::reservation::{Decision, HoldMode, HoldResult, Quote, Settlement};
 use crate::error::{Error, Result};
 use crate::routing::{OrderId, ProductId};
 use proto::holding::State;
@@ -29,9 +29,9 @@ pub enum PeerCommand {
 pub struct Hold {
     /// The order.
     pub order: OrderId,
-    /// True when nothing is to be held.
-    pub only_look: bool,
-    lines: Vec<Wanted>,
+    /// Hold them, or only look.
+    pub mode: HoldMode,
+    lines: Vec<OrderedItem>,
 }
 
 /// The end of reservations of an order.
@@ -40,23 +40,23 @@ pub struct Settle {
     /// The order.
     pub order: OrderId,
     products: Vec<ProductId>,
-    ruling: Ruling,
+    settlement: Settlement,
 }
 
 impl Hold {
-    /// Stock of one shard's products, each named once. A quote (`only_look`) holds nothing.
+    /// Stock of one shard's products, each named once.
     ///
     /// # Errors
     /// [`Error::Invalid`] for no line at all and for too many.
-    pub fn new(order: OrderId, lines: Vec<Wanted>, only_look: bool) -> Result<Self> {
+    pub fn new(order: OrderId, lines: Vec<OrderedItem>, mode: HoldMode) -> Result<Self> {
         if lines.is_empty() || lines.len() > MAX_LINES {
             return Err(Error::Invalid(format!("items: {} lines, must be 1 to {MAX_LINES}", lines.len())));
         }
-        Ok(Hold { order, only_look, lines })
+        Ok(Hold { order, mode, lines })
     }
 
     /// The products and their counts; at least one.
-    pub fn lines(&self) -> &[Wanted] {
+    pub fn lines(&self) -> &[OrderedItem] {
         &self.lines
     }
 }
@@ -65,15 +65,12 @@ impl Settle {
     /// The end of an order's reservations of one shard's products.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no product at all, for too many, and for [`Ruling::Keep`].
-    pub fn new(order: OrderId, products: Vec<ProductId>, ruling: Ruling) -> Result<Self> {
+    /// [`Error::Invalid`] for no product at all and for too many.
+    pub fn new(order: OrderId, products: Vec<ProductId>, settlement: Settlement) -> Result<Self> {
         if products.is_empty() || products.len() > MAX_LINES {
             return Err(Error::Invalid(format!("products: must be 1 to {MAX_LINES}")));
         }
-        if ruling == Ruling::Keep {
-            return Err(Error::Invalid("ruling: must be to claim or to release".into()));
-        }
-        Ok(Settle { order, products, ruling })
+        Ok(Settle { order, products, settlement })
     }
 
     /// The products; at least one.
@@ -81,9 +78,9 @@ impl Settle {
         &self.products
     }
 
-    /// [`Ruling::Claim`] or [`Ruling::Release`].
-    pub fn ruling(&self) -> Ruling {
-        self.ruling
+    /// What becomes of the stock.
+    pub fn settlement(&self) -> Settlement {
+        self.settlement
     }
 }
 
@@ -120,12 +117,12 @@ impl PeerCommand {
             PeerCommand::Hold(hold) => Message::Hold(proto::Hold {
                 order: hold.order.as_bytes().to_vec(),
                 lines: hold.lines.iter().map(encode_item).collect(),
-                only_look: hold.only_look,
+                only_look: hold.mode == HoldMode::Quote,
             }),
             PeerCommand::Settle(settle) => Message::Settle(proto::Settle {
                 order: settle.order.as_bytes().to_vec(),
                 products: settle.products.iter().map(|product| product.as_str().to_owned()).collect(),
-                ruling: encode_ruling(settle.ruling).into(),
+                ruling: encode_settlement(settle.settlement).into(),
             }),
             PeerCommand::AskDecision(order) => Message::Rule(proto::Rule { order: order.as_bytes().to_vec() }),
         }
@@ -134,60 +131,65 @@ impl PeerCommand {
 
 pub(super) fn hold(message: proto::Hold) -> Result<Hold> {
     let order = order_id(&message.order)?;
-    Hold::new(order, items(message.lines, MAX_LINES)?, message.only_look)
+    let mode = if message.only_look { HoldMode::Quote } else { HoldMode::Hold };
+    Hold::new(order, items(message.lines, MAX_LINES)?, mode)
 }
 
 pub(super) fn settle(message: proto::Settle) -> Result<Settle> {
-    let ruling = decode_ruling(message.ruling)?;
+    let settlement = decode_decision(message.ruling)?.settlement();
+    let settlement = settlement.ok_or_else(|| Error::Invalid("ruling: must be to claim or to release".into()))?;
     let products = message.products.into_iter().map(ProductId::new).collect::<Result<_>>()?;
-    Settle::new(order_id(&message.order)?, products, ruling)
+    Settle::new(order_id(&message.order)?, products, settlement)
 }
 
-pub(super) fn encode_ruling(ruling: Ruling) -> proto::Ruling {
-    match ruling {
-        Ruling::Keep => proto::Ruling::Keep,
-        Ruling::Claim => proto::Ruling::Claim,
-        Ruling::Release => proto::Ruling::Release,
+fn encode_settlement(settlement: Settlement) -> proto::Ruling {
+    match settlement {
+        Settlement::Claim => proto::Ruling::Claim,
+        Settlement::Release => proto::Ruling::Release,
     }
 }
 
-pub(super) fn decode_ruling(number: i32) -> Result<Ruling> {
+pub(super) fn encode_decision(decision: Decision) -> proto::Ruling {
+    decision.settlement().map_or(proto::Ruling::Keep, encode_settlement)
+}
+
+pub(super) fn decode_decision(number: i32) -> Result<Decision> {
     match proto::Ruling::try_from(number) {
-        Ok(proto::Ruling::Keep) => Ok(Ruling::Keep),
-        Ok(proto::Ruling::Claim) => Ok(Ruling::Claim),
-        Ok(proto::Ruling::Release) => Ok(Ruling::Release),
+        Ok(proto::Ruling::Keep) => Ok(Decision::Undecided),
+        Ok(proto::Ruling::Claim) => Ok(Decision::Created),
+        Ok(proto::Ruling::Release) => Ok(Decision::Refused),
         Err(_) => Err(Error::Invalid("ruling: is not known to this release".into())),
     }
 }
 
-pub(super) fn encode_holding(holding: &Holding) -> proto::Holding {
-    let (state, held) = match holding {
-        Holding::Unknown => (State::Unknown, None),
-        Holding::Settled => (State::Settled, None),
-        Holding::Enough(held) => (State::Enough, Some(held)),
-        Holding::Short { product } => (State::Short, Some(product)),
+pub(super) fn encode_hold_result(result: &HoldResult) -> proto::Holding {
+    let (state, quote) = match result {
+        HoldResult::UnknownProduct => (State::Unknown, None),
+        HoldResult::AlreadySettled => (State::Settled, None),
+        HoldResult::Held(quote) => (State::Enough, Some(quote)),
+        HoldResult::Short(quote) => (State::Short, Some(quote)),
     };
-    let encoded = held.map(|held| proto::Holding {
+    let encoded = quote.map(|quote| proto::Holding {
         state: state.into(),
-        price: held.price.hundredths(),
-        has_isbn: held.has_isbn,
-        available: held.available,
-        title: held.title.clone(),
+        price: quote.price.hundredths(),
+        has_isbn: quote.has_isbn,
+        available: quote.available,
+        title: quote.title.clone(),
     });
     encoded.unwrap_or(proto::Holding { state: state.into(), ..proto::Holding::default() })
 }
 
-pub(super) fn decode_holding(message: proto::Holding) -> Result<Holding> {
+pub(super) fn decode_hold_result(message: proto::Holding) -> Result<HoldResult> {
     let state = State::try_from(message.state);
     let state = state.map_err(|_| Error::Invalid("holding: is not known to this release".into()))?;
-    let held = || {
+    let quote = || {
         let price = Money::from_hundredths(message.price)?;
-        Ok(Held { price, has_isbn: message.has_isbn, available: message.available, title: message.title })
+        Ok(Quote { price, has_isbn: message.has_isbn, available: message.available, title: message.title })
     };
     Ok(match state {
-        State::Unknown => Holding::Unknown,
-        State::Settled => Holding::Settled,
-        State::Enough => Holding::Enough(held()?),
-        State::Short => Holding::Short { product: held()? },
+        State::Unknown => HoldResult::UnknownProduct,
+        State::Settled => HoldResult::AlreadySettled,
+        State::Enough => HoldResult::Held(quote()?),
+        State::Short => HoldResult::Short(quote()?),
     })
 }

@@ -6,9 +6,9 @@ use prost::Message as _;
 use super::{peers, proto};
 use crate::domain::cart::Cart;
 use crate::domain::delivery::Delivery;
-use crate::domain::order::{Order, SingleItem};
+use crate::domain::order::{OrderRecord, Recorded, SingleItem};
 use crate::domain::product::Product;
-use crate::domain::reservation::{Holding, Ruling};
+use crate::domain::reservation::{Decision, HoldResult};
 use crate::domain::time::Timestamp;
 use crate::domain::value::Value;
 use crate::error::{Error, Fault, LineAtFault, LinesAtFault, Result};
@@ -58,9 +58,9 @@ pub enum ReplyBody {
     /// A delivery.
     Delivery(Delivery),
     /// The results of a hold, in the order of its lines.
-    Holds(Vec<Holding>),
+    Holds(Vec<HoldResult>),
     /// The decision on an order.
-    Decision(Ruling),
+    Decision(Decision),
 }
 
 /// A write without a record to show.
@@ -83,7 +83,7 @@ pub struct ProductList {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Placed {
     /// The order.
-    pub order: Order,
+    pub order: OrderRecord,
     /// The product's title; empty for others.
     pub title: String,
     /// The count that could still be sold after stock was held; 0 for others.
@@ -114,8 +114,8 @@ from_reply! {
     Products(ProductList),
     Order(Placed),
     Delivery(Delivery),
-    Holds(Vec<Holding>),
-    Decision(Ruling),
+    Holds(Vec<HoldResult>),
+    Decision(Decision),
 }
 
 impl<T> From<Error> for Reply<T> {
@@ -174,7 +174,7 @@ impl CommandOutput {
     }
 
     /// An order, and what a reply says of its only product.
-    pub fn order(order: &Order, item: &SingleItem) -> Self {
+    pub fn order(order: &impl Recorded, item: &SingleItem) -> Self {
         Self::of(Outcomes::Order(proto::OrderReply {
             record: codec::encode_order(order).into(),
             title: item.title.clone(),
@@ -188,13 +188,15 @@ impl CommandOutput {
     }
 
     /// The results of a hold, in the order of its lines.
-    pub fn holds(found: &[Holding]) -> Self {
-        Self::of(Outcomes::Holdings(proto::Holdings { holdings: found.iter().map(peers::encode_holding).collect() }))
+    pub fn holds(found: &[HoldResult]) -> Self {
+        Self::of(Outcomes::Holdings(proto::Holdings {
+            holdings: found.iter().map(peers::encode_hold_result).collect(),
+        }))
     }
 
     /// The decision on an order.
-    pub fn decision(decision: Ruling) -> Self {
-        Self::of(Outcomes::Ruling(proto::RulingReply { ruling: peers::encode_ruling(decision).into() }))
+    pub fn decision(decision: Decision) -> Self {
+        Self::of(Outcomes::Ruling(proto::RulingReply { ruling: peers::encode_decision(decision).into() }))
     }
 
     /// The same output, with the word whether something was made that was not there.
@@ -270,9 +272,9 @@ fn decode_result(reply: proto::Reply) -> Result<Answer<ReplyBody>> {
         }),
         Some(Outcomes::Delivery(record)) => ReplyBody::Delivery(codec::decode_delivery(&record)?),
         Some(Outcomes::Holdings(list)) => {
-            ReplyBody::Holds(list.holdings.into_iter().map(peers::decode_holding).collect::<Result<_>>()?)
+            ReplyBody::Holds(list.holdings.into_iter().map(peers::decode_hold_result).collect::<Result<_>>()?)
         }
-        Some(Outcomes::Ruling(reply)) => ReplyBody::Decision(peers::decode_ruling(reply.ruling)?),
+        Some(Outcomes::Ruling(reply)) => ReplyBody::Decision(peers::decode_decision(reply.ruling)?),
         None => return Err(Error::Fault("the shard's reply has no result this release knows".into())),
     };
     Ok(Answer { at: Timestamp::from_micros(reply.at)?, created: reply.created, body })

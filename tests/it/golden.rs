@@ -7,7 +7,8 @@ use shardcart::domain::cart::{Cart, Line, Offer};
 use shardcart::domain::delivery::{Delivery, DeliveryStatus};
 use shardcart::domain::money::Money;
 use shardcart::domain::order::{
-    Asked, Event, IdempotencyRef, Order, OrderLine, OrderPayment, Origin, PaymentStatus, Status, Step, Wanted,
+    AgreedPrice, Facts, IdempotencyRef, OrderEvent, OrderLine, OrderRecord, OrderStep, OrderedItem, Origin,
+    PaymentStatus, RecordedState, Status,
 };
 use shardcart::domain::product::{Details, Product};
 use shardcart::domain::reservation::Reservation;
@@ -106,49 +107,52 @@ fn deliveries_reservations_settlements_and_first_answers() {
     assert_eq!(codec::decode_idempotency(&found[4].1).unwrap(), answer);
 }
 
-/// An order of a customer with a card, of the three kinds of price.
-fn order(status: Status, payment: PaymentStatus, transaction: bool, delivery: bool, events: &[Event]) -> Order {
-    let line = |id: &str, asked, price| OrderLine {
+/// An order's state without a delivery.
+fn state(status: Status<'static>, payment: PaymentStatus, transaction: bool) -> RecordedState<'static> {
+    RecordedState { status, payment, transaction: transaction.then_some("sim-1"), delivery: None }
+}
+
+/// What an order of a customer is, with lines of the three kinds of price; with a card, if any was asked for.
+fn facts(state: &RecordedState<'_>, events: &[OrderEvent]) -> Facts {
+    let is_pending = state.status == Status::Pending;
+    let line = |id: &str, agreed, price| OrderLine {
         product: ProductId::new(id).unwrap(),
         count: 2,
-        asked,
-        price,
+        agreed,
+        price: (!is_pending).then(|| money(price)),
         has_isbn: id.len() == 13,
     };
-    let is_pending = status == Status::Pending;
-    let price = |hundredths| (!is_pending).then(|| money(hundredths));
-    let step = |(at, event): (usize, &Event)| Step { event: *event, at: time(1_763_900_000_000_000 + at as i64) };
-    Order {
+    let step =
+        |(at, event): (usize, &OrderEvent)| OrderStep { event: *event, at: time(1_763_900_000_000_000 + at as i64) };
+    Facts {
         version: 1_000,
         id: order_id(),
         origin: Origin::Checkout,
         customer: Some(CustomerId::new("Zoë").unwrap()),
         lines: vec![
-            line("9780143127550", Asked::Catalogue, price(1_299)),
-            line("apple", Asked::Offer(money(500)), price(500)),
-            line("pear", Asked::ExpiredOffer(money(700)), price(800)),
+            line("9780143127550", AgreedPrice::Catalog, 1_299),
+            line("apple", AgreedPrice::Offer(money(500)), 500),
+            line("pear", AgreedPrice::ExpiredOffer(money(700)), 800),
         ],
-        status,
-        payment: OrderPayment {
-            status: payment,
-            transaction: transaction.then(|| "sim-1".into()),
-            last_four: (payment != PaymentStatus::None)
-                .then(|| CardNumber::new("4242424242424242").unwrap().last_four()),
-        },
         address: Some("1 Main St".into()),
-        delivery: delivery.then(delivery_id),
         accepts_price_changes: true,
-        steps: events.iter().enumerate().map(step).collect(),
+        card: (state.payment != PaymentStatus::None).then(|| CardNumber::new("4242424242424242").unwrap().last_four()),
         idempotency: Some(IdempotencyRef { digest: [7; 16], fingerprint: (0..32).collect() }),
+        steps: events.iter().enumerate().map(step).collect(),
     }
+}
+
+fn order(state: RecordedState<'_>, events: &[OrderEvent]) -> OrderRecord {
+    OrderRecord::restore(facts(&state, events), state).expect("a state that was written")
 }
 
 /// Every combination that was ever written, open orders before closed ones.
 #[test]
 fn orders() {
-    use Event as E;
+    use OrderEvent as E;
     use PaymentStatus as P;
-    let refused = || Status::Refused("out of stock".into());
+    let refused = Status::Refused { reason: "out of stock" };
+    let delivered = |state| RecordedState { delivery: Some(delivery_id()), ..state };
     let pending = [E::Pending, E::Held];
     let created = [E::Pending, E::Held, E::Authorised, E::Created];
     let captured = [&created[..], &[E::Claimed, E::Captured]].concat();
@@ -156,17 +160,17 @@ fn orders() {
     let voided = [E::Pending, E::Resumed, E::Voided, E::Refused];
     let released = [&voided[..], &[E::Released]].concat();
     let orders = [
-        ("pending, no card", order(Status::Pending, P::None, false, false, &pending[..1])),
-        ("pending, card", order(Status::Pending, P::Pending, false, false, &pending)),
-        ("created, free", order(Status::Created, P::None, false, true, &created)),
-        ("created, authorised", order(Status::Created, P::Authorised, true, true, &created)),
-        ("refused, not asked", order(refused(), P::None, false, false, &voided)),
-        ("refused, declined", order(refused(), P::Refused, false, false, &voided)),
-        ("refused, voided", order(refused(), P::Voided, false, false, &voided)),
-        ("refused, voided transaction", order(refused(), P::Voided, true, false, &voided)),
-        ("closed: created, captured", order(Status::Created, P::Captured, true, true, &captured)),
-        ("closed: created, capture failed", order(Status::Created, P::CaptureFailed, true, false, &failed)),
-        ("closed: refused", order(refused(), P::Voided, false, false, &released)),
+        ("pending, no card", order(state(Status::Pending, P::None, false), &pending[..1])),
+        ("pending, card", order(state(Status::Pending, P::Pending, false), &pending)),
+        ("created, free", order(delivered(state(Status::Created, P::None, false)), &created)),
+        ("created, authorised", order(delivered(state(Status::Created, P::Authorised, true)), &created)),
+        ("refused, not asked", order(state(refused, P::None, false), &voided)),
+        ("refused, declined", order(state(refused, P::Refused, false), &voided)),
+        ("refused, voided", order(state(refused, P::Voided, false), &voided)),
+        ("refused, voided transaction", order(state(refused, P::Voided, true), &voided)),
+        ("closed: created, captured", order(delivered(state(Status::Created, P::Captured, true)), &captured)),
+        ("closed: created, capture failed", order(state(Status::Created, P::CaptureFailed, true), &failed)),
+        ("closed: refused", order(state(refused, P::Voided, false), &released)),
     ];
     let encoded: Vec<_> = orders.iter().map(|(name, order)| (*name, codec::encode_order(order))).collect();
     check(&encoded, &ORDERS);
@@ -178,13 +182,17 @@ fn orders() {
 /// Orders of each origin; those of `/buy` and `/purchase` name nobody.
 #[test]
 fn origins() {
-    let of = |origin, customer: Option<&str>| Order {
-        origin,
-        customer: customer.map(|id| CustomerId::new(id).unwrap()),
-        address: None,
-        idempotency: None,
-        accepts_price_changes: false,
-        ..order(Status::Created, PaymentStatus::None, false, false, &[Event::Pending, Event::Created])
+    let of = |origin, customer: Option<&str>| {
+        let state = state(Status::Created, PaymentStatus::None, false);
+        let facts = Facts {
+            origin,
+            customer: customer.map(|id| CustomerId::new(id).unwrap()),
+            address: None,
+            idempotency: None,
+            accepts_price_changes: false,
+            ..facts(&state, &[OrderEvent::Pending, OrderEvent::Created])
+        };
+        OrderRecord::restore(facts, state).expect("a state that was written")
     };
     let found = [
         ("purchase", codec::encode_order(&of(Origin::Purchase, None))),
@@ -204,7 +212,7 @@ fn fingerprints() {
     let card = || Some(Card::new("4242424242424242", Some("12/30".into())).unwrap());
     let place = |basket, card| Command::Order(OrderCommand::Place(PlaceOrder { basket, card }));
     let cart_command = |command| Command::Cart { customer: customer.clone(), command };
-    let line = Wanted { product: product.clone(), count: 3 };
+    let line = OrderedItem { product: product.clone(), count: 3 };
     let cart =
         Basket::Cart { customer: customer.clone(), address: Some("1 Main St".into()), accepts_price_changes: true };
     let books = Basket::Books { customer: customer.clone(), lines: vec![line.clone()] };

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::orders;
 use crate::domain::cart::{Added, Cart, Offer};
-use crate::domain::order::{Asked, Order, OrderLine};
+use crate::domain::order::{AgreedPrice, Facts, OrderLine, OrderedItem};
 use crate::domain::tag::Condition;
 use crate::error::{Error, Result};
 use crate::protocol::{CartCommand, CommandOutput, Request};
@@ -144,15 +144,13 @@ pub fn order_lines(txn: &mut Transaction<'_>, request: &Request, customer: &Cust
         return Err(Error::NotFound("the cart is empty".into()));
     }
     let now = txn.now();
-    let lines = cart.lines.iter().map(|line| OrderLine {
-        product: ProductId::from_stored(line.item.as_str()),
-        count: line.count,
-        asked: match line.offer.has_sale_expired(now) {
-            true => Asked::ExpiredOffer(line.offer.price),
-            false => Asked::Offer(line.offer.price),
-        },
-        price: None,
-        has_isbn: false,
+    let lines = cart.lines.iter().map(|line| {
+        let item = OrderedItem { product: ProductId::from_stored(line.item.as_str()), count: line.count };
+        let agreed = match line.offer.has_sale_expired(now) {
+            true => AgreedPrice::ExpiredOffer(line.offer.price),
+            false => AgreedPrice::Offer(line.offer.price),
+        };
+        OrderLine::new(item, agreed)
     });
     Ok(lines.collect())
 }
@@ -173,7 +171,7 @@ pub fn mark_checkout(txn: &mut Transaction<'_>, customer: &CustomerId, order: Or
 ///
 /// # Errors
 /// [`Error::Fault`] for a damaged record.
-pub fn end_checkout(txn: &mut Transaction<'_>, order: &Order, sold: bool) -> Result<()> {
+pub fn end_checkout(txn: &mut Transaction<'_>, order: &Facts, sold: bool) -> Result<()> {
     let Some(customer) = &order.customer else { return Ok(()) };
     let key = key(customer.hash(), customer);
     let Some(mut cart) = txn.read(key).map(codec::decode_cart).transpose()? else { return Ok(()) };

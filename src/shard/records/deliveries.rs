@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::orders;
 use crate::domain::delivery::{Delivery, DeliveryStatus};
-use crate::domain::order::Status;
+use crate::domain::order::{OrderRecord, Recorded};
 use crate::domain::tag::Condition;
 use crate::error::{Error, Result};
 use crate::protocol::{CommandOutput, DeliveryCommand, Request};
@@ -62,9 +62,10 @@ pub fn execute(txn: &mut Transaction<'_>, request: &Request, command: &DeliveryC
 /// Creates a delivery of an order.
 fn create(txn: &mut Transaction<'_>, order: OrderId, address: &str, courier: &str) -> Result<CommandOutput> {
     let found = orders::find(txn, order)?.ok_or_else(orders::no_such_order)?;
-    if found.status != Status::Created {
-        return Err(Error::Refused(format!("order_id: the order is {}, not created", found.status.name())));
-    }
+    let OrderRecord::Created(_) = &found else {
+        let status = found.recorded_state().status.name();
+        return Err(Error::Refused(format!("order_id: the order is {status}, not created")));
+    };
     Ok(CommandOutput::delivery(&schedule(txn, order, address, courier)).with_created(true))
 }
 

@@ -1,7 +1,7 @@
 //! Orders as records: open ones are in memory, closed ones on disk only.
 
-use crate::domain::order::{Order, SingleItem, Status};
-use crate::domain::reservation::Ruling;
+use crate::domain::order::{DecidedOrder, Order, OrderRecord, Recorded, SingleItem};
+use crate::domain::reservation::Decision;
 use crate::error::{Error, Result};
 use crate::protocol::CommandOutput;
 use crate::routing::OrderId;
@@ -36,7 +36,7 @@ pub fn check_capacity(txn: &Transaction<'_>) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Fault`] for a damaged record.
-pub fn find(txn: &mut Transaction<'_>, id: OrderId) -> Result<Option<Order>> {
+pub fn find(txn: &mut Transaction<'_>, id: OrderId) -> Result<Option<OrderRecord>> {
     if let Some(record) = txn.read(key(RecordKind::OpenOrder, &id)) {
         return codec::decode_order(record).map(Some);
     }
@@ -48,21 +48,24 @@ pub fn find(txn: &mut Transaction<'_>, id: OrderId) -> Result<Option<Order>> {
 ///
 /// # Errors
 /// [`Error::Fault`] for a damaged record.
-pub fn all_open(state: &State) -> Result<Vec<Order>> {
+pub fn all_open(state: &State) -> Result<Vec<OrderRecord>> {
     let mut orders = Vec::new();
     state.each(RecordKind::OpenOrder, |record| orders.push(codec::decode_order(record.value())));
     orders.into_iter().collect()
 }
 
 /// Writes an order that is not done with, under a new version.
-pub fn put_open(txn: &mut Transaction<'_>, order: &mut Order) {
-    order.version = txn.next_version();
+pub fn put_open<S>(txn: &mut Transaction<'_>, order: &mut Order<S>)
+where
+    Order<S>: Recorded,
+{
+    order.recorded_as(txn.next_version());
     txn.put(key(RecordKind::OpenOrder, &order.id), &codec::encode_order(order));
 }
 
 /// Writes an order of which nothing remains to be done, under a new version.
-pub fn put_closed(txn: &mut Transaction<'_>, order: &mut Order) {
-    order.version = txn.next_version();
+pub fn put_closed(txn: &mut Transaction<'_>, order: &mut DecidedOrder) {
+    order.recorded_as(txn.next_version());
     let open = key(RecordKind::OpenOrder, &order.id);
     if txn.peek(open).is_some() {
         txn.delete(open);
@@ -85,9 +88,6 @@ pub fn get(txn: &mut Transaction<'_>, id: OrderId) -> Result<CommandOutput> {
 /// # Errors
 /// [`Error::Fault`] for a damaged record.
 pub fn decision(txn: &mut Transaction<'_>, id: OrderId) -> Result<CommandOutput> {
-    Ok(CommandOutput::decision(match find(txn, id)?.map(|order| order.status) {
-        Some(Status::Pending) => Ruling::Keep,
-        Some(Status::Created) => Ruling::Claim,
-        Some(Status::Refused(_)) | None => Ruling::Release,
-    }))
+    let decision = find(txn, id)?.map_or(Decision::Refused, |order| order.decision());
+    Ok(CommandOutput::decision(decision))
 }

@@ -2,9 +2,9 @@
 //! or releases it when the order is decided.
 
 use super::products;
-use crate::domain::order::Wanted;
+use crate::domain::order::OrderedItem;
 use crate::domain::product::Product;
-use crate::domain::reservation::{Held, Holding, Reservation, Ruling};
+use crate::domain::reservation::{HoldMode, HoldResult, Quote, Reservation, Settlement};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::process::fail_point;
@@ -63,33 +63,33 @@ pub fn due(txn: &mut Transaction<'_>, limit: usize) -> Result<Vec<Reservation>> 
 ///
 /// # Errors
 /// [`Error::WrongSlot`] for another shard's product, [`Error::Exhausted`] past a limit.
-pub fn hold(txn: &mut Transaction<'_>, hold: &Hold) -> Result<Vec<Holding>> {
+pub fn hold(txn: &mut Transaction<'_>, hold: &Hold) -> Result<Vec<HoldResult>> {
     fail_point::hit("holding");
     hold.lines().iter().try_for_each(|line| txn.check_owner(line.product.hash()))?;
     let is_full = txn.count(RecordKind::Reservation) + hold.lines().len() as u64 > MAX_RESERVATIONS;
-    if !hold.only_look && (is_full || txn.indexes().settlements.is_full()) {
+    if hold.mode == HoldMode::Hold && (is_full || txn.indexes().settlements.is_full()) {
         return Err(Error::Exhausted("too many reservations on this shard; nothing was applied".into()));
     }
-    let mut holdings = Vec::with_capacity(hold.lines().len());
+    let mut results = Vec::with_capacity(hold.lines().len());
     for line in hold.lines() {
-        holdings.push(look(txn, hold.order, line)?);
+        results.push(look(txn, hold.order, line)?);
     }
-    let is_enough = holdings.iter().all(|holding| matches!(holding, Holding::Enough(_)));
-    if is_enough && !hold.only_look {
-        for (line, holding) in hold.lines().iter().zip(&mut holdings) {
-            if let Holding::Enough(held) = holding {
-                held.available = take(txn, hold.order, line)?.unwrap_or(held.available);
+    let is_enough = results.iter().all(|result| matches!(result, HoldResult::Held(_)));
+    if is_enough && hold.mode == HoldMode::Hold {
+        for (line, result) in hold.lines().iter().zip(&mut results) {
+            if let HoldResult::Held(quote) = result {
+                quote.available = take(txn, hold.order, line)?.unwrap_or(quote.available);
             }
         }
     }
-    Ok(holdings)
+    Ok(results)
 }
 
-fn look(txn: &mut Transaction<'_>, order: OrderId, line: &Wanted) -> Result<Holding> {
+fn look(txn: &mut Transaction<'_>, order: OrderId, line: &OrderedItem) -> Result<HoldResult> {
     let id = id_of(order, &line.product);
     if let Some(reservation) = find(txn, &line.product, id)? {
         let product = products::find(txn, &line.product)?;
-        return Ok(Holding::Enough(Held {
+        return Ok(HoldResult::Held(Quote {
             price: reservation.price,
             has_isbn: reservation.has_isbn,
             available: product.as_ref().map_or(0, |product| product.stock),
@@ -97,21 +97,21 @@ fn look(txn: &mut Transaction<'_>, order: OrderId, line: &Wanted) -> Result<Hold
         }));
     }
     if txn.indexes().settlements.contains(id) {
-        return Ok(Holding::Settled);
+        return Ok(HoldResult::AlreadySettled);
     }
-    let Some(product) = products::find(txn, &line.product)? else { return Ok(Holding::Unknown) };
+    let Some(product) = products::find(txn, &line.product)? else { return Ok(HoldResult::UnknownProduct) };
     let is_enough = product.stock >= u64::from(line.count);
-    let held = Held {
+    let quote = Quote {
         price: product.details.price,
         has_isbn: product.details.has_isbn,
         available: product.stock,
         title: product.details.title,
     };
-    Ok(if is_enough { Holding::Enough(held) } else { Holding::Short { product: held } })
+    Ok(if is_enough { HoldResult::Held(quote) } else { HoldResult::Short(quote) })
 }
 
 /// Takes the stock of one line and returns what is left; `None` when the order has it already.
-fn take(txn: &mut Transaction<'_>, order: OrderId, line: &Wanted) -> Result<Option<u64>> {
+fn take(txn: &mut Transaction<'_>, order: OrderId, line: &OrderedItem) -> Result<Option<u64>> {
     let (hash, id) = (line.product.hash(), id_of(order, &line.product));
     if find(txn, &line.product, id)?.is_some() {
         return Ok(None);
@@ -148,11 +148,11 @@ pub fn settle(txn: &mut Transaction<'_>, settle: &Settle) -> Result<()> {
     settle.products().iter().try_for_each(|product| txn.check_owner(product.hash()))?;
     for product in settle.products() {
         let id = id_of(settle.order, product);
-        end(txn, settle.order, product, settle.ruling())?;
+        end(txn, settle.order, product, settle.settlement())?;
         // An order of this shard holds and settles in order, so none of its holds can be late.
         if !txn.owns(settle.order.hash()) && !txn.indexes().settlements.contains(id) {
             let expires_at = end_of_life(txn.now());
-            let claimed = settle.ruling() == Ruling::Claim;
+            let claimed = settle.settlement() == Settlement::Claim;
             let settlement = SettlementRecord { version: txn.next_version(), expires_at, claimed };
             txn.put(settlement_key(product.hash(), &id), &codec::encode_settlement(&settlement));
             txn.indexes_mut().settlements.insert(product.hash(), id, expires_at);
@@ -163,7 +163,7 @@ pub fn settle(txn: &mut Transaction<'_>, settle: &Settle) -> Result<()> {
 
 /// Ends a reservation, if there is one. A product that was deleted meanwhile and made again is another one: its
 /// stock does not change.
-fn end(txn: &mut Transaction<'_>, order: OrderId, product_id: &ProductId, ruling: Ruling) -> Result<()> {
+fn end(txn: &mut Transaction<'_>, order: OrderId, product_id: &ProductId, settlement: Settlement) -> Result<()> {
     let id = id_of(order, product_id);
     let Some(reservation) = find(txn, product_id, id)? else { return Ok(()) };
     let current = products::find(txn, product_id)?;
@@ -171,9 +171,9 @@ fn end(txn: &mut Transaction<'_>, order: OrderId, product_id: &ProductId, ruling
     let is_same = |product: &Product| product.incarnation == reservation.incarnation;
     let Some(old) = current.filter(is_same) else { return Ok(()) };
     let mut product = old.clone();
-    match ruling {
-        Ruling::Claim => product.claim(reservation.count),
-        Ruling::Release | Ruling::Keep => product.release(reservation.count),
+    match settlement {
+        Settlement::Claim => product.claim(reservation.count),
+        Settlement::Release => product.release(reservation.count),
     }
     products::put(txn, product_id, Some(&old), &mut product);
     Ok(())
@@ -233,13 +233,13 @@ mod tests {
         OrderId::new(Slot(SLOTS - 1), 0, number << 20)
     }
 
-    fn held(writer: &mut Writer, order: OrderId, id: &ProductId, count: u32) -> Holding {
-        let lines = vec![Wanted { product: id.clone(), count }];
-        hold(&mut begin(writer), &Hold::new(order, lines, false).unwrap()).unwrap().remove(0)
+    fn held(writer: &mut Writer, order: OrderId, id: &ProductId, count: u32) -> HoldResult {
+        let lines = vec![OrderedItem { product: id.clone(), count }];
+        hold(&mut begin(writer), &Hold::new(order, lines, HoldMode::Hold).unwrap()).unwrap().remove(0)
     }
 
-    fn settled(writer: &mut Writer, order: OrderId, id: &ProductId, ruling: Ruling) {
-        settle(&mut begin(writer), &Settle::new(order, vec![id.clone()], ruling).unwrap()).unwrap();
+    fn settled(writer: &mut Writer, order: OrderId, id: &ProductId, settlement: Settlement) {
+        settle(&mut begin(writer), &Settle::new(order, vec![id.clone()], settlement).unwrap()).unwrap();
     }
 
     fn stock(writer: &mut Writer, id: &ProductId) -> (u64, u64, u64) {
@@ -251,22 +251,22 @@ mod tests {
     fn repeating_changes_nothing() {
         let (mut writer, id) = shard(5);
         for _ in 0..3 {
-            assert!(matches!(held(&mut writer, order(1), &id, 2), Holding::Enough(_)));
+            assert!(matches!(held(&mut writer, order(1), &id, 2), HoldResult::Held(_)));
             assert_eq!(stock(&mut writer, &id), (3, 2, 0));
         }
         for _ in 0..3 {
-            settled(&mut writer, order(1), &id, Ruling::Claim);
+            settled(&mut writer, order(1), &id, Settlement::Claim);
             assert_eq!(stock(&mut writer, &id), (3, 0, 2));
         }
-        assert_eq!(held(&mut writer, order(1), &id, 2), Holding::Settled);
+        assert_eq!(held(&mut writer, order(1), &id, 2), HoldResult::AlreadySettled);
         assert_eq!(stock(&mut writer, &id), (3, 0, 2));
     }
 
     #[test]
     fn a_release_that_overtakes_its_hold_wins() {
         let (mut writer, id) = shard(5);
-        settled(&mut writer, order(1), &id, Ruling::Release);
-        assert_eq!(held(&mut writer, order(1), &id, 2), Holding::Settled);
+        settled(&mut writer, order(1), &id, Settlement::Release);
+        assert_eq!(held(&mut writer, order(1), &id, 2), HoldResult::AlreadySettled);
         assert_eq!(stock(&mut writer, &id), (5, 0, 0));
     }
 
@@ -274,11 +274,11 @@ mod tests {
     fn all_lines_are_held_or_none() {
         let (mut writer, id) = shard(5);
         let other = ProductId::new("none").unwrap();
-        let lines = [&id, &other].map(|id| Wanted { product: id.clone(), count: 1 }).to_vec();
-        let asked = Hold::new(order(1), lines, false).unwrap();
+        let lines = [&id, &other].map(|id| OrderedItem { product: id.clone(), count: 1 }).to_vec();
+        let asked = Hold::new(order(1), lines, HoldMode::Hold).unwrap();
         if begin(&mut writer).owns(other.hash()) {
             let found = hold(&mut begin(&mut writer), &asked).unwrap();
-            assert!(matches!(found[..], [Holding::Enough(_), Holding::Unknown]));
+            assert!(matches!(found[..], [HoldResult::Held(_), HoldResult::UnknownProduct]));
         } else {
             assert!(matches!(hold(&mut begin(&mut writer), &asked), Err(Error::WrongSlot(_))));
         }
@@ -288,14 +288,14 @@ mod tests {
     #[test]
     fn a_product_that_was_made_again_is_another_one() {
         let (mut writer, id) = shard(5);
-        for (number, ruling) in [(1, Ruling::Claim), (2, Ruling::Release)] {
+        for (number, settlement) in [(1, Settlement::Claim), (2, Settlement::Release)] {
             held(&mut writer, order(number), &id, 2);
             let mut txn = begin(&mut writer);
             let old = products::find(&mut txn, &id).unwrap().unwrap();
             txn.indexes_mut().products.remove(&id, &old.details);
             txn.delete(RecordKey { hash: id.hash(), kind: RecordKind::Product, id: id.as_str().as_bytes() });
             make(&mut writer, &id, 7);
-            settled(&mut writer, order(number), &id, ruling);
+            settled(&mut writer, order(number), &id, settlement);
             assert_eq!(stock(&mut writer, &id), (7, 0, 0));
         }
     }
@@ -307,7 +307,7 @@ mod tests {
         for order in [order(1), order(2), ours] {
             held(&mut writer, order, &id, 1);
         }
-        settled(&mut writer, order(1), &id, Ruling::Claim);
+        settled(&mut writer, order(1), &id, Settlement::Claim);
         let at = |micros| Timestamp::from_micros(micros).unwrap();
         assert!(due(&mut Transaction::begin(&mut writer, at(ASK_INTERVAL_MICROS - 1)), 10).unwrap().is_empty());
         let orders = |found: Vec<Reservation>| found.iter().map(|reservation| reservation.order).collect::<Vec<_>>();
@@ -323,7 +323,7 @@ mod tests {
     fn settlements_are_forgotten_early_only_when_there_are_too_many() {
         let (mut writer, id) = shard(9);
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000).unwrap();
-        (0..5).for_each(|number| settled(&mut writer, order(number), &id, Ruling::Release));
+        (0..5).for_each(|number| settled(&mut writer, order(number), &id, Settlement::Release));
         sweep(&mut writer, at(59), 3);
         assert_eq!(writer.indexes().settlements.count(), 5, "a minute is the least");
         sweep(&mut writer, at(120), 5);

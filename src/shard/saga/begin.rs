@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::decide;
 use crate::domain::card::Card;
 use crate::domain::order::{
-    Asked, Event, IdempotencyRef, Order, OrderLine, OrderPayment, Origin, PaymentStatus, SingleItem, Status, Wanted,
+    AgreedPrice, Facts, IdempotencyRef, NewOrder, Order, OrderLine, OrderedItem, Origin, Recorded, Reserved, SingleItem,
 };
+use crate::domain::reservation::{HoldMode, HoldResult};
 use crate::domain::tag::Condition;
 use crate::error::Result;
 use crate::protocol::{Basket, CommandOutput, Hold, PlaceOrder, Request};
@@ -39,45 +40,43 @@ pub fn run(
     key: Option<&IdempotencyRef>,
 ) -> Result<Begun> {
     orders::check_capacity(txn)?;
-    let mut order = self::place(txn, request, place)?;
-    let is_local = order.lines.iter().all(|line| txn.owns(line.product.hash()));
-    if is_local {
-        let item = hold_here(txn, &mut order, place.card.is_some())?;
-        order.note(Event::Held, txn.now());
-        if !order.asks_payment() {
-            order.payment.status = PaymentStatus::None;
-            decide::create_at_once(txn, &mut order)?;
-            return Ok(Begun::Decided(CommandOutput::order(&order, &item).with_created(true)));
+    let order = Order::place(new_order(txn, request, place, key)?, txn.now());
+    if !order.lines.iter().all(|line| txn.owns(line.product.hash())) {
+        return write_down(txn, request, place, order);
+    }
+    // Prices are checked before any stock is taken, so that an order which is refused has written nothing.
+    let found = hold(txn, &order, HoldMode::Quote)?;
+    match order.hold(&found, txn.now()).map_err(|unreserved| unreserved.error)? {
+        Reserved::Free(order) => {
+            let item = SingleItem::of(&hold(txn, &order, HoldMode::Hold)?);
+            let order = decide::create_at_once(txn, order)?;
+            Ok(Begun::Decided(CommandOutput::order(&order, &item).with_created(true)))
+        }
+        Reserved::Due(order) => {
+            hold(txn, &order, HoldMode::Hold)?;
+            write_down(txn, request, place, order)
         }
     }
-    order.idempotency = key.cloned();
-    if let Basket::Cart { customer, .. } = &place.basket {
-        carts::mark_checkout(txn, customer, order.id)?;
-    }
-    orders::put_open(txn, &mut order);
-    if let Some(key) = key {
-        idempotency::mark_in_flight(txn, request.hash, key);
-    }
-    Ok(Begun::Placed { order: order.id, card: place.card.clone() })
 }
 
-/// Makes the order that is asked for; nothing is written yet.
-fn place(txn: &mut Transaction<'_>, request: &Request, place: &PlaceOrder) -> Result<Order> {
-    let line = |wanted: &Wanted| OrderLine {
-        product: wanted.product.clone(),
-        count: wanted.count,
-        asked: Asked::Catalogue,
-        price: None,
-        has_isbn: false,
-    };
+/// The order that is asked for; nothing is written yet.
+fn new_order(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    place: &PlaceOrder,
+    key: Option<&IdempotencyRef>,
+) -> Result<NewOrder> {
+    let line = |item: OrderedItem| OrderLine::new(item, AgreedPrice::Catalog);
     let (origin, customer, lines) = match &place.basket {
         Basket::Purchase(product) => {
             let current = products::find(txn, product)?;
             Condition::check(request.if_match.as_ref(), current.map(|product| product.tag()))?;
-            (Origin::Purchase, None, vec![line(&Wanted { product: product.clone(), count: 1 })])
+            (Origin::Purchase, None, vec![line(OrderedItem { product: product.clone(), count: 1 })])
         }
-        Basket::Buy(wanted) => (Origin::Buy, None, vec![line(wanted)]),
-        Basket::Books { customer, lines } => (Origin::Books, Some(customer.clone()), lines.iter().map(line).collect()),
+        Basket::Buy(item) => (Origin::Buy, None, vec![line(item.clone())]),
+        Basket::Books { customer, lines } => {
+            (Origin::Books, Some(customer.clone()), lines.iter().cloned().map(line).collect())
+        }
         Basket::Cart { customer, .. } => {
             (Origin::Checkout, Some(customer.clone()), carts::order_lines(txn, request, customer)?)
         }
@@ -87,35 +86,34 @@ fn place(txn: &mut Transaction<'_>, request: &Request, place: &PlaceOrder) -> Re
         Basket::Purchase(_) | Basket::Buy(_) | Basket::Books { .. } => (None, false),
     };
     let millis = u64::try_from(txn.now().micros() / 1_000).unwrap_or_default();
-    let mut order = Order {
-        version: 0,
+    Ok(NewOrder {
         id: OrderId::new(request.hash.slot(), millis, Uuid::new_v4().as_u128()),
         origin,
         customer,
         lines,
-        status: Status::Pending,
-        payment: OrderPayment {
-            status: if place.card.is_some() { PaymentStatus::Pending } else { PaymentStatus::None },
-            transaction: None,
-            last_four: place.card.as_ref().map(|card| card.number.last_four()),
-        },
         address,
-        delivery: None,
         accepts_price_changes,
-        steps: Vec::new(),
-        idempotency: None,
-    };
-    order.note(Event::Pending, txn.now());
-    Ok(order)
+        card: place.card.as_ref().map(|card| card.number.last_four()),
+        idempotency: key.cloned(),
+    })
 }
 
-/// Holds all lines, which are this shard's. Prices are checked before any stock is taken, so an order that is
-/// refused holds nothing.
-fn hold_here(txn: &mut Transaction<'_>, order: &mut Order, has_card: bool) -> Result<SingleItem> {
-    let lines = order.lines.iter().map(|line| Wanted { product: line.product.clone(), count: line.count }).collect();
-    let mut hold = Hold::new(order.id, lines, true)?;
-    let found = reservations::hold(txn, &hold)?;
-    order.price(&found, has_card)?;
-    hold.only_look = false;
-    Ok(SingleItem::of(&reservations::hold(txn, &hold)?))
+/// Holds all lines, which are this shard's, or only looks.
+fn hold(txn: &mut Transaction<'_>, order: &Facts, mode: HoldMode) -> Result<Vec<HoldResult>> {
+    let lines = order.lines.iter().map(OrderLine::item).collect();
+    reservations::hold(txn, &Hold::new(order.id, lines, mode)?)
+}
+
+fn write_down<S>(txn: &mut Transaction<'_>, request: &Request, place: &PlaceOrder, mut order: Order<S>) -> Result<Begun>
+where
+    Order<S>: Recorded,
+{
+    if let Basket::Cart { customer, .. } = &place.basket {
+        carts::mark_checkout(txn, customer, order.id)?;
+    }
+    orders::put_open(txn, &mut order);
+    if let Some(key) = &order.idempotency {
+        idempotency::mark_in_flight(txn, request.hash, key);
+    }
+    Ok(Begun::Placed { order: order.id, card: place.card.clone() })
 }

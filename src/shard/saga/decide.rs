@@ -2,76 +2,76 @@
 //! delivery, settles this shard's stock, and keeps the reply under the idempotency key.
 
 use crate::domain::delivery::DEFAULT_COURIER;
-use crate::domain::order::{Event, Order, Origin, PaymentStatus, SingleItem, Status};
-use crate::domain::reservation::Ruling;
-use crate::error::{Error, Result};
+use crate::domain::order::{Created, DecidedOrder, Facts, Order, Origin, Payable, Refusal, SingleItem};
+use crate::domain::reservation::Settlement;
+use crate::error::Result;
 use crate::protocol::{CommandOutput, Settle, WireReply, encode_reply};
-use crate::routing::ProductId;
 use crate::shard::engine::Transaction;
 use crate::shard::records::{carts, deliveries, idempotency, orders, reservations};
+
+/// An order that is ready to be decided, one way or the other.
+pub type Outcome = std::result::Result<(Order<Payable>, SingleItem), Refusal>;
 
 /// Creates an order whose stock this shard holds and which asks no money; nothing remains to be done for it.
 ///
 /// # Errors
-/// [`Error::Fault`] for a damaged record.
-pub fn create_at_once(txn: &mut Transaction<'_>, order: &mut Order) -> Result<()> {
-    conclude(txn, order, Ruling::Claim)?;
-    order.note(Event::Claimed, txn.now());
-    orders::put_closed(txn, order);
-    Ok(())
+/// [`crate::error::Error::Fault`] for a damaged record.
+pub fn create_at_once(txn: &mut Transaction<'_>, order: Order<Payable>) -> Result<DecidedOrder> {
+    let mut order = create(txn, order)?;
+    order.claimed(txn.now());
+    let mut order = DecidedOrder::Created(order);
+    orders::put_closed(txn, &mut order);
+    Ok(order)
 }
 
-/// Creates or refuses an order, and returns its reply. The order stays open: holds of other shards and the payment are
-/// still to be settled.
+/// Creates or refuses an order, and returns it with its reply. The order stays open: holds of other shards and the
+/// payment are still to be settled.
 ///
 /// # Errors
-/// [`Error::Fault`] for a damaged record.
-pub fn commit(
-    txn: &mut Transaction<'_>,
-    order: &mut Order,
-    outcome: std::result::Result<&SingleItem, &Error>,
-) -> Result<WireReply> {
-    let ruling = if outcome.is_ok() { Ruling::Claim } else { Ruling::Release };
-    if let Err(error) = outcome {
-        order.status = Status::Refused(error.detail().to_owned());
-    }
-    conclude(txn, order, ruling)?;
-    orders::put_open(txn, order);
-    let result = match outcome {
-        Ok(item) => Ok(CommandOutput::order(order, item).with_created(true)),
-        Err(error) => Err(error.clone()),
-    };
-    let is_final = outcome.map_or_else(Error::is_final, |_| true);
-    let reply = encode_reply(result, txn.now());
-    if let Some(key) = &order.idempotency {
-        match is_final {
-            true => idempotency::keep(txn, order.home(), key, &reply),
-            false => idempotency::forget(txn, order.home(), key),
+/// [`crate::error::Error::Fault`] for a damaged record.
+pub fn commit(txn: &mut Transaction<'_>, outcome: Outcome) -> Result<(DecidedOrder, WireReply)> {
+    match outcome {
+        Ok((order, item)) => {
+            let mut order = create(txn, order)?;
+            orders::put_open(txn, &mut order);
+            let reply = encode_reply(Ok(CommandOutput::order(&order, &item).with_created(true)), txn.now());
+            if let Some(key) = &order.idempotency {
+                idempotency::keep(txn, order.home(), key, &reply);
+            }
+            Ok((DecidedOrder::Created(order), reply))
+        }
+        Err(Refusal { mut order, error }) => {
+            settle_here(txn, &order, Settlement::Release)?;
+            orders::put_open(txn, &mut order);
+            let is_final = error.is_final();
+            let reply = encode_reply(Err(error), txn.now());
+            match &order.idempotency {
+                Some(key) if is_final => idempotency::keep(txn, order.home(), key, &reply),
+                Some(key) => idempotency::forget(txn, order.home(), key),
+                None => {}
+            }
+            Ok((DecidedOrder::Refused(order), reply))
         }
     }
-    Ok(reply)
 }
 
-/// Settles what is on this shard: cart, delivery, stock.
-fn conclude(txn: &mut Transaction<'_>, order: &mut Order, ruling: Ruling) -> Result<()> {
-    let created = ruling == Ruling::Claim;
-    if created {
-        order.status = Status::Created;
-        if let Some(address) = order.address.clone() {
-            order.delivery = Some(deliveries::schedule(txn, order.id, &address, DEFAULT_COURIER).id);
-        }
-    }
-    order.note(if created { Event::Created } else { Event::Refused }, txn.now());
-    if order.payment.status == PaymentStatus::Pending {
-        order.payment.status = PaymentStatus::None;
-    }
+fn create(txn: &mut Transaction<'_>, order: Order<Payable>) -> Result<Order<Created>> {
+    let address = order.address.as_deref();
+    let delivery = address.map(|address| deliveries::schedule(txn, order.id, address, DEFAULT_COURIER).id);
+    let order = order.create(delivery, txn.now());
+    settle_here(txn, &order, Settlement::Claim)?;
+    Ok(order)
+}
+
+/// Settles what is on this shard: the cart and the stock.
+fn settle_here(txn: &mut Transaction<'_>, order: &Facts, settlement: Settlement) -> Result<()> {
     if order.origin == Origin::Checkout {
-        carts::end_checkout(txn, order, created)?;
+        carts::end_checkout(txn, order, settlement == Settlement::Claim)?;
     }
-    let products: Vec<ProductId> = order.lines.iter().map(|line| line.product.clone()).collect();
-    let ours: Vec<_> = products.into_iter().filter(|product| txn.owns(product.hash())).collect();
+    let products = order.lines.iter().map(|line| line.product.clone());
+    let ours: Vec<_> = products.filter(|product| txn.owns(product.hash())).collect();
     if ours.is_empty() {
         return Ok(());
     }
-    reservations::settle(txn, &Settle::new(order.id, ours, ruling)?)
+    reservations::settle(txn, &Settle::new(order.id, ours, settlement)?)
 }

@@ -5,14 +5,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::coordinator::{Coordinator, abort};
-use super::{decide, payment, stock};
+use super::decide::{self, Outcome};
+use super::payment::{self, NotAuthorised};
+use super::stock;
 use crate::domain::card::Card;
-use crate::domain::order::{Event, Order, PaymentStatus, SingleItem, Status};
-use crate::domain::reservation::Ruling;
-use crate::error::{Error, Result};
+use crate::domain::order::{
+    Created, DecidedOrder, Order, OrderRecord, Payable, Pending, Recorded, Refusal, Refused, RefusedPayment, Reserved,
+    SingleItem, Unpaid, Unreserved, card_missing,
+};
+use crate::domain::reservation::{HoldMode, Settlement};
+use crate::error::Error;
+use crate::payment::Capture;
 use crate::process::fail_point;
 use crate::protocol::WireReply;
 use crate::routing::OrderId;
@@ -34,7 +40,7 @@ pub fn start(coordinator: &Arc<Coordinator>, id: OrderId, card: Option<Card>, re
 pub fn resume_all(coordinator: &Arc<Coordinator>) {
     let open = orders::all_open(coordinator.writer.lock().state());
     for order in open.unwrap_or_else(|error| abort(&error, "an open order cannot be read")) {
-        tracing::info!(order = %order.id, status = order.status.name(), "resuming an order");
+        tracing::info!(order = %order.id, status = order.recorded_state().status.name(), "resuming an order");
         let coordinator = coordinator.clone();
         tokio::spawn(async move { resume(&coordinator, order).await });
     }
@@ -45,120 +51,164 @@ async fn drive(coordinator: &Coordinator, id: OrderId, card: Option<Card>, reply
     let since = Instant::now();
     // Nothing may be held for an order whose record could still be lost.
     let order = coordinator.transact(|txn| orders::find(txn, id)).await;
-    let Ok(Some(mut order)) = order else {
+    let Ok(Some(OrderRecord::Pending(order))) = order else {
         tracing::error!(order = %id, "the record of an order that was just written cannot be read");
         return;
     };
     fail_point::hit("pending");
-    let outcome = hold_and_pay(coordinator, &mut order, card, since + stock::HOLD_TIMEOUT).await;
-    conclude(coordinator, order, outcome, Some(reply_to), since + ANSWER_TIMEOUT).await;
+    let outcome = reserve_and_pay(coordinator, order, card, since + stock::HOLD_TIMEOUT).await;
+    conclude(coordinator, outcome, Some(reply_to), since + ANSWER_TIMEOUT).await;
 }
 
-async fn resume(coordinator: &Coordinator, mut order: Order) {
-    if order.is_pending() {
-        order.note(Event::Resumed, clock::now());
-        let since = Instant::now();
-        let outcome = recover(coordinator, &mut order).await;
-        conclude(coordinator, order, outcome, None, since + ANSWER_TIMEOUT).await;
-    } else {
-        settle(coordinator, &mut order).await;
-        close(coordinator, order).await;
+async fn resume(coordinator: &Coordinator, order: OrderRecord) {
+    match order {
+        OrderRecord::Pending(order) => {
+            let since = Instant::now();
+            let outcome = recover(coordinator, order.resumed(clock::now())).await;
+            conclude(coordinator, outcome, None, since + ANSWER_TIMEOUT).await;
+        }
+        OrderRecord::Created(order) => {
+            let order = claim_and_capture(coordinator, order).await;
+            close(coordinator, DecidedOrder::Created(order)).await;
+        }
+        OrderRecord::Refused(order) => {
+            let order = release(coordinator, order).await;
+            close(coordinator, DecidedOrder::Refused(order)).await;
+        }
     }
 }
 
-async fn hold_and_pay(
+async fn reserve_and_pay(
     coordinator: &Coordinator,
-    order: &mut Order,
+    mut order: Order<Pending>,
     card: Option<Card>,
     deadline: Instant,
-) -> Result<SingleItem> {
+) -> Outcome {
     if card.is_none() {
         // Without a card an order that costs something is refused, so nothing is taken from others for it.
-        let found = stock::hold(coordinator, order, true, deadline).await?;
-        order.price(&found, false)?;
+        let found = stock::hold(coordinator, &order, HoldMode::Quote, deadline).await;
+        if let Err(error) = found.and_then(|found| order.quote(&found)) {
+            return Err(not_asked(order, error));
+        }
     }
-    let found = stock::hold(coordinator, order, false, deadline).await?;
+    let found = match stock::hold(coordinator, &order, HoldMode::Hold, deadline).await {
+        Ok(found) => found,
+        Err(error) => return Err(not_asked(order, error)),
+    };
     fail_point::hit("held");
-    order.price(&found, card.is_some())?;
-    order.note(Event::Held, clock::now());
-    if order.asks_payment() {
-        let card = card.ok_or_else(payment::no_card)?;
-        fail_point::hit("paying");
-        payment::authorise(coordinator, order, &card).await?;
-        fail_point::hit("paid");
+    let item = SingleItem::of(&found);
+    match (order.hold(&found, clock::now()), card) {
+        (Ok(Reserved::Free(order)), _) => Ok((order, item)),
+        (Ok(Reserved::Due(order)), Some(card)) => Ok((pay(coordinator, order, &card).await?, item)),
+        (Ok(Reserved::Due(order)), None) => Err(order.refuse(card_missing(), RefusedPayment::NotAsked, clock::now())),
+        (Err(Unreserved { order, error }), _) => Err(not_asked(order, error)),
     }
-    Ok(SingleItem::of(&found))
 }
 
-/// Decides an order that a crash interrupted. The card is gone, on purpose: an order is created only if its money is
-/// set aside already.
-async fn recover(coordinator: &Coordinator, order: &mut Order) -> Result<SingleItem> {
-    let interrupted = || Error::Unavailable("the order was interrupted; nothing was charged or applied".into());
-    if order.payment.status != PaymentStatus::Pending {
-        return Err(interrupted());
-    }
-    payment::resolve(coordinator, order).await?;
-    // All is held already, as the money was asked for after that; this finds the prices again.
-    let found = loop {
-        match stock::hold(coordinator, order, false, Instant::now() + stock::HOLD_TIMEOUT).await {
-            Ok(found) => break found,
-            Err(error) => tracing::warn!(order = %order.id, %error, "a paid order waits for its stock"),
+fn not_asked(order: Order<Pending>, error: Error) -> Refusal {
+    order.refuse(error, RefusedPayment::NotAsked, clock::now())
+}
+
+async fn pay(
+    coordinator: &Coordinator,
+    order: Order<Unpaid>,
+    card: &Card,
+) -> std::result::Result<Order<Payable>, Refusal> {
+    fail_point::hit("paying");
+    let authorised = payment::authorise(coordinator, &payment::of(order.due()), card).await;
+    match authorised {
+        Ok(transaction) => {
+            let order = order.authorised(transaction, clock::now());
+            fail_point::hit("paid");
+            Ok(order)
         }
-    };
-    if let Err(error) = order.price(&found, true) {
-        tracing::error!(order = %order.id, %error, "a paid order has lost its stock; its payment is voided");
-        payment::void(coordinator, order).await;
-        return Err(interrupted());
+        Err(NotAuthorised { error, payment }) => Err(order.refuse(error, payment, clock::now())),
     }
-    Ok(SingleItem::of(&found))
+}
+
+/// Prepares the decision on an order that a crash interrupted. The card is gone, on purpose: an order is created only
+/// if its money is set aside already.
+async fn recover(coordinator: &Coordinator, order: Order<Pending>) -> Outcome {
+    let interrupted = || Error::Unavailable("the order was interrupted; nothing was charged or applied".into());
+    let Some(payment) = payment::of_interrupted(&order) else { return Err(not_asked(order, interrupted())) };
+    let transaction = match payment::resolve(coordinator, &payment).await {
+        Ok(transaction) => transaction,
+        Err(NotAuthorised { error, payment }) => return Err(order.refuse(error, payment, clock::now())),
+    };
+    // All is held already, as the money was asked for after that; this finds the prices again.
+    let found = stock::hold_until_answered(coordinator, &order).await;
+    let item = SingleItem::of(&found);
+    match order.hold_paid(&found, transaction.clone(), clock::now()) {
+        Ok(order) => Ok((order, item)),
+        Err(Unreserved { order, error }) => {
+            tracing::error!(order = %order.id, %error, "a paid order has lost its stock; its payment is voided");
+            payment::void(coordinator, &payment).await;
+            let voided = RefusedPayment::Voided { transaction: Some(transaction) };
+            Err(order.refuse(interrupted(), voided, clock::now()))
+        }
+    }
 }
 
 /// Decides an order, replies, settles and closes it. A refusal waits until everything is released, but not past the
 /// deadline.
-async fn conclude(
-    coordinator: &Coordinator,
-    mut order: Order,
-    outcome: Result<SingleItem>,
-    reply_to: Option<ReplyTo>,
-    deadline: Instant,
-) {
+async fn conclude(coordinator: &Coordinator, outcome: Outcome, reply_to: Option<ReplyTo>, deadline: Instant) {
     let send = |reply: WireReply| {
         if let Some(reply_to) = reply_to {
             reply_to.send(reply);
         }
     };
     fail_point::hit("deciding");
-    let decided = coordinator.transact(|txn| decide::commit(txn, &mut order, outcome.as_ref())).await;
-    let reply = decided.unwrap_or_else(|error| abort(&error, "an order cannot be decided"));
+    let decided = coordinator.transact(|txn| decide::commit(txn, outcome)).await;
+    let (order, reply) = decided.unwrap_or_else(|error| abort(&error, "an order cannot be decided"));
     fail_point::hit("decided");
-    if outcome.is_ok() {
-        send(reply);
-        settle(coordinator, &mut order).await;
-    } else {
-        let mut settled = pin!(settle(coordinator, &mut order));
-        let in_time = tokio::time::timeout_at(deadline, &mut settled).await.is_ok();
-        send(reply);
-        if !in_time {
-            settled.await;
+    let order = match order {
+        DecidedOrder::Created(order) => {
+            send(reply);
+            DecidedOrder::Created(claim_and_capture(coordinator, order).await)
         }
-    }
+        DecidedOrder::Refused(order) => {
+            let mut released = pin!(release(coordinator, order));
+            let in_time = timeout_at(deadline, &mut released).await;
+            send(reply);
+            DecidedOrder::Refused(match in_time {
+                Ok(order) => order,
+                Err(_) => released.await,
+            })
+        }
+    };
     fail_point::hit("settled");
     close(coordinator, order).await;
 }
 
-/// Tells the other shards and the payment gateway the decision.
-async fn settle(coordinator: &Coordinator, order: &mut Order) {
-    let created = order.status == Status::Created;
-    let ruling = if created { Ruling::Claim } else { Ruling::Release };
-    stock::settle_elsewhere(coordinator, order, ruling).await;
-    order.note(if created { Event::Claimed } else { Event::Released }, clock::now());
+/// Tells the other shards that an order is created, and takes its money.
+async fn claim_and_capture(coordinator: &Coordinator, mut order: Order<Created>) -> Order<Created> {
+    stock::settle_elsewhere(coordinator, &order, Settlement::Claim).await;
+    order.claimed(clock::now());
     fail_point::hit("claimed");
-    if created && order.payment.status == PaymentStatus::Authorised {
-        payment::capture(coordinator, order).await;
+    if let Some(due) = order.capture_due() {
+        let payment = payment::of(due.due());
+        match payment::capture(coordinator, &payment).await {
+            Capture::Captured => due.captured(clock::now()),
+            Capture::Refused { reason } => {
+                coordinator.count_failed_capture();
+                let order = payment.order;
+                tracing::error!(%order, reason, "capture refused by the payment gateway; the order stays created");
+                due.failed(clock::now());
+            }
+        }
     }
+    order
 }
 
-async fn close(coordinator: &Coordinator, mut order: Order) {
+/// Tells the other shards that an order is refused.
+async fn release(coordinator: &Coordinator, mut order: Order<Refused>) -> Order<Refused> {
+    stock::settle_elsewhere(coordinator, &order, Settlement::Release).await;
+    order.released(clock::now());
+    fail_point::hit("claimed");
+    order
+}
+
+async fn close(coordinator: &Coordinator, mut order: DecidedOrder) {
     coordinator.transact(|txn| orders::put_closed(txn, &mut order)).await;
     fail_point::hit("closed");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::coordinator::{Coordinator, abort};
-use crate::domain::reservation::{Reservation, Ruling};
+use crate::domain::reservation::{Decision, Reservation};
 use crate::protocol::{Command, PeerCommand, Request, Settle};
 use crate::shard::records::reservations;
 
@@ -31,9 +31,10 @@ async fn ask(coordinator: &Coordinator, reservation: Reservation) {
     let Some(peers) = &coordinator.peers else { return };
     let order = reservation.order;
     let request = Request::new(Command::Peer(PeerCommand::AskDecision(order)));
-    let Ok(answer) = peers.call::<Ruling>(&request).await.result else { return };
-    // An order that is not decided yet settles nothing.
-    let Ok(settle) = Settle::new(order, vec![reservation.product], answer.body) else { return };
+    let Ok(answer) = peers.call::<Decision>(&request).await.result else { return };
+    let Some(settlement) = answer.body.settlement() else { return };
+    let settle =
+        Settle::new(order, vec![reservation.product], settlement).expect("one product is neither none nor too many");
     let settled = coordinator.transact(|txn| {
         let settled = reservations::settle(txn, &settle);
         txn.abort_if_torn(&settled);

@@ -12,11 +12,20 @@
 //! |---|---|---|---|
 //! | `Hold` | coordinator, participant | hold these lines, all or none (or only quote prices) | of each line: held, short, unknown, settled |
 //! | `Settle` | coordinator, participant | the order is decided: claim or release what it holds | done |
-//! | `Rule` | participant, coordinator | is the order decided? | keep (not yet), claim, or release |
+//! | `AskDecision` | participant, coordinator | is the order decided? | undecided, created, or refused |
 //!
 //! Steps, each durable before the next begins: write the order down with its idempotency key ([`begin`]), hold stock
 //! ([`stock`]), set the money aside ([`payment`]), decide ([`decide`]), settle the participants, take the money,
-//! close the record. An order that needs neither another shard nor money is decided in its first commit.
+//! close the record. An order that needs neither another shard nor money is decided in its first commit. What each
+//! step needs is in the types of its states (`domain::order`):
+//!
+//! | state | stock | money | record | ends as |
+//! |---|---|---|---|---|
+//! | `Order<Pending>` | maybe held | maybe asked for | open, pending | unpaid, payable, refused |
+//! | `Order<Unpaid>` | held | due | open, pending | payable, refused |
+//! | `Order<Payable>` | held | set aside, or none due | never written | created |
+//! | `Order<Created>` | sold | set aside, taken, failed, or none due | open, then closed | |
+//! | `Order<Refused>` | given back | not asked for, declined, or voided | open, then closed | |
 //!
 //! The decision is the *pivot*: one commit that makes the order created or refused, takes what was sold out of the
 //! cart, schedules the delivery, settles the home's own stock and keeps the reply. Until then a failure refuses the

@@ -8,8 +8,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::backoff::Backoff;
 use super::coordinator::Coordinator;
-use crate::domain::order::{Order, Wanted};
-use crate::domain::reservation::{Holding, Ruling};
+use crate::domain::order::Facts;
+use crate::domain::reservation::{HoldMode, HoldResult, Settlement};
 use crate::error::{Error, Result};
 use crate::protocol::{Command, Hold, PeerCommand, Request, Settle, Written};
 use crate::shard::records::reservations;
@@ -18,7 +18,7 @@ use crate::shard::records::reservations;
 pub const HOLD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The positions of an order's lines by the shard that has them; `None` stands for this one.
-fn by_shard(coordinator: &Coordinator, order: &Order) -> BTreeMap<Option<usize>, Vec<usize>> {
+fn by_shard(coordinator: &Coordinator, order: &Facts) -> BTreeMap<Option<usize>, Vec<usize>> {
     let slots = coordinator.writer.lock().slots();
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (position, line) in order.lines.iter().enumerate() {
@@ -36,32 +36,41 @@ fn by_shard(coordinator: &Coordinator, order: &Order) -> BTreeMap<Option<usize>,
 /// [`Error::Unavailable`] when a shard does not answer in time.
 pub async fn hold(
     coordinator: &Coordinator,
-    order: &Order,
-    only_look: bool,
+    order: &Facts,
+    mode: HoldMode,
     deadline: Instant,
-) -> Result<Vec<Holding>> {
+) -> Result<Vec<HoldResult>> {
     let groups = by_shard(coordinator, order);
     let asked = groups.into_iter().map(|(shard, positions)| async move {
-        let lines = positions.iter().map(|at| &order.lines[*at]);
-        let lines = lines.map(|line| Wanted { product: line.product.clone(), count: line.count });
-        let hold = Hold::new(order.id, lines.collect(), only_look)?;
+        let lines = positions.iter().map(|at| order.lines[*at].item()).collect();
+        let hold = Hold::new(order.id, lines, mode)?;
         let found = match shard {
             None => hold_here(coordinator, &hold).await?,
             Some(_) => hold_elsewhere(coordinator, hold, deadline).await?,
         };
         Ok((positions, found))
     });
-    let mut holdings = vec![Holding::Unknown; order.lines.len()];
+    let mut results = vec![HoldResult::UnknownProduct; order.lines.len()];
     for answer in join_all(asked).await {
-        let (positions, found): (Vec<usize>, Vec<Holding>) = answer?;
-        for (at, holding) in positions.into_iter().zip(found) {
-            holdings[at] = holding;
+        let (positions, found): (Vec<usize>, Vec<HoldResult>) = answer?;
+        for (at, result) in positions.into_iter().zip(found) {
+            results[at] = result;
         }
     }
-    Ok(holdings)
+    Ok(results)
 }
 
-async fn hold_here(coordinator: &Coordinator, hold: &Hold) -> Result<Vec<Holding>> {
+/// Holds all lines of an order, however long a shard does not answer.
+pub async fn hold_until_answered(coordinator: &Coordinator, order: &Facts) -> Vec<HoldResult> {
+    loop {
+        match hold(coordinator, order, HoldMode::Hold, Instant::now() + HOLD_TIMEOUT).await {
+            Ok(found) => return found,
+            Err(error) => tracing::warn!(order = %order.id, %error, "a paid order waits for its stock"),
+        }
+    }
+}
+
+async fn hold_here(coordinator: &Coordinator, hold: &Hold) -> Result<Vec<HoldResult>> {
     let held = coordinator.transact(|txn| {
         let held = reservations::hold(txn, hold);
         txn.abort_if_torn(&held);
@@ -70,7 +79,7 @@ async fn hold_here(coordinator: &Coordinator, hold: &Hold) -> Result<Vec<Holding
     held.await
 }
 
-async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant) -> Result<Vec<Holding>> {
+async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant) -> Result<Vec<HoldResult>> {
     let Some(peers) = &coordinator.peers else {
         return Err(Error::Unavailable("this shard was not told the addresses of the others (--peers)".into()));
     };
@@ -79,7 +88,7 @@ async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant
     let mut last = "it did not answer in time".to_owned();
     let asking = async {
         loop {
-            match peers.call::<Vec<Holding>>(&request).await.result {
+            match peers.call::<Vec<HoldResult>>(&request).await.result {
                 Ok(answer) => return answer.body,
                 Err(error) => error.detail().clone_into(&mut last),
             }
@@ -94,12 +103,12 @@ async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant
 
 /// Claims or releases what a decided order holds on the other shards; this shard's part was in the decision's commit.
 /// Returns when each of them has answered.
-pub async fn settle_elsewhere(coordinator: &Coordinator, order: &Order, ruling: Ruling) {
+pub async fn settle_elsewhere(coordinator: &Coordinator, order: &Facts, settlement: Settlement) {
     let groups = by_shard(coordinator, order);
     let others = groups.into_iter().filter(|(shard, _)| shard.is_some());
     join_all(others.map(|(_, positions)| async move {
         let products = positions.iter().map(|at| order.lines[*at].product.clone()).collect();
-        let settle = Settle::new(order.id, products, ruling).expect("a group of lines is never empty");
+        let settle = Settle::new(order.id, products, settlement).expect("a group of lines is never empty");
         settle_one(coordinator, settle).await;
     }))
     .await;

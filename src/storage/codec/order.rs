@@ -7,7 +7,7 @@ use crate::domain::card::LastFour;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::money::Money;
 use crate::domain::order::{
-    Asked, Event, IdempotencyRef, Order, OrderLine, OrderPayment, Origin, PaymentStatus, Status, Step,
+    AgreedPrice, Facts, IdempotencyRef, OrderLine, OrderRecord, OrderStep, Recorded, RecordedState, Status,
 };
 use crate::error::Result;
 use crate::routing::{CustomerId, DeliveryId, ProductId};
@@ -34,14 +34,14 @@ struct OrderV1<'a> {
 struct LineV1<'a> {
     product: &'a str,
     count: u32,
-    asked: AskedV1,
+    agreed: AgreedPriceV1,
     price: Option<u64>,
     has_isbn: bool,
 }
 
 #[derive(Encode, BorrowDecode)]
-enum AskedV1 {
-    Catalogue,
+enum AgreedPriceV1 {
+    Catalog,
     Offer(u64),
     ExpiredOffer(u64),
 }
@@ -53,60 +53,27 @@ enum StatusV1<'a> {
     Refused(&'a str),
 }
 
-/// Numbers are positions: never reordered, only added to.
-const ORIGINS: [Origin; 4] = [Origin::Purchase, Origin::Buy, Origin::Books, Origin::Checkout];
-const PAYMENTS: [PaymentStatus; 7] = [
-    PaymentStatus::None,
-    PaymentStatus::Pending,
-    PaymentStatus::Authorised,
-    PaymentStatus::Captured,
-    PaymentStatus::CaptureFailed,
-    PaymentStatus::Refused,
-    PaymentStatus::Voided,
-];
-const EVENTS: [Event; 11] = [
-    Event::Pending,
-    Event::Held,
-    Event::Authorised,
-    Event::Created,
-    Event::Refused,
-    Event::Resumed,
-    Event::Claimed,
-    Event::Released,
-    Event::Captured,
-    Event::CaptureFailed,
-    Event::Voided,
-];
-
-fn number<T: PartialEq>(all: &[T], one: &T) -> u8 {
-    let position = all.iter().position(|other| other == one);
-    position.expect("the table has every variant, and far fewer than 256") as u8
-}
-
-fn numbered<T: Copy>(all: &[T], number: u8) -> Result<T> {
-    all.get(usize::from(number)).copied().ok_or_else(|| corrupt("an order's number"))
-}
-
 /// Encodes an order.
-pub fn encode_order(order: &Order) -> Vec<u8> {
+pub fn encode_order(order: &impl Recorded) -> Vec<u8> {
+    let state = order.recorded_state();
     encode(&OrderV1 {
         version: order.version,
         id: *order.id.as_bytes(),
-        origin: number(&ORIGINS, &order.origin),
+        origin: order.origin as u8,
         customer: order.customer.as_ref().map(CustomerId::as_str),
         lines: order.lines.iter().map(encode_line).collect(),
-        status: match &order.status {
+        status: match state.status {
             Status::Pending => StatusV1::Pending,
             Status::Created => StatusV1::Created,
-            Status::Refused(reason) => StatusV1::Refused(reason),
+            Status::Refused { reason } => StatusV1::Refused(reason),
         },
-        payment: number(&PAYMENTS, &order.payment.status),
-        transaction: order.payment.transaction.as_deref(),
-        last_four: order.payment.last_four.as_ref().map(LastFour::as_str),
+        payment: state.payment as u8,
+        transaction: state.transaction,
+        last_four: order.card.as_ref().map(LastFour::as_str),
         address: order.address.as_deref(),
-        delivery: order.delivery.map(|delivery| *delivery.as_bytes()),
+        delivery: state.delivery.map(|delivery| *delivery.as_bytes()),
         accepts_price_changes: order.accepts_price_changes,
-        steps: order.steps.iter().map(|step| (number(&EVENTS, &step.event), step.at.micros())).collect(),
+        steps: order.steps.iter().map(|step| (step.event as u8, step.at.micros())).collect(),
         idempotency: order.idempotency.as_ref().map(|key| (key.digest, key.fingerprint.as_slice())),
     })
 }
@@ -115,10 +82,10 @@ fn encode_line(line: &OrderLine) -> LineV1<'_> {
     LineV1 {
         product: line.product.as_str(),
         count: line.count,
-        asked: match line.asked {
-            Asked::Catalogue => AskedV1::Catalogue,
-            Asked::Offer(price) => AskedV1::Offer(price.hundredths()),
-            Asked::ExpiredOffer(price) => AskedV1::ExpiredOffer(price.hundredths()),
+        agreed: match line.agreed {
+            AgreedPrice::Catalog => AgreedPriceV1::Catalog,
+            AgreedPrice::Offer(price) => AgreedPriceV1::Offer(price.hundredths()),
+            AgreedPrice::ExpiredOffer(price) => AgreedPriceV1::ExpiredOffer(price.hundredths()),
         },
         price: line.price.map(Money::hundredths),
         has_isbn: line.has_isbn,
@@ -128,38 +95,43 @@ fn encode_line(line: &OrderLine) -> LineV1<'_> {
 /// Decodes an order.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] when the bytes are not one.
-pub fn decode_order(bytes: &[u8]) -> Result<Order> {
+/// [`crate::error::Error::Fault`] when the bytes are not one, or its parts are not a state.
+pub fn decode_order(bytes: &[u8]) -> Result<OrderRecord> {
     let decoded: OrderV1 = decode(bytes)?;
     if decoded.lines.is_empty() {
         return Err(corrupt("an order has no lines"));
     }
-    let step = |(event, at)| Ok(Step { event: numbered(&EVENTS, event)?, at: time(at)? });
     let delivery = |bytes| DeliveryId::from_bytes(bytes).ok_or_else(|| corrupt("a delivery's id"));
-    Ok(Order {
-        version: decoded.version,
-        id: order_id(decoded.id)?,
-        origin: numbered(&ORIGINS, decoded.origin)?,
-        customer: decoded.customer.map(CustomerId::from_stored),
-        lines: decoded.lines.into_iter().map(decode_line).collect::<Result<_>>()?,
+    let state = RecordedState {
         status: match decoded.status {
             StatusV1::Pending => Status::Pending,
             StatusV1::Created => Status::Created,
-            StatusV1::Refused(reason) => Status::Refused(reason.to_owned()),
+            StatusV1::Refused(reason) => Status::Refused { reason },
         },
-        payment: OrderPayment {
-            status: numbered(&PAYMENTS, decoded.payment)?,
-            transaction: decoded.transaction.map(str::to_owned),
-            last_four: decoded.last_four.map(LastFour::from_stored),
-        },
-        address: decoded.address.map(str::to_owned),
+        payment: numbered(decoded.payment)?,
+        transaction: decoded.transaction,
         delivery: decoded.delivery.map(delivery).transpose()?,
+    };
+    let step = |(event, at)| Ok(OrderStep { event: numbered(event)?, at: time(at)? });
+    let facts = Facts {
+        version: decoded.version,
+        id: order_id(decoded.id)?,
+        origin: numbered(decoded.origin)?,
+        customer: decoded.customer.map(CustomerId::from_stored),
+        lines: decoded.lines.into_iter().map(decode_line).collect::<Result<_>>()?,
+        address: decoded.address.map(str::to_owned),
         accepts_price_changes: decoded.accepts_price_changes,
-        steps: decoded.steps.into_iter().map(step).collect::<Result<_>>()?,
+        card: decoded.last_four.map(LastFour::from_stored),
         idempotency: decoded
             .idempotency
             .map(|(digest, fingerprint)| IdempotencyRef { digest, fingerprint: fingerprint.to_vec() }),
-    })
+        steps: decoded.steps.into_iter().map(step).collect::<Result<_>>()?,
+    };
+    OrderRecord::restore(facts, state).ok_or_else(|| corrupt("an order's state"))
+}
+
+fn numbered<T: TryFrom<u8>>(number: u8) -> Result<T> {
+    T::try_from(number).map_err(|_| corrupt("an order's number"))
 }
 
 fn decode_line(line: LineV1<'_>) -> Result<OrderLine> {
@@ -169,10 +141,10 @@ fn decode_line(line: LineV1<'_>) -> Result<OrderLine> {
     Ok(OrderLine {
         product: ProductId::from_stored(line.product),
         count: line.count,
-        asked: match line.asked {
-            AskedV1::Catalogue => Asked::Catalogue,
-            AskedV1::Offer(price) => Asked::Offer(money(price)?),
-            AskedV1::ExpiredOffer(price) => Asked::ExpiredOffer(money(price)?),
+        agreed: match line.agreed {
+            AgreedPriceV1::Catalog => AgreedPrice::Catalog,
+            AgreedPriceV1::Offer(price) => AgreedPrice::Offer(money(price)?),
+            AgreedPriceV1::ExpiredOffer(price) => AgreedPrice::ExpiredOffer(money(price)?),
         },
         price: line.price.map(money).transpose()?,
         has_isbn: line.has_isbn,
@@ -181,40 +153,73 @@ fn decode_line(line: LineV1<'_>) -> Result<OrderLine> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::domain::order::{OrderEvent, Origin, PaymentStatus};
     use crate::routing::{OrderId, Slot};
 
-    #[test]
-    fn everything_of_an_order_is_read_back() {
-        let line =
-            |asked, price| OrderLine { product: ProductId::new("p").unwrap(), count: 3, asked, price, has_isbn: true };
+    fn facts(card: bool) -> Facts {
         let price = money(1_299).unwrap();
-        let mut order = Order {
+        let line = |agreed, price| OrderLine {
+            product: ProductId::new("p").unwrap(),
+            count: 3,
+            agreed,
+            price,
+            has_isbn: true,
+        };
+        let events = (0..=u8::MAX).filter_map(|number| OrderEvent::try_from(number).ok());
+        Facts {
             version: 9,
             id: OrderId::new(Slot(1), 2, 3),
             origin: Origin::Checkout,
             customer: Some(CustomerId::new("alice").unwrap()),
             lines: vec![
-                line(Asked::Catalogue, None),
-                line(Asked::Offer(price), Some(price)),
-                line(Asked::ExpiredOffer(price), None),
+                line(AgreedPrice::Catalog, None),
+                line(AgreedPrice::Offer(price), Some(price)),
+                line(AgreedPrice::ExpiredOffer(price), None),
             ],
-            status: Status::Pending,
-            payment: OrderPayment {
-                status: PaymentStatus::Authorised,
-                transaction: Some("tx".into()),
-                last_four: Some(LastFour::from_stored("1234")),
-            },
             address: Some("here".into()),
-            delivery: Some(DeliveryId::new(Slot(1), 2, 4)),
             accepts_price_changes: true,
-            steps: EVENTS.iter().map(|event| Step { event: *event, at: time(7).unwrap() }).collect(),
+            card: card.then(|| LastFour::from_stored("1234")),
             idempotency: Some(IdempotencyRef { digest: [1; 16], fingerprint: vec![2; 32] }),
-        };
-        assert_eq!(decode_order(&encode_order(&order)).unwrap(), order);
-        for status in [Status::Created, Status::Refused("why".into())] {
-            order.status = status;
-            assert_eq!(decode_order(&encode_order(&order)).unwrap(), order);
+            steps: events.map(|event| OrderStep { event, at: time(7).unwrap() }).collect(),
         }
+    }
+
+    fn statuses() -> impl Strategy<Value = Status<'static>> {
+        prop_oneof![Just(Status::Pending), Just(Status::Created), Just(Status::Refused { reason: "why" })]
+    }
+
+    proptest! {
+        /// What is a state is read back as it was written; what is none is refused, whoever wrote it.
+        #[test]
+        fn every_state_is_read_back(
+            status in statuses(), payment in 0..7_u8, transaction: bool, delivery: bool, card: bool
+        ) {
+            let state = RecordedState {
+                status,
+                payment: PaymentStatus::try_from(payment).unwrap(),
+                transaction: transaction.then_some("tx"),
+                delivery: delivery.then(|| DeliveryId::new(Slot(1), 2, 4)),
+            };
+            if let Some(order) = OrderRecord::restore(facts(card), state) {
+                prop_assert_eq!(order.recorded_state(), state);
+                prop_assert_eq!(decode_order(&encode_order(&order)).unwrap(), order);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_that_are_no_state_are_not_read() {
+        let state =
+            RecordedState { status: Status::Pending, payment: PaymentStatus::None, transaction: None, delivery: None };
+        let order = OrderRecord::restore(facts(false), state).unwrap();
+        let bytes = encode_order(&order);
+        let mut decoded: OrderV1<'_> = decode(&bytes).unwrap();
+        decoded.payment = PaymentStatus::Captured as u8;
+        assert!(decode_order(&encode(&decoded)).unwrap_err().detail().contains("an order's state"));
+        decoded.payment = 7;
+        assert!(decode_order(&encode(&decoded)).unwrap_err().detail().contains("an order's number"));
     }
 }

@@ -1,0 +1,174 @@
+//! The facts of an order: what is true of it whatever its state, what it costs, and why its lines cannot be
+//! sold.
+
+use super::history::{OrderEvent, OrderStep};
+use super::line::OrderLine;
+use super::numbered::numbered;
+use crate::domain::card::LastFour;
+use crate::domain::money::Total;
+use crate::domain::reservation::HoldResult;
+use crate::domain::tag::Tag;
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Fault, LineAtFault, LinesAtFault, Result};
+use crate::routing::{CustomerId, KeyHash, OrderId};
+
+numbered! {
+    /// The request an order came from; it decides how a refusal is told. The number is its number in records.
+    pub enum Origin {
+        /// `/purchase`: one copy, no payment asked.
+        Purchase = 0,
+        /// `/buy`: one product.
+        Buy = 1,
+        /// `/api/orders`: books by ISBN.
+        Books = 2,
+        /// `/checkout`: a cart.
+        Checkout = 3,
+    }
+}
+
+/// The idempotency key an order was placed under, as its shard keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyRef {
+    /// The id of the stored reply.
+    pub digest: [u8; 16],
+    /// SHA-256 of the request.
+    pub fingerprint: Vec<u8>,
+}
+
+/// An order that is to be placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOrder {
+    /// Its id.
+    pub id: OrderId,
+    /// The request it came from.
+    pub origin: Origin,
+    /// The customer; `None` for `/buy` and `/purchase`, which name nobody.
+    pub customer: Option<CustomerId>,
+    /// The lines, without prices; never empty.
+    pub lines: Vec<OrderLine>,
+    /// The address of a checkout's delivery.
+    pub address: Option<String>,
+    /// True if a checkout's customer takes the catalog price where a sale has ended.
+    pub accepts_price_changes: bool,
+    /// The last four characters of the card, if one was given.
+    pub card: Option<LastFour>,
+    /// The idempotency key, if there was one.
+    pub idempotency: Option<IdempotencyRef>,
+}
+
+/// What an order is, whatever its state. [`super::Order`] derefs to it, and never mutably.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The record's version; 0 until it was written.
+    pub version: u64,
+    /// Its id.
+    pub id: OrderId,
+    /// The request it came from.
+    pub origin: Origin,
+    /// The customer; `None` for `/buy` and `/purchase`, which name nobody.
+    pub customer: Option<CustomerId>,
+    /// The lines; never empty.
+    pub lines: Vec<OrderLine>,
+    /// The address of a checkout's delivery.
+    pub address: Option<String>,
+    /// True if a checkout's customer takes the catalog price where a sale has ended.
+    pub accepts_price_changes: bool,
+    /// The last four characters of the card, if one was given.
+    pub card: Option<LastFour>,
+    /// The idempotency key, if there was one.
+    pub idempotency: Option<IdempotencyRef>,
+    /// The steps so far.
+    pub steps: Vec<OrderStep>,
+}
+
+/// The error of an order that costs something and has no card.
+pub fn card_missing() -> Error {
+    Error::PaymentRefused("payment: a card_number is needed".into())
+}
+
+impl Facts {
+    /// The facts of an order without a record or a step.
+    pub(super) fn new(new: NewOrder) -> Self {
+        Facts {
+            version: 0,
+            id: new.id,
+            origin: new.origin,
+            customer: new.customer,
+            lines: new.lines,
+            address: new.address,
+            accepts_price_changes: new.accepts_price_changes,
+            card: new.card,
+            idempotency: new.idempotency,
+            steps: Vec::new(),
+        }
+    }
+
+    /// The hash its request was routed by: the customer's, or without one the product's.
+    pub fn home(&self) -> KeyHash {
+        match (&self.customer, self.lines.first()) {
+            (Some(customer), _) => customer.hash(),
+            (None, Some(line)) => line.product.hash(),
+            (None, None) => self.id.hash(),
+        }
+    }
+
+    /// Its entity tag.
+    pub fn tag(&self) -> Tag {
+        Tag::of_version(self.version)
+    }
+
+    /// What it costs, as far as prices are known: 0 for an order that was just placed or read back.
+    pub fn total(&self) -> Total {
+        let priced = self.lines.iter().filter_map(|line| Some((line.price?, line.count)));
+        priced.fold(Total::default(), |total, (price, count)| total.add(price, count))
+    }
+
+    /// True if money is due for it, as far as prices are known.
+    pub fn asks_payment(&self) -> bool {
+        self.origin != Origin::Purchase && self.total().hundredths() > 0
+    }
+
+    /// Notes a step.
+    pub(super) fn record_step(&mut self, event: OrderEvent, at: Timestamp) {
+        self.steps.push(OrderStep { event, at });
+    }
+
+    /// Notes that all stock is held, unless that was noted before.
+    pub(super) fn record_held(&mut self, at: Timestamp) {
+        if !self.steps.iter().any(|step| step.event == OrderEvent::Held) {
+            self.record_step(OrderEvent::Held, at);
+        }
+    }
+
+    /// Takes over prices from what a look, or a hold, found of each line. Prices stay also when it fails: a
+    /// refused order shows them.
+    ///
+    /// # Errors
+    /// The reason to refuse the order, naming all lines at fault. Unknown products and changed prices come
+    /// before the missing card, that before a short stock.
+    pub(super) fn apply_quotes(&mut self, found: &[HoldResult]) -> Result<()> {
+        let needs_isbn = self.origin == Origin::Books;
+        let mut faults = Vec::new();
+        for (line, found) in self.lines.iter_mut().zip(found) {
+            let fault = line.apply_quote(found, needs_isbn, self.accepts_price_changes)?;
+            faults.extend(fault.map(|fault| LineAtFault { item: line.product.as_str().to_owned(), fault }));
+        }
+        let is_only_short = faults.iter().all(|line| matches!(line.fault, Fault::OutOfStock { .. }));
+        if is_only_short && self.asks_payment() && self.card.is_none() {
+            return Err(card_missing());
+        }
+        if faults.is_empty() { Ok(()) } else { Err(self.refusal(faults)) }
+    }
+
+    fn refusal(&self, faults: Vec<LineAtFault>) -> Error {
+        let unknown: Vec<_> =
+            faults.iter().filter(|line| line.fault == Fault::UnknownProduct).map(|line| line.item.as_str()).collect();
+        match self.origin {
+            Origin::Purchase | Origin::Buy if !unknown.is_empty() => Error::NotFound("there is no such product".into()),
+            Origin::Books if !unknown.is_empty() => {
+                Error::Invalid(format!("items: unknown book {}", unknown.join(", ")))
+            }
+            _ => Error::LinesAtFault(LinesAtFault::new(faults)),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! An order: what it is, the states it goes through, and what is kept of them.
+//!
+//! An undecided order walks one way, and each state is a type of its own, so that a step whose precondition
+//! is missing does not compile:
+//!
+//! ```text
+//! Order<Pending> ── hold ──► Order<Unpaid> ── authorised ──► Order<Payable> ── create ──► Order<Created>
+//!       │     └─ hold, nothing due; hold_paid, after a crash ──────┘
+//!       └──────── refuse, also from Unpaid ────────────────────────────────────────────► Order<Refused>
+//! ```
+//!
+//! A [`Payable`] order has all its stock held and all its money set aside, so the only way on is to create it. It
+//! is in memory only: after a crash the order is pending again. What can be on disk is an [`OrderRecord`].
+
+mod facts;
+mod history;
+mod line;
+mod numbered;
+mod record;
+mod states;
+#[cfg(test)]
+mod tests;
+
+pub use facts::{Facts, IdempotencyRef, NewOrder, Origin, card_missing};
+pub use history::{OrderEvent, OrderStep};
+pub use line::{AgreedPrice, MAX_ORDER_LINES, OrderLine, OrderedItem, SingleItem, add_together};
+pub use record::{DecidedOrder, OrderRecord, PaymentStatus, Recorded, RecordedState, Status};
+pub use states::{
+    CaptureDue, Created, CreatedPayment, Due, Order, Payable, Pending, Refusal, Refused, RefusedPayment, Reserved,
+    Unpaid, Unreserved,
+};

@@ -1,0 +1,287 @@
+//! The states of an order that can be on disk, and their flat form, which records, answers and `GET` share.
+
+use std::ops::Deref;
+
+use super::facts::Facts;
+use super::numbered::numbered;
+use super::states::{Created, CreatedPayment, Order, Pending, Refused, RefusedPayment, Unpaid};
+use crate::domain::reservation::Decision;
+use crate::routing::DeliveryId;
+
+/// An order as its record has it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum OrderRecord {
+    /// Not decided.
+    Pending(Order<Pending>),
+    /// Created.
+    Created(Order<Created>),
+    /// Refused.
+    Refused(Order<Refused>),
+}
+
+/// A decided order: one that can be closed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum DecidedOrder {
+    /// Created.
+    Created(Order<Created>),
+    /// Refused.
+    Refused(Order<Refused>),
+}
+
+/// A decision, or that there is none yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status<'a> {
+    /// Not decided.
+    Pending,
+    /// Created.
+    Created,
+    /// Refused; stock, payment and cart are unchanged.
+    Refused {
+        /// The reason, for people.
+        reason: &'a str,
+    },
+}
+
+numbered! {
+    /// The state of an order's payment. The number is its number in records.
+    pub enum PaymentStatus {
+        /// None was asked for.
+        None = 0,
+        /// A card was given; nothing is decided.
+        Pending = 1,
+        /// The money is set aside.
+        Authorised = 2,
+        /// The money is taken.
+        Captured = 3,
+        /// The gateway refuses to take the money for good.
+        CaptureFailed = 4,
+        /// The gateway refused to set the money aside.
+        Refused = 5,
+        /// Given up, and the gateway knows.
+        Voided = 6,
+    }
+}
+
+/// A state as its parts, of which not every combination is one: see [`OrderRecord::restore`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedState<'a> {
+    /// The decision.
+    pub status: Status<'a>,
+    /// The state of the payment.
+    pub payment: PaymentStatus,
+    /// The gateway's id of the payment.
+    pub transaction: Option<&'a str>,
+    /// The delivery that was scheduled with the order.
+    pub delivery: Option<DeliveryId>,
+}
+
+impl Status<'_> {
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Created => "created",
+            Status::Refused { .. } => "refused",
+        }
+    }
+}
+
+impl PaymentStatus {
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            PaymentStatus::None => "none",
+            PaymentStatus::Pending => "pending",
+            PaymentStatus::Authorised => "authorised",
+            PaymentStatus::Captured => "captured",
+            PaymentStatus::CaptureFailed => "capture_failed",
+            PaymentStatus::Refused => "refused",
+            PaymentStatus::Voided => "voided",
+        }
+    }
+}
+
+/// An order that can be on disk. [`super::Payable`] orders are not: stock and money would be tied to an order
+/// that is neither decided nor pending.
+pub trait Recorded: Deref<Target = Facts> + sealed::Sealed {
+    /// Its state, flat.
+    fn recorded_state(&self) -> RecordedState<'_>;
+}
+
+mod sealed {
+    use super::{Created, DecidedOrder, Order, OrderRecord, Pending, Refused, Unpaid};
+
+    /// Keeps [`super::Recorded`] to the orders of this file.
+    pub trait Sealed {}
+
+    impl Sealed for Order<Pending> {}
+    impl Sealed for Order<Unpaid> {}
+    impl Sealed for Order<Created> {}
+    impl Sealed for Order<Refused> {}
+    impl Sealed for OrderRecord {}
+    impl Sealed for DecidedOrder {}
+}
+
+fn undecided(facts: &Facts) -> RecordedState<'_> {
+    let payment = if facts.card.is_some() { PaymentStatus::Pending } else { PaymentStatus::None };
+    RecordedState { status: Status::Pending, payment, transaction: None, delivery: None }
+}
+
+impl Recorded for Order<Pending> {
+    fn recorded_state(&self) -> RecordedState<'_> {
+        undecided(self)
+    }
+}
+
+impl Recorded for Order<Unpaid> {
+    fn recorded_state(&self) -> RecordedState<'_> {
+        undecided(self)
+    }
+}
+
+impl Recorded for Order<Created> {
+    fn recorded_state(&self) -> RecordedState<'_> {
+        let (payment, transaction) = match &self.state.payment {
+            CreatedPayment::Free => (PaymentStatus::None, None),
+            CreatedPayment::Authorised { transaction } => (PaymentStatus::Authorised, Some(transaction)),
+            CreatedPayment::Captured { transaction } => (PaymentStatus::Captured, Some(transaction)),
+            CreatedPayment::CaptureFailed { transaction } => (PaymentStatus::CaptureFailed, Some(transaction)),
+        };
+        let transaction = transaction.map(String::as_str);
+        RecordedState { status: Status::Created, payment, transaction, delivery: self.state.delivery }
+    }
+}
+
+impl Recorded for Order<Refused> {
+    fn recorded_state(&self) -> RecordedState<'_> {
+        let (payment, transaction) = match &self.state.payment {
+            RefusedPayment::NotAsked => (PaymentStatus::None, None),
+            RefusedPayment::Declined => (PaymentStatus::Refused, None),
+            RefusedPayment::Voided { transaction } => (PaymentStatus::Voided, transaction.as_deref()),
+        };
+        let status = Status::Refused { reason: &self.state.reason };
+        RecordedState { status, payment, transaction, delivery: None }
+    }
+}
+
+impl Recorded for OrderRecord {
+    fn recorded_state(&self) -> RecordedState<'_> {
+        match self {
+            OrderRecord::Pending(order) => order.recorded_state(),
+            OrderRecord::Created(order) => order.recorded_state(),
+            OrderRecord::Refused(order) => order.recorded_state(),
+        }
+    }
+}
+
+impl Recorded for DecidedOrder {
+    fn recorded_state(&self) -> RecordedState<'_> {
+        match self {
+            DecidedOrder::Created(order) => order.recorded_state(),
+            DecidedOrder::Refused(order) => order.recorded_state(),
+        }
+    }
+}
+
+impl Deref for OrderRecord {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        match self {
+            OrderRecord::Pending(order) => order,
+            OrderRecord::Created(order) => order,
+            OrderRecord::Refused(order) => order,
+        }
+    }
+}
+
+impl Deref for DecidedOrder {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        match self {
+            DecidedOrder::Created(order) => order,
+            DecidedOrder::Refused(order) => order,
+        }
+    }
+}
+
+impl DecidedOrder {
+    /// Takes over the version of the record that is about to be written.
+    pub(crate) fn recorded_as(&mut self, version: u64) {
+        match self {
+            DecidedOrder::Created(order) => order.recorded_as(version),
+            DecidedOrder::Refused(order) => order.recorded_as(version),
+        }
+    }
+}
+
+impl OrderRecord {
+    /// An order from the parts of its record; `None` for a combination that is no state:
+    ///
+    /// | status | payment | transaction | delivery | card |
+    /// |---|---|---|---|---|
+    /// | pending | none | no | no | no |
+    /// | pending | pending | no | no | yes |
+    /// | created | none | no | maybe | maybe |
+    /// | created | authorised, captured, capture failed | yes | maybe | yes |
+    /// | refused | none | no | no | maybe |
+    /// | refused | refused | no | no | yes |
+    /// | refused | voided | maybe | no | yes |
+    pub fn restore(facts: Facts, recorded: RecordedState<'_>) -> Option<OrderRecord> {
+        let RecordedState { status, payment, transaction, delivery } = recorded;
+        let has_card = facts.card.is_some();
+        let facts = Box::new(facts);
+        let transaction = transaction.map(str::to_owned);
+        match status {
+            Status::Pending => {
+                let is_state = match payment {
+                    PaymentStatus::None => !has_card,
+                    PaymentStatus::Pending => has_card,
+                    _ => false,
+                };
+                (is_state && transaction.is_none() && delivery.is_none())
+                    .then_some(OrderRecord::Pending(Order { facts, state: Pending }))
+            }
+            Status::Created => {
+                let payment = created_payment(payment, transaction, has_card)?;
+                Some(OrderRecord::Created(Order { facts, state: Created { payment, delivery } }))
+            }
+            Status::Refused { reason } => {
+                let payment = refused_payment(payment, transaction, has_card)?;
+                let state = Refused { reason: reason.to_owned(), payment };
+                delivery.is_none().then_some(OrderRecord::Refused(Order { facts, state }))
+            }
+        }
+    }
+
+    /// The decision, for shards that hold stock for it.
+    pub fn decision(&self) -> Decision {
+        match self {
+            OrderRecord::Pending(_) => Decision::Undecided,
+            OrderRecord::Created(_) => Decision::Created,
+            OrderRecord::Refused(_) => Decision::Refused,
+        }
+    }
+}
+
+fn created_payment(status: PaymentStatus, transaction: Option<String>, has_card: bool) -> Option<CreatedPayment> {
+    match (status, transaction) {
+        (PaymentStatus::None, None) => Some(CreatedPayment::Free),
+        (PaymentStatus::Authorised, Some(transaction)) if has_card => Some(CreatedPayment::Authorised { transaction }),
+        (PaymentStatus::Captured, Some(transaction)) if has_card => Some(CreatedPayment::Captured { transaction }),
+        (PaymentStatus::CaptureFailed, Some(transaction)) if has_card => {
+            Some(CreatedPayment::CaptureFailed { transaction })
+        }
+        _ => None,
+    }
+}
+
+fn refused_payment(status: PaymentStatus, transaction: Option<String>, has_card: bool) -> Option<RefusedPayment> {
+    match (status, transaction) {
+        (PaymentStatus::None, None) => Some(RefusedPayment::NotAsked),
+        (PaymentStatus::Refused, None) if has_card => Some(RefusedPayment::Declined),
+        (PaymentStatus::Voided, transaction) if has_card => Some(RefusedPayment::Voided { transaction }),
+        _ => None,
+    }
+}

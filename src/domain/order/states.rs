@@ -1,0 +1,297 @@
+//! The states of an order and the transitions between them. A transition consumes the order, or changes it
+//! in place where the state stays, and notes its step in the history.
+
+use std::ops::Deref;
+
+use super::facts::{Facts, NewOrder, card_missing};
+use super::history::OrderEvent;
+use crate::domain::card::LastFour;
+use crate::domain::money::Total;
+use crate::domain::reservation::HoldResult;
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::routing::{DeliveryId, OrderId};
+
+/// An order in one state. Its facts can be read in every state; only transitions change them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Order<S> {
+    /// Boxed, so that a transition moves a pointer.
+    pub(super) facts: Box<Facts>,
+    pub(super) state: S,
+}
+
+/// Written down; nothing is decided.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pending;
+
+/// All stock is held; money is due and not set aside. Its record says pending.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unpaid {
+    card: LastFour,
+}
+
+/// All stock is held, and nothing is due or the money is set aside. In memory only.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Payable {
+    transaction: Option<String>,
+}
+
+/// Decided: all held stock is sold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Created {
+    pub(super) payment: CreatedPayment,
+    pub(super) delivery: Option<DeliveryId>,
+}
+
+/// Decided: all held stock is given back, and no money is taken.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub(super) reason: String,
+    pub(super) payment: RefusedPayment,
+}
+
+/// The payment of an order that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreatedPayment {
+    /// Nothing was due.
+    Free,
+    /// The money is set aside.
+    Authorised {
+        /// The gateway's id of the payment.
+        transaction: String,
+    },
+    /// The money is taken.
+    Captured {
+        /// The gateway's id of the payment.
+        transaction: String,
+    },
+    /// The gateway refuses to take the money for good.
+    CaptureFailed {
+        /// The gateway's id of the payment.
+        transaction: String,
+    },
+}
+
+/// The payment of an order that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefusedPayment {
+    /// None was asked for.
+    NotAsked,
+    /// The gateway refused to set the money aside.
+    Declined,
+    /// Given up, and the gateway knows.
+    Voided {
+        /// The gateway's id of the payment, if the money had been set aside.
+        transaction: Option<String>,
+    },
+}
+
+/// An order whose stock is held.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// Nothing is due.
+    Free(Order<Payable>),
+    /// Money is due.
+    Due(Order<Unpaid>),
+}
+
+/// An order that stays pending, because its lines cannot be sold as ordered.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unreserved {
+    /// The order.
+    pub order: Order<Pending>,
+    /// The reason.
+    pub error: Error,
+}
+
+/// A refused order and the error that its customer is told.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The order.
+    pub order: Order<Refused>,
+    /// The error.
+    pub error: Error,
+}
+
+/// Money that is due for an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due<'a> {
+    /// The order.
+    pub order: OrderId,
+    /// The amount.
+    pub amount: Total,
+    /// The last four characters of the card.
+    pub card: &'a LastFour,
+}
+
+/// Money that is set aside and to be taken. Ends with [`CaptureDue::captured`] or [`CaptureDue::failed`].
+#[derive(Debug)]
+pub struct CaptureDue<'a> {
+    order: &'a mut Order<Created>,
+    transaction: String,
+    card: LastFour,
+}
+
+impl<S> Deref for Order<S> {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+impl<S> Order<S> {
+    /// Takes over the version of the record that is about to be written.
+    pub(crate) fn recorded_as(&mut self, version: u64) {
+        self.facts.version = version;
+    }
+
+    fn into_state<T>(self, state: T) -> Order<T> {
+        Order { facts: self.facts, state }
+    }
+
+    fn refuse_as(mut self, error: Error, payment: RefusedPayment, now: Timestamp) -> Refusal {
+        if matches!(payment, RefusedPayment::Voided { .. }) {
+            self.facts.record_step(OrderEvent::Voided, now);
+        }
+        self.facts.record_step(OrderEvent::Refused, now);
+        let reason = error.detail().to_owned();
+        Refusal { order: self.into_state(Refused { reason, payment }), error }
+    }
+}
+
+impl Order<Pending> {
+    /// Writes an order down.
+    pub fn place(new: NewOrder, now: Timestamp) -> Self {
+        let mut facts = Facts::new(new);
+        facts.record_step(OrderEvent::Pending, now);
+        Order { facts: Box::new(facts), state: Pending }
+    }
+
+    /// Goes on with an order after its shard was started again.
+    #[must_use]
+    pub fn resumed(mut self, now: Timestamp) -> Self {
+        self.facts.record_step(OrderEvent::Resumed, now);
+        self
+    }
+
+    /// Takes over prices from a look at the products, in the order of the lines.
+    ///
+    /// # Errors
+    /// The reason to refuse it.
+    pub fn quote(&mut self, found: &[HoldResult]) -> Result<()> {
+        self.facts.apply_quotes(found)
+    }
+
+    /// Takes over what a hold of all lines found. Holding again is free, and noted once.
+    ///
+    /// # Errors
+    /// The order, which nothing more is held for, and the reason to refuse it.
+    pub fn hold(mut self, found: &[HoldResult], now: Timestamp) -> std::result::Result<Reserved, Unreserved> {
+        if let Err(error) = self.quote(found) {
+            return Err(Unreserved { order: self, error });
+        }
+        if !self.asks_payment() {
+            self.facts.record_held(now);
+            return Ok(Reserved::Free(self.into_state(Payable { transaction: None })));
+        }
+        let Some(card) = self.card.clone() else { return Err(Unreserved { order: self, error: card_missing() }) };
+        self.facts.record_held(now);
+        Ok(Reserved::Due(self.into_state(Unpaid { card })))
+    }
+
+    /// Takes over what a hold found for an order whose money was set aside before its shard was started again.
+    ///
+    /// # Errors
+    /// The order and the reason to refuse it; the money is to be given up.
+    pub fn hold_paid(
+        self,
+        found: &[HoldResult],
+        transaction: String,
+        now: Timestamp,
+    ) -> std::result::Result<Order<Payable>, Unreserved> {
+        match self.hold(found, now)? {
+            Reserved::Due(order) => Ok(order.authorised(transaction, now)),
+            Reserved::Free(order) => {
+                let error = Error::Fault("money is set aside for an order that costs nothing".into());
+                Err(Unreserved { order: order.into_state(Pending), error })
+            }
+        }
+    }
+
+    /// Refuses it.
+    pub fn refuse(self, error: Error, payment: RefusedPayment, now: Timestamp) -> Refusal {
+        self.refuse_as(error, payment, now)
+    }
+}
+
+impl Order<Unpaid> {
+    /// The money that is due.
+    pub fn due(&self) -> Due<'_> {
+        Due { order: self.id, amount: self.total(), card: &self.state.card }
+    }
+
+    /// Its money is set aside.
+    pub fn authorised(mut self, transaction: String, now: Timestamp) -> Order<Payable> {
+        self.facts.record_step(OrderEvent::Authorised, now);
+        self.into_state(Payable { transaction: Some(transaction) })
+    }
+
+    /// Refuses it.
+    pub fn refuse(self, error: Error, payment: RefusedPayment, now: Timestamp) -> Refusal {
+        self.refuse_as(error, payment, now)
+    }
+}
+
+impl Order<Payable> {
+    /// Creates it, with the delivery that was scheduled for it.
+    pub fn create(mut self, delivery: Option<DeliveryId>, now: Timestamp) -> Order<Created> {
+        self.facts.record_step(OrderEvent::Created, now);
+        let payment = match self.state.transaction.take() {
+            None => CreatedPayment::Free,
+            Some(transaction) => CreatedPayment::Authorised { transaction },
+        };
+        self.into_state(Created { payment, delivery })
+    }
+}
+
+impl Order<Created> {
+    /// All its stock is sold.
+    pub fn claimed(&mut self, now: Timestamp) {
+        self.facts.record_step(OrderEvent::Claimed, now);
+    }
+
+    /// The money that is set aside and not taken, if any.
+    pub fn capture_due(&mut self) -> Option<CaptureDue<'_>> {
+        let CreatedPayment::Authorised { transaction } = &self.state.payment else { return None };
+        // Money is set aside for a card only: `Unpaid` has one, and no record is restored without it.
+        let (transaction, card) = (transaction.clone(), self.facts.card.clone()?);
+        Some(CaptureDue { order: self, transaction, card })
+    }
+}
+
+impl CaptureDue<'_> {
+    /// The money.
+    pub fn due(&self) -> Due<'_> {
+        Due { order: self.order.id, amount: self.order.total(), card: &self.card }
+    }
+
+    /// The money is taken.
+    pub fn captured(self, now: Timestamp) {
+        self.order.state.payment = CreatedPayment::Captured { transaction: self.transaction };
+        self.order.facts.record_step(OrderEvent::Captured, now);
+    }
+
+    /// The gateway refuses to take the money for good; the order stays created.
+    pub fn failed(self, now: Timestamp) {
+        self.order.state.payment = CreatedPayment::CaptureFailed { transaction: self.transaction };
+        self.order.facts.record_step(OrderEvent::CaptureFailed, now);
+    }
+}
+
+impl Order<Refused> {
+    /// All its stock is given back.
+    pub fn released(&mut self, now: Timestamp) {
+        self.facts.record_step(OrderEvent::Released, now);
+    }
+}
