@@ -100,6 +100,16 @@ deaths! {
 }
 
 #[test]
+fn a_paid_order_at_home_is_held_once() {
+    let shop = Shop::open();
+    let mut client = shop.store.client();
+    let answer = place(&mut client, "k", &order_of(&shop.customer, &[&shop.books[HOME]], CARD)).expect(201);
+    let order = order(&mut client, &id_of(&answer));
+    let steps: Vec<_> = order["steps"].as_array().expect("steps").iter().map(|step| &step["step"]).collect();
+    assert_eq!(steps[..4], ["pending", "held", "authorised", "created"], "{steps:?}");
+}
+
+#[test]
 fn lost_and_repeated_answers_of_the_gateway_charge_nobody_twice() {
     for fault in [Fault::Lose, Fault::Ignore, Fault::Fail] {
         let shop = Shop::open();
