@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use shardcart::access::{KEY_VARIABLE, Secret, Settings};
+use shardcart::access::{KEY_VARIABLES, Secret, Settings};
 use shardcart::error::Error;
 
 #[derive(Args, Clone)]
 pub struct Access {
-    /// A file of API keys, as `shardcart keys` makes it; changes count without a restart. One more key, of
-    /// the role admin, may be in the environment as BOOKSTORE_API_KEY.
+    /// A file of API keys, as `shardcart keys` makes it; changes take effect without a restart. One more key, of
+    /// the role admin, may be in the environment as BOOKSTORE_API_KEY or SHARDCART_API_KEY.
     #[arg(long, value_name = "FILE")]
     api_keys: Option<PathBuf>,
     /// Want an API key on every path but /livez and /readyz.
@@ -24,17 +24,17 @@ pub struct Access {
 }
 
 impl Access {
-    /// What is configured here and in the environment.
+    /// The settings of the command line and the environment.
     pub fn settings(&self) -> anyhow::Result<Settings> {
         Ok(Settings {
-            key: key_of_environment().context(KEY_VARIABLE)?,
+            key: key_of_environment(|variable| env::var(variable))?,
             file: self.api_keys.clone(),
             require_key: self.require_key,
             open_writes: self.open_writes,
         })
     }
 
-    /// As arguments of a facade; it has the same environment.
+    /// The same as arguments of a facade, which inherits the environment.
     pub fn arguments(&self) -> Vec<OsString> {
         let mut arguments = Vec::new();
         if let Some(file) = &self.api_keys {
@@ -46,11 +46,49 @@ impl Access {
     }
 }
 
-/// A variable that is set to nothing is a mistake and not a key that is missing.
-fn key_of_environment() -> Result<Option<Secret>, Error> {
-    match env::var(KEY_VARIABLE) {
-        Ok(text) => Secret::new(&text).map(Some),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(Error::Invalid("is not UTF-8".into())),
+/// The key of the one variable that is set, or of both if they agree.
+fn key_of_environment(read: impl Fn(&str) -> Result<String, VarError>) -> anyhow::Result<Option<Secret>> {
+    let mut found: Option<(&str, Secret)> = None;
+    for variable in KEY_VARIABLES {
+        let key = match read(variable) {
+            // Set to nothing is a mistake, not a missing key.
+            Ok(text) => Secret::new(&text).context(variable)?,
+            Err(VarError::NotPresent) => continue,
+            Err(VarError::NotUnicode(_)) => {
+                return Err(Error::Invalid("is not UTF-8".into())).context(variable);
+            }
+        };
+        if let Some((other, _)) = found.as_ref().filter(|(_, known)| known.reveal() != key.reveal()) {
+            return Err(
+                Error::Invalid(format!("{other} and {variable} are different API keys: set one of them")).into()
+            );
+        }
+        found = Some((variable, key));
+    }
+    Ok(found.map(|(_, key)| key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_variable_has_the_key_and_two_different_ones_are_refused() {
+        let key = |shop: Option<&str>, store: Option<&str>| {
+            let read = |name: &str| {
+                let value = if name == KEY_VARIABLES[0] { shop } else { store };
+                value.map(ToOwned::to_owned).ok_or(VarError::NotPresent)
+            };
+            key_of_environment(read).map(|key| key.map(|key| key.reveal().to_owned()))
+        };
+        assert_eq!(key(None, None).unwrap(), None);
+        for (shop, store) in
+            [(Some("first-key"), None), (None, Some("first-key")), (Some("first-key"), Some("first-key"))]
+        {
+            assert_eq!(key(shop, store).unwrap().as_deref(), Some("first-key"), "{shop:?} {store:?}");
+        }
+        let message = key(Some("first-key"), Some("second-key")).unwrap_err().to_string();
+        assert!(KEY_VARIABLES.iter().all(|name| message.contains(name)) && !message.contains("-key"), "{message}");
+        assert!(key(Some(""), None).is_err() && key(Some("first-key"), Some("")).is_err());
     }
 }

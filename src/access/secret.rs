@@ -1,4 +1,4 @@
-//! A key as text, which nothing prints, and its SHA-256, which is what is kept.
+//! An API key as text, which is never printed, and its SHA-256, which is stored.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 const MAX_KEY_BYTES: usize = 256;
 /// The random part of a new key, in bytes.
 const RANDOM_BYTES: usize = 24;
-/// What new keys begin with, so that people and scanners for leaked secrets know what they see.
+/// The beginning of new keys, which people and scanners for leaked secrets recognize.
 const PREFIX: &str = "sck_";
 /// The length of a SHA-256, in bytes.
 const DIGEST_BYTES: usize = 32;
@@ -23,7 +23,7 @@ const DIGEST_BYTES: usize = 32;
 pub struct Secret(String);
 
 impl Secret {
-    /// A key that a person has chosen.
+    /// A key chosen by a person.
     ///
     /// # Errors
     /// [`Error::Invalid`] for what cannot be a header's value.
@@ -72,12 +72,12 @@ impl fmt::Debug for Secret {
 pub struct Digest([u8; DIGEST_BYTES]);
 
 impl Digest {
-    /// That of a key as it came.
+    /// The digest of a key as it was received.
     pub fn of(key: &[u8]) -> Self {
         Digest(sha2::Sha256::digest(key).into())
     }
 
-    /// Whether it is the same, in a time that does not tell how much of it is.
+    /// Equality, in constant time.
     pub fn is(&self, other: &Digest) -> Choice {
         self.0.ct_eq(&other.0)
     }

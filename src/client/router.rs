@@ -92,12 +92,16 @@ impl Client {
         self.table.read().unwrap_or_else(PoisonError::into_inner).owner(hash) as usize
     }
 
-    /// Waits until every session is up, or the time is over.
-    pub async fn wait_until_up(&self, timeout: Duration) {
+    /// Waits until every session is up, or the time is over. Returns the shards whose sessions are not up.
+    pub async fn wait_until_up(&self, timeout: Duration) -> Vec<usize> {
         let deadline = Instant::now() + timeout;
-        for session in &self.sessions {
-            session.wait_until_up(deadline.saturating_duration_since(Instant::now())).await;
+        let mut down = Vec::new();
+        for (shard, session) in self.sessions.iter().enumerate() {
+            if !session.wait_until_up(deadline.saturating_duration_since(Instant::now())).await {
+                down.push(shard);
+            }
         }
+        down
     }
 
     /// Pings every shard; true for each that answers, in the shards' order.

@@ -1,5 +1,5 @@
-//! Listening sockets and the accept loop: what warp's own server lacks is a limit on connections
-//! and timeouts on those that say nothing.
+//! Listening sockets and the accept loop, with a limit on connections and timeouts on silent ones, which warp's own
+//! server lacks.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,8 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower_service::Service;
 
-use super::service::Front;
-use super::stream::Explaining;
+use super::error_body::ErrorBodies;
+use super::service::FacadeService;
 use crate::error::{Error, Result};
 use crate::process::shutdown::Shutdown;
 
@@ -27,9 +27,9 @@ use crate::process::shutdown::Shutdown;
 const BACKLOG: i32 = 1_024;
 /// Bytes that the head of a request may take.
 const MAX_HEAD_BYTES: usize = 16 << 10;
-/// How long accepting pauses after it failed, as when there are no more file descriptors.
+/// The pause after a failed accept, as when file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long requests that were begun may take once a shutdown was asked for.
+/// The time limit for requests that are under way at a shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Binds an address, shared with the process's other workers.
@@ -47,32 +47,32 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Makes sure that nobody else has an address: sharing it would split the requests.
+/// Makes sure that no other process listens on an address: sharing it would split the requests.
 ///
 /// # Errors
-/// [`Error::Fault`] when somebody has it.
+/// [`Error::Fault`] when one does.
 pub fn check_exclusive(address: SocketAddr) -> Result<()> {
     std::net::TcpListener::bind(address)
         .map(drop)
         .map_err(|error| Error::Fault(format!("cannot listen on {address}: {error}")))
 }
 
-/// How connections are treated.
+/// The limits of connections.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How long a client may take to send a request's head; also how long it may be idle.
+    /// The time limit for a request's head, and for an idle connection.
     pub header_timeout: Duration,
     /// Connections at a time; more wait until one is closed.
     pub connections: Arc<Semaphore>,
 }
 
-/// Serves a listener until a shutdown is asked for and what was begun is answered.
+/// Serves a listener until a shutdown is asked for and requests under way are answered.
 ///
 /// # Errors
 /// [`Error::Fault`] when the listener cannot be used.
 pub async fn serve<S>(
     listener: std::net::TcpListener,
-    front: Front<S>,
+    service: FacadeService<S>,
     limits: Limits,
     mut shutdown: Shutdown,
 ) -> Result<()>
@@ -99,7 +99,7 @@ where
             }
         };
         let connection =
-            http.serve_connection(TokioIo::new(Explaining::new(stream)), TowerToHyperService::new(front.clone()));
+            http.serve_connection(TokioIo::new(ErrorBodies::new(stream)), TowerToHyperService::new(service.clone()));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -1,9 +1,9 @@
-//! What is counted of requests and shards, in the text format of OpenMetrics. Labels are routes,
+//! Counters of requests and numbers of shards, in the text format of OpenMetrics. Labels are path templates,
 //! methods, status classes and shard numbers, never an id or a value.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -12,71 +12,66 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::paths::{self, PATHS};
 use crate::process::histogram::{Histogram, Snapshot};
 use crate::protocol::ShardStatus;
 
-/// A route as a label.
+/// A path as a label: the place of its template in the list that the metrics were given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Route(usize);
+pub struct Label(usize);
 
-/// One for each path, and one for what is none of them.
-const ROUTES: usize = PATHS.len() + 1;
+/// The label of paths outside the list; also of keys on the key-value port, where any key may be a path.
 const OTHER: &str = "other";
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
-impl Route {
-    /// The route of a path; keys of the key-value port are "other", as any key may be there.
-    pub fn of(path: &str) -> Self {
-        Route(paths::position(path).unwrap_or(PATHS.len()))
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        PATHS.get(self.0).copied().unwrap_or(OTHER)
-    }
-
-    fn all() -> impl Iterator<Item = Route> {
-        (0..ROUTES).map(Route)
-    }
-}
-
-/// One worker's counts.
+/// The counters of one label.
 #[derive(Debug, Default)]
-struct Counts {
-    latency: [Histogram; ROUTES],
-    requests: [[[AtomicU64; CLASSES.len()]; METHODS.len()]; ROUTES],
+struct PathCounts {
+    latency: Histogram,
+    requests: [[AtomicU64; CLASSES.len()]; METHODS.len()],
 }
 
-/// The counts of all workers, through one of them.
+/// The counters of all workers, through one of them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    all: Arc<Vec<Counts>>,
+    /// The names of labels.
+    names: Arc<[&'static str]>,
+    /// One list a worker, with one entry a label.
+    all: Arc<[Vec<PathCounts>]>,
     mine: usize,
-    workers_up: Arc<AtomicUsize>,
 }
 
 impl Metrics {
-    /// One for each worker.
-    pub fn for_workers(workers: usize) -> Vec<Metrics> {
-        let all: Arc<Vec<_>> = Arc::new((0..workers).map(|_| Counts::default()).collect());
-        let workers_up = Arc::new(AtomicUsize::new(0));
-        (0..workers).map(|mine| Metrics { all: all.clone(), mine, workers_up: workers_up.clone() }).collect()
+    /// The metrics of each worker, with a label for each template and one for everything else.
+    pub fn for_workers(workers: usize, templates: &[&'static str]) -> Vec<Metrics> {
+        let names: Arc<[_]> = templates.iter().copied().chain([OTHER]).collect();
+        let counts = || names.iter().map(|_| PathCounts::default()).collect();
+        let all: Arc<[Vec<_>]> = (0..workers).map(|_| counts()).collect();
+        (0..workers).map(|mine| Metrics { names: names.clone(), all: all.clone(), mine }).collect()
     }
 
-    /// Notes that this worker serves; true when it is the last one to do so.
-    pub fn is_last_worker_up(&self) -> bool {
-        self.workers_up.fetch_add(1, Ordering::SeqCst) + 1 == self.all.len()
+    /// The label of a template.
+    pub fn label(&self, template: &str) -> Label {
+        Label(self.names.iter().position(|name| *name == template).unwrap_or(self.names.len() - 1))
+    }
+
+    /// The label of an answer that belongs to no template.
+    pub fn other(&self) -> Label {
+        Label(self.names.len() - 1)
+    }
+
+    /// The text of a label.
+    pub fn name(&self, label: Label) -> &'static str {
+        self.names[label.0]
     }
 
     /// Counts an answer.
-    pub fn observe(&self, route: Route, method: &Method, status: StatusCode, latency: Duration) {
-        let counts = &self.all[self.mine];
-        counts.latency[route.0].observe(latency);
+    pub fn observe(&self, label: Label, method: &Method, status: StatusCode, latency: Duration) {
+        let counts = &self.all[self.mine][label.0];
+        counts.latency.observe(latency);
         let method = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
         let class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
-        counts.requests[route.0][method][class].fetch_add(1, Ordering::Relaxed);
+        counts.requests[method][class].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Everything as text; a shard that does not answer has only `shardcart_shard_up` 0.
@@ -85,17 +80,18 @@ impl Metrics {
     /// When the text cannot be written.
     pub fn render(&self, shards: Vec<Option<ShardStatus>>) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Scrape { counts: self.all.clone(), shards }));
+        registry.register_collector(Box::new(Scrape { names: self.names.clone(), counts: self.all.clone(), shards }));
         let mut out = String::new();
         text::encode(&mut out, &registry)?;
         Ok(out)
     }
 }
 
-/// What one scrape sees.
+/// The numbers of one scrape.
 #[derive(Debug)]
 struct Scrape {
-    counts: Arc<Vec<Counts>>,
+    names: Arc<[&'static str]>,
+    counts: Arc<[Vec<PathCounts>]>,
     shards: Vec<Option<ShardStatus>>,
 }
 
@@ -120,13 +116,13 @@ impl Scrape {
     fn encode_http(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let help = "HTTP requests answered.";
         let mut requests = encoder.encode_descriptor("shardcart_http_requests", help, None, MetricType::Counter)?;
-        for route in Route::all() {
+        for (label, name) in self.names.iter().enumerate() {
             for (m, method) in METHODS.iter().enumerate() {
                 for (c, class) in CLASSES.iter().enumerate() {
-                    let count = |counts: &Counts| counts.requests[route.0][m][c].load(Ordering::Relaxed);
+                    let count = |counts: &Vec<PathCounts>| counts[label].requests[m][c].load(Ordering::Relaxed);
                     let total: u64 = self.counts.iter().map(count).sum();
                     if total > 0 {
-                        let labels = [("route", route.name()), ("method", *method), ("status", *class)];
+                        let labels = [("route", *name), ("method", *method), ("status", *class)];
                         requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&total, None)?;
                     }
                 }
@@ -139,10 +135,10 @@ impl Scrape {
             Some(&Unit::Seconds),
             MetricType::Histogram,
         )?;
-        for route in Route::all() {
-            let sum = self.counts.iter().map(|counts| counts.latency[route.0].snapshot()).reduce(add);
+        for (label, name) in self.names.iter().enumerate() {
+            let sum = self.counts.iter().map(|counts| counts[label].latency.snapshot()).reduce(add);
             if let Some(sum) = sum.filter(|sum| sum.counts.iter().any(|count| *count > 0)) {
-                encode_histogram(latency.encode_family(&[("route", route.name())])?, &sum)?;
+                encode_histogram(latency.encode_family(&[("route", *name)])?, &sum)?;
             }
         }
         Ok(())

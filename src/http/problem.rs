@@ -14,6 +14,9 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// The same for a limit that needs time to clear.
 const RETRY_AFTER_LIMIT_SECONDS: HeaderValue = HeaderValue::from_static("60");
 
+/// The answer of a handler.
+pub type HttpResult = Result<Response<Bytes>, Problem>;
+
 /// A request that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -95,17 +98,17 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
-    /// 404 for a path that there is not.
+    /// 404: no such path.
     pub fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "there is no such path")
     }
 
-    /// A request that never became one: what was sent is not HTTP, or too long.
+    /// Bytes that are not an HTTP request, or too many of them.
     pub fn unreadable(status: StatusCode, detail: &str) -> Self {
         Self::new(status, "unreadable", detail)
     }
 
-    /// 405: `allow` lists the methods that there are.
+    /// 405: `allow` lists the path's methods.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("this path has only {allow}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
@@ -131,30 +134,13 @@ impl Problem {
         )
     }
 
-    /// The answer to a failure that was given before, to the same `Idempotency-Key`.
-    pub fn replayed(error: &Error, replayed: bool) -> Self {
-        Problem { replayed, ..Problem::from(error) }
-    }
-
-    /// An empty response that takes the problem to `http::service`, which knows the execution's id.
-    pub fn enclosed(self) -> Response<Bytes> {
-        let mut response = Response::new(Bytes::new());
-        response.extensions_mut().insert(self);
-        response
-    }
-
-    /// Takes out what [`Problem::enclosed`] has put in.
-    pub fn take_from<B>(response: &mut Response<B>) -> Option<Problem> {
-        response.extensions_mut().remove()
-    }
-
-    /// The response.
-    pub fn into_response(self) -> Response<Bytes> {
-        self.into_response_of(None)
+    /// A failure that was answered before, to the same `Idempotency-Key`.
+    pub fn replayed(error: &Error) -> Self {
+        Problem { replayed: true, ..Problem::from(error) }
     }
 
     /// The response, with the id of the execution as one more member where there is one.
-    pub fn into_response_of(self, execution_id: Option<&str>) -> Response<Bytes> {
+    pub fn into_response(self, execution_id: Option<&str>) -> Response<Bytes> {
         let body = Body {
             r#type: format!("/problems/{}", self.slug),
             title: self.status.canonical_reason().unwrap_or("Error"),

@@ -23,6 +23,11 @@ pub fn json_text(status: StatusCode, bytes: Vec<u8>) -> Response<Bytes> {
     response
 }
 
+/// 304: the client has this version.
+pub fn not_modified(tag: Tag) -> Response<Bytes> {
+    with_tag(empty(StatusCode::NOT_MODIFIED), tag)
+}
+
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());

@@ -1,157 +1,80 @@
-//! The paths: each filter matches one, takes every method, and ends in `then`, so that no error is
-//! ever a rejection. Hot paths come first.
+//! The list of all endpoints, hot ones first.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Method, Response};
-use warp::filters::BoxedFilter;
-use warp::path::{FullPath, Tail};
-use warp::{Filter, Reply, path};
+use warp::Filter;
 
-use super::call::{Call, Segment};
-use super::metrics::Metrics;
+use super::api::{carts, deliveries, lists, operations, orders, products, values};
+use super::endpoint::{Endpoints, Route, answer, any_of, with};
 use super::problem::Problem;
-use super::{carts, deliveries, kv, lists, openapi, ops, orders, products};
-use crate::client::Client;
+use super::request::HttpRequest;
+use super::shop::Shop;
 
-/// What the handlers of one worker share.
-#[derive(Clone)]
-pub struct Shop {
-    /// The shards.
-    pub client: Arc<Client>,
-    /// What is counted.
-    pub metrics: Metrics,
+/// The groups of the shop's ports. A path belongs to the first endpoint that fits.
+const GROUPS: [&Endpoints; 7] = [
+    &carts::ENDPOINTS,
+    &values::ENDPOINTS,
+    &orders::ENDPOINTS,
+    &products::ENDPOINTS,
+    &lists::ENDPOINTS,
+    &deliveries::ENDPOINTS,
+    &operations::ENDPOINTS,
+];
+
+/// Every path of the shop as a template, such as `/items/{customerId}`.
+pub fn templates() -> Vec<&'static str> {
+    GROUPS.iter().flat_map(|group| group.templates).copied().collect()
 }
 
-type Handled = Result<Response<Bytes>, Problem>;
-
-fn reply(handled: Handled) -> Response<Bytes> {
-    handled.unwrap_or_else(Problem::enclosed)
+/// The template that a path fits.
+pub fn find(path: &str) -> Option<&'static str> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    GROUPS.iter().flat_map(|group| group.templates).copied().find(|template| fits(template, path))
 }
 
-/// The complete request; `http::service` has put it there.
-fn call() -> impl Filter<Extract = (Arc<Call>,), Error = warp::Rejection> + Copy {
-    warp::ext::get::<Arc<Call>>()
+fn fits(template: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    let every_one_fits =
+        template.split('/').all(|part| segments.next().is_some_and(|segment| part == segment || part.starts_with('{')));
+    every_one_fits && segments.next().is_none()
 }
 
-fn with<T: Clone + Send>(value: &T) -> impl Filter<Extract = (T,), Error = Infallible> + Clone + use<T> {
-    let value = value.clone();
-    warp::any().map(move || value.clone())
+/// The routes of the shop's ports.
+pub fn shop(shop: &Arc<Shop>) -> Route {
+    let [carts, values, orders, products, lists, deliveries, operations] = GROUPS.map(|group| (group.route)(shop));
+    any_of!(carts, values, orders, products, lists, deliveries, operations, no_such_path(shop))
 }
 
-/// The shop's paths.
-pub fn shop(shop: &Shop) -> BoxedFilter<(impl Reply + use<>,)> {
-    let items =
-        path!("items" / Segment).and(with(shop)).and(call()).then(|customer, shop: Shop, call: Arc<Call>| async move {
-            reply(carts::items(&shop.client, &call, customer).await)
-        });
-    let item = path!("item" / Segment / Segment).and(with(shop)).and(call()).then(
-        |customer, item, shop: Shop, call: Arc<Call>| async move {
-            reply(carts::item(&shop.client, &call, customer, item).await)
-        },
-    );
-    items.or(item).unify().or(store(shop)).unify().or(api(shop)).unify().or(others(shop)).unify().boxed()
+/// The routes of the key-value port.
+pub fn key_value(shop: &Arc<Shop>) -> Route {
+    any_of!((values::PORT.route)(shop), no_such_path(shop))
 }
 
-/// A path with one segment that a handler takes.
-macro_rules! one {
-    ($shop:expr, $path:expr, $handler:path) => {
-        $path.and(with($shop)).and(call()).then(|segment: Segment, shop: Shop, call: Arc<Call>| async move {
-            reply($handler(&shop.client, &call, segment).await)
-        })
-    };
+fn no_such_path(shop: &Arc<Shop>) -> Route {
+    let request = warp::ext::get::<Arc<HttpRequest>>();
+    let refuse = |shop: Arc<Shop>, request: Arc<HttpRequest>| answer(&shop, &request, Err(Problem::no_such_path()));
+    with(shop).and(request).map(refuse).boxed()
 }
 
-/// A path without any.
-macro_rules! none {
-    ($shop:expr, $path:expr, $handler:path) => {
-        $path
-            .and(with($shop))
-            .and(call())
-            .then(|shop: Shop, call: Arc<Call>| async move { reply($handler(&shop.client, &call).await) })
-    };
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn store(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {
-    let checkout = one!(shop, path!("checkout" / Segment), orders::checkout);
-    let find = one!(shop, path!("find" / Segment), products::find);
-    let buy = none!(shop, path!("buy"), products::buy);
-    let replenish = none!(shop, path!("replenish"), products::replenish);
-    let search = one!(shop, path!("search" / Segment), lists::search);
-    let info = one!(shop, path!("info" / Segment), products::info);
-    let purchase = one!(shop, path!("purchase" / Segment), orders::purchase);
-    let catalog = none!(shop, path!("catalog" / "books"), catalog);
-    let entry = one!(shop, path!("catalog" / "books" / Segment), products::entry);
-    let orders = checkout.or(find).unify().or(buy).unify().or(replenish).unify().or(search).unify();
-    orders.or(info).unify().or(purchase).unify().or(catalog).unify().or(entry).unify().boxed()
-}
-
-fn api(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {
-    let books = none!(shop, path!("api" / "books"), lists::books);
-    let book = one!(shop, path!("api" / "books" / Segment), lists::book);
-    let orders = none!(shop, path!("api" / "orders"), orders::create);
-    let order = one!(shop, path!("api" / "orders" / Segment), orders::get);
-    let deliveries = none!(shop, path!("api" / "delivery"), deliveries::create);
-    let delivery = one!(shop, path!("api" / "delivery" / Segment), deliveries::one);
-    let read = books.or(book).unify().or(orders).unify().or(order).unify();
-    read.or(deliveries).unify().or(delivery).unify().boxed()
-}
-
-async fn catalog(client: &Client, call: &Call) -> Handled {
-    match call.method {
-        Method::GET | Method::HEAD => lists::catalog(client, call).await,
-        Method::POST => products::create(client, call).await,
-        _ => Err(Problem::method_not_allowed("GET, HEAD, POST")),
+    #[test]
+    fn a_path_is_of_the_template_that_it_fits() {
+        for (path, template) in [
+            ("/items/alice", Some("/items/{customerId}")),
+            ("/items/alice/", Some("/items/{customerId}")),
+            ("/item/alice/a%2Fb", Some("/item/{customerId}/{itemId}")),
+            ("/livez", Some("/livez")),
+            ("/docs/", Some("/docs")),
+            ("/docs/index.css", Some("/docs/{file}")),
+            ("/items", None),
+            ("/items/alice/tea", None),
+            ("/", None),
+            ("", None),
+        ] {
+            assert_eq!(find(path), template, "{path}");
+        }
     }
-}
-
-fn others(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {
-    let kv = path!("kv" / Segment)
-        .and(with(shop))
-        .and(call())
-        .then(|key, shop: Shop, call: Arc<Call>| async move { reply(kv::value(&shop.client, &call, key).await) });
-    kv.or(operations(shop)).unify().or(nothing()).unify().boxed()
-}
-
-fn operations(shop: &Shop) -> BoxedFilter<(Response<Bytes>,)> {
-    let livez = path!("livez").and(call()).then(|call: Arc<Call>| async move { reply(ops::livez(&call)) });
-    let readyz = path!("readyz").and(with(shop)).and(call()).and(query()).then(
-        |shop: Shop, call: Arc<Call>, query: Option<String>| async move {
-            reply(ops::readyz(&shop.client, &call, query.as_deref()).await)
-        },
-    );
-    let metrics = path!("metrics").and(with(shop)).and(call()).then(|shop: Shop, call: Arc<Call>| async move {
-        reply(ops::metrics(&shop.client, &call, &shop.metrics).await)
-    });
-    livez.or(readyz).unify().or(metrics).unify().or(description()).unify().boxed()
-}
-
-fn description() -> BoxedFilter<(Response<Bytes>,)> {
-    let json = path!("openapi.json").and(call()).then(|call: Arc<Call>| async move { reply(openapi::json(&call)) });
-    let yaml = path!("openapi.yaml").and(call()).then(|call: Arc<Call>| async move { reply(openapi::yaml(&call)) });
-    let docs = path("docs").and(path::tail()).and(path::full()).and(call()).then(
-        |file: Tail, path: FullPath, call: Arc<Call>| async move {
-            reply(openapi::docs(&call, path.as_str(), file.as_str()))
-        },
-    );
-    json.or(yaml).unify().or(docs).unify().boxed()
-}
-
-fn query() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Copy {
-    warp::query::raw().map(Some).or(warp::any().map(|| None)).unify()
-}
-
-fn nothing() -> impl Filter<Extract = (Response<Bytes>,), Error = Infallible> + Copy {
-    path::full().map(|_: FullPath| Problem::no_such_path().enclosed())
-}
-
-/// The paths of the key-value port.
-pub fn key_value(shop: &Shop) -> BoxedFilter<(impl Reply + use<>,)> {
-    let value = path!(Segment)
-        .and(with(shop))
-        .and(call())
-        .then(|key, shop: Shop, call: Arc<Call>| async move { reply(kv::value(&shop.client, &call, key).await) });
-    value.or(nothing()).unify().boxed()
 }

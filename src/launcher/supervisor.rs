@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::child::{Spec, StopRequest, keep_running};
 use super::data_directory::DataDirectory;
 use super::port::Port;
-use crate::access::{self, Access, KEY_VARIABLE};
+use crate::access::{self, ApiKeys, KEY_VARIABLES};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::process::announce::print_line;
@@ -50,7 +50,7 @@ pub struct Options {
 /// nothing is left running.
 pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     // The facade would refuse too, but only when everything else runs.
-    Access::open(&options.access, options.http.iter().copied().chain([options.kv]))?;
+    ApiKeys::open(&options.access, options.http.iter().copied().chain([options.kv]))?;
     // The ports first: a refusal must not leave behind a data directory with a layout of its own.
     let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
     let kv = Port::reserve(options.kv)?;
@@ -190,7 +190,9 @@ impl Launch<'_> {
     fn greet(&self) {
         let http: Vec<_> = self.http.iter().map(|port| url(port.address)).collect();
         let shop = http.first().cloned().unwrap_or_default();
-        let key = if self.wants_key() { format!(" -H \"X-API-Key: ${KEY_VARIABLE}\"") } else { String::new() };
+        let variable = KEY_VARIABLES.iter().find(|variable| env::var_os(variable).is_some());
+        let variable = variable.unwrap_or(&KEY_VARIABLES[0]);
+        let key = if self.wants_key() { format!(" -H \"X-API-Key: ${variable}\"") } else { String::new() };
         print_line(format_args!("shop       {}", http.join("  ")));
         print_line(format_args!("key-value  {}", url(self.kv.address)));
         print_line(format_args!("docs       {shop}/docs"));

@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use shardcart::access::{KEY_VARIABLE, KeyFile, Role};
+use shardcart::access::{KEY_VARIABLES, KeyFile, Role};
 
 use crate::harness::shop::CARD;
 use crate::harness::{Client, Process, Setup, eventually};
@@ -93,7 +93,8 @@ impl Shown {
             .env("SHARDCART", PROGRAM)
             .env("CURL_HOME", self.directory.path())
             .env("NO_PROXY", "*")
-            .env_remove(KEY_VARIABLE)
+            .env_remove(KEY_VARIABLES[0])
+            .env_remove(KEY_VARIABLES[1])
             .stdin(Stdio::null())
             .output();
         let printed = String::from_utf8(run.expect("this test needs bash").stdout).expect("it prints UTF-8");

@@ -9,12 +9,8 @@ use http::{Response, StatusCode};
 use utoipa_swagger_ui::{Config, SwaggerFile, serve};
 
 use crate::error::Error;
-use crate::http::call::Call;
-use crate::http::ops::check_method;
-use crate::http::problem::Problem;
+use crate::http::problem::{HttpResult, Problem};
 use crate::http::response::empty;
-
-type Handled = Result<Response<Bytes>, Problem>;
 
 /// Nothing from elsewhere, and no scripts but the files. Swagger UI sets styles and images inline.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -30,24 +26,23 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(config.persist_authorization(false).try_it_out_enabled(true))
 });
 
-/// Answers with a file of Swagger UI; without a name with the page itself, whose links need the slash
-/// after `/docs`.
+/// Sends a client that has asked for `/docs` to the page.
+pub fn to_docs() -> Response<Bytes> {
+    let mut response = empty(StatusCode::PERMANENT_REDIRECT);
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/docs/"));
+    response
+}
+
+/// A file of Swagger UI; the page itself for an empty name.
 ///
 /// # Errors
-/// 404 for an unknown file, 405 for other methods than GET and HEAD.
-pub fn docs(call: &Call, path: &str, file: &str) -> Handled {
-    check_method(call)?;
-    if file.is_empty() && !path.ends_with('/') {
-        let mut response = empty(StatusCode::PERMANENT_REDIRECT);
-        response.headers_mut().insert(LOCATION, HeaderValue::from_static("/docs/"));
-        return Ok(response);
-    }
-    let file = file.strip_suffix('/').unwrap_or(file);
+/// 404 for an unknown file.
+pub fn docs(file: &str) -> HttpResult {
     let found = serve(file, CONFIG.clone()).map_err(|error| Error::Fault(format!("Swagger UI: {error}")))?;
     found.map_or_else(|| Err(Problem::no_such_path()), respond)
 }
 
-fn respond(file: SwaggerFile<'static>) -> Handled {
+fn respond(file: SwaggerFile<'static>) -> HttpResult {
     let content_type = HeaderValue::try_from(with_charset(file.content_type))
         .map_err(|error| Error::Fault(format!("Swagger UI: {error}")))?;
     let bytes = match file.bytes {

@@ -12,5 +12,5 @@
 mod docs;
 mod document;
 
-pub use docs::docs;
+pub use docs::{docs, to_docs};
 pub use document::{json, yaml};

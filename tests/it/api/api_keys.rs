@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use shardcart::access::KEY_VARIABLE;
+use shardcart::access::KEY_VARIABLES;
 use tempfile::TempDir;
 
 use crate::harness::http::Connection;
@@ -107,7 +107,7 @@ fn the_api_wants_a_key_of_the_right_role() {
 fn the_key_of_the_environment_is_an_admin_beside_those_of_the_file() {
     let keys = Keys::none();
     let write = keys.make("write");
-    let setup = Setup::new(1).facade_environment(KEY_VARIABLE, "a-key-of-mine");
+    let setup = Setup::new(1).facade_environment(KEY_VARIABLES[0], "a-key-of-mine");
     let store = setup.facade_options(&["--api-keys", keys.path()]).start();
     let mut client = store.client();
     for key in ["a-key-of-mine", &write] {
@@ -118,13 +118,32 @@ fn the_key_of_the_environment_is_an_admin_beside_those_of_the_file() {
 }
 
 #[test]
+fn the_key_of_the_environment_has_two_names() {
+    for variable in KEY_VARIABLES {
+        let store = Setup::new(1).facade_environment(variable, "a-key-of-mine").start();
+        ask(&mut store.client(), "POST", ANYTHING, &["a-key-of-mine"]).expect_problem(404, "");
+        expect_unauthorized(ask(&mut store.client(), "POST", ANYTHING, &[DEVELOPMENT_KEY]));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let environment = KEY_VARIABLES.map(|variable| (variable.to_owned(), format!("the-key-in-{variable}")));
+    let arguments = ["facade", "--shards", "unix:/none", "--http", "127.0.0.1:0"].map(ToOwned::to_owned);
+    let (status, log) = match Process::try_start_in("facade", directory.path(), &arguments, &environment) {
+        Ok(_) => panic!("two different keys were not refused"),
+        Err(refused) => refused,
+    };
+    assert_eq!(status.code(), Some(2), "{log}");
+    assert!(KEY_VARIABLES.iter().all(|variable| log.contains(variable)), "{log}");
+    assert!(!log.contains("the-key-in"), "{log}");
+}
+
+#[test]
 fn the_development_key_works_where_nothing_is_configured_and_the_log_says_so_once() {
     let store = Setup::new(1).start();
     ask(&mut store.client(), "POST", ANYTHING, &[DEVELOPMENT_KEY]).expect_problem(404, "");
     expect_unauthorized(ask(&mut store.client(), "GET", ANYTHING, &[]));
     let log = store.facade.process.log();
-    assert_eq!(log.matches("the development key works").count(), 1, "{log}");
-    assert!(!log.contains(DEVELOPMENT_KEY));
+    let warning = format!("the development key `{DEVELOPMENT_KEY}` works");
+    assert_eq!(log.matches(&warning).count(), 1, "{log}");
 }
 
 #[test]
@@ -186,7 +205,7 @@ fn a_facade_that_others_can_reach_is_refused_without_a_key() {
 
 /// A store that others can reach, and that address.
 fn exposed(options: &[&str]) -> (Store, SocketAddr) {
-    let setup = Setup::new(1).facade_environment(KEY_VARIABLE, "a-key-of-mine");
+    let setup = Setup::new(1).facade_environment(KEY_VARIABLES[0], "a-key-of-mine");
     let store = setup.facade_options(&["--http", "0.0.0.0:0"]).facade_options(options).start();
     let mut address = store.facade.http[2];
     assert!(address.ip().is_unspecified());
@@ -242,7 +261,7 @@ fn keys_come_and_go_without_a_restart() {
     let admin = keys.make("admin");
     eventually("a new key works", || (ask(&mut client, "POST", ANYTHING, &[&admin]).status == 404).then_some(()));
     fs::write(&keys.file, "{").unwrap();
-    let complaint = "the API keys cannot be read; the ones before still count";
+    let complaint = "cannot read the API keys; keeping the previous ones";
     eventually("a bad file is noticed", || store.facade.error_log().contains(complaint).then_some(()));
     ask(&mut client, "GET", ANYTHING, &[&read]).expect(404);
     fs::remove_file(&keys.file).unwrap();
@@ -281,7 +300,7 @@ fn whoever_is_not_let_in_gets_a_readable_answer_whatever_the_body() {
 fn a_key_is_in_no_log() {
     let keys = Keys::none();
     let (read, write) = (keys.make("read"), keys.make("write"));
-    let setup = Setup::new(1).facade_environment(KEY_VARIABLE, "a-key-of-mine");
+    let setup = Setup::new(1).facade_environment(KEY_VARIABLES[0], "a-key-of-mine");
     let setup = setup.facade_environment("SHARDCART_LOG", "trace,hyper=trace,warp=trace");
     let mut store = setup.facade_options(&["--api-keys", keys.path()]).start();
     let mut client = store.client();

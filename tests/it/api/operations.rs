@@ -203,3 +203,14 @@ fn logs_may_be_json() {
         }
     }
 }
+
+#[test]
+fn a_facade_says_which_shards_it_is_ready_without() {
+    let mut store = Setup::new(2).start();
+    store.shards[1].kill();
+    store.replace_facade();
+    let log = store.facade.process.log();
+    assert!(log.contains("ready without this shard") && log.contains("shard-1"), "{log}");
+    store.client().get("/readyz").expect_problem(503, "1 of 2 shards");
+    store.client().get(&format!("/items/{}", store.customer_on(0, "a"))).expect(200);
+}

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use shardcart::access::KEY_VARIABLE;
+use shardcart::access::KEY_VARIABLES;
 
 use super::{DEADLINE, eventually};
 
@@ -46,7 +46,8 @@ impl Process {
         Self::try_start_in(name, logs, args, &[])
     }
 
-    fn try_start_in(
+    /// The same with more variables in its environment.
+    pub fn try_start_in(
         name: &str,
         logs: &Path,
         args: &[String],
@@ -58,7 +59,8 @@ impl Process {
             .args(args)
             .arg("--parent-pipe")
             // What is set where the tests run is none of their business.
-            .env_remove(KEY_VARIABLE)
+            .env_remove(KEY_VARIABLES[0])
+            .env_remove(KEY_VARIABLES[1])
             .envs(environment.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

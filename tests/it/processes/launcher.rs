@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use shardcart::access::{self, KEY_VARIABLE, KeyFile};
+use shardcart::access::{self, KEY_VARIABLES, KeyFile};
 
 use crate::harness::http::Connection;
 use crate::harness::{Client, DEADLINE, eventually, offer};
@@ -42,7 +42,8 @@ impl Launcher {
             .args(["launch", "--workers", "2"])
             .args(options)
             .current_dir(directory)
-            .env_remove(KEY_VARIABLE)
+            .env_remove(KEY_VARIABLES[0])
+            .env_remove(KEY_VARIABLES[1])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(file)
@@ -300,8 +301,13 @@ fn a_time_server_is_passed_on_to_the_facade() {
 /// A command that must refuse its options: the only line that it prints, on stderr.
 fn usage_error(arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
-    let output =
-        Command::new(PROGRAM).args(arguments).current_dir(directory.path()).env_remove(KEY_VARIABLE).output().unwrap();
+    let output = Command::new(PROGRAM)
+        .args(arguments)
+        .current_dir(directory.path())
+        .env_remove(KEY_VARIABLES[0])
+        .env_remove(KEY_VARIABLES[1])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
     assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");
     assert!(fs::read_dir(directory.path()).unwrap().all(|entry| entry.unwrap().file_name() == "facade"));
@@ -390,7 +396,7 @@ fn the_commands_to_try_work_as_they_are_printed() {
         let begin = lines.iter().position(|line| line == "try").unwrap() + 1;
         let end = lines.iter().position(|line| line == "Ctrl-C stops it.").unwrap();
         let script = lines[begin..end].join("\n");
-        let output = Command::new("bash").args(["-ec", &script]).env(KEY_VARIABLE, key).output().unwrap();
+        let output = Command::new("bash").args(["-ec", &script]).env(KEY_VARIABLES[0], key).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(said.matches("apple").count(), 2, "{script}: {said}");

@@ -1,5 +1,5 @@
-//! A connection's bytes on their way out. hyper answers what it cannot parse by itself, with a status
-//! and nothing else; here such an answer gets the body that every other error has.
+//! Gives hyper's own error answers a body. hyper answers what it cannot parse with a bare status; every error of the
+//! facade is a problem document, so the bytes on their way out are looked at here.
 
 use std::io;
 use std::pin::Pin;
@@ -11,20 +11,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::problem::Problem;
 
 /// A stream whose empty error answers are made problems.
-pub struct Explaining<S> {
+pub struct ErrorBodies<S> {
     inner: S,
-    /// What is still to be written in the place of an empty answer.
+    /// The part of a replaced answer that is still to be written.
     rest: Vec<u8>,
 }
 
-impl<S> Explaining<S> {
+impl<S> ErrorBodies<S> {
     /// Wraps a stream.
     pub fn new(inner: S) -> Self {
-        Explaining { inner, rest: Vec::new() }
+        ErrorBodies { inner, rest: Vec::new() }
     }
 }
 
-impl<S: AsyncWrite + Unpin> Explaining<S> {
+impl<S: AsyncWrite + Unpin> ErrorBodies<S> {
     fn write_rest(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.rest.is_empty() {
             let written = ready!(Pin::new(&mut self.inner).poll_write(context, &self.rest))?;
@@ -37,7 +37,7 @@ impl<S: AsyncWrite + Unpin> Explaining<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Explaining<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ErrorBodies<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -47,7 +47,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Explaining<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Explaining<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ErrorBodies<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.write_rest(context))?;
         match explain(bytes) {
@@ -88,7 +88,7 @@ fn explain(bytes: &[u8]) -> Option<Vec<u8>> {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the request's head is too long",
         _ => "the request is no valid HTTP/1.1",
     };
-    let body = Problem::unreadable(status, detail).into_response().into_body();
+    let body = Problem::unreadable(status, detail).into_response(None).into_body();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
@@ -122,7 +122,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let received = runtime.block_on(async {
             let (near, mut far) = tokio::io::duplex(16);
-            let mut stream = Explaining::new(near);
+            let mut stream = ErrorBodies::new(near);
             let send = async move {
                 stream.write_all(EMPTY).await.unwrap();
                 stream.shutdown().await.unwrap();

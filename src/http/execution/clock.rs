@@ -1,4 +1,4 @@
-//! The clock of the execution ids: the system's, corrected by what a time server has said.
+//! The clock of the execution ids: the system's, corrected by the offset that a time server has measured.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// A clock that may be corrected while it is read.
 #[derive(Debug, Default)]
 pub struct Clock {
-    /// By how many nanoseconds the system's clock is behind.
+    /// Nanoseconds by which the system's clock is behind.
     offset: AtomicI64,
 }
 
@@ -18,7 +18,7 @@ impl Clock {
         system.saturating_add(self.offset.load(Ordering::Relaxed))
     }
 
-    /// From now on the system's clock counts as so many nanoseconds behind.
+    /// Sets the offset: nanoseconds by which the system's clock is behind.
     pub fn correct(&self, offset: i64) {
         self.offset.store(offset, Ordering::Relaxed);
     }

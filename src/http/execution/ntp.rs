@@ -1,5 +1,5 @@
-//! Asks a time server by SNTP how far the system's clock is off: in the background, on a thread of its
-//! own, so that no request ever waits for it.
+//! Follows a time server: asks by SNTP how far the system's clock is off, in the background, on a thread of its own, so
+//! that no request ever waits for it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -8,25 +8,26 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use http::uri::Authority;
 use rsntp::{Config, ProtocolError, SntpClient, SynchronizationError};
 
 use super::clock::Clock;
 use crate::error::{Error, Result};
 
-/// How often a server that answers is asked.
+/// The time between two questions to a server that answers.
 const INTERVAL: Duration = Duration::from_secs(300);
-/// How soon a server that does not answer is asked again at first; it doubles up to [`INTERVAL`]. RFC
-/// 4330, section 10, allows no less.
+/// The first pause after a question without an answer; it doubles up to [`INTERVAL`]. RFC 4330, section 10, allows
+/// no less.
 const FIRST_RETRY: Duration = Duration::from_secs(15);
-/// How long a server that has asked to be left alone is left alone.
-const LEFT_ALONE: Duration = Duration::from_secs(3_600);
-/// How long an answer may take.
+/// The pause after a kiss of death (RFC 4330, section 8).
+const KISS_OF_DEATH_PAUSE: Duration = Duration::from_secs(3_600);
+/// The time limit for an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// How many of a host's addresses are tried.
+/// Addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 4;
-/// How many answers in a row may be missing before the correction is given up: a packet may get lost.
+/// Missing answers in a row before the correction is given up: a packet may get lost.
 const MAX_MISSING: u32 = 3;
-/// Where time servers listen.
+/// The port of NTP.
 const DEFAULT_PORT: u16 = 123;
 
 /// A time server: `HOST` or `HOST:PORT`.
@@ -42,19 +43,19 @@ impl FromStr for NtpServer {
     fn from_str(text: &str) -> Result<Self> {
         let server = |host: &str, port| NtpServer { host: host.to_owned(), port };
         let invalid = || Error::Invalid(format!("`{text}` is neither HOST nor HOST:PORT"));
-        if let Ok(address) = text.parse::<SocketAddr>() {
-            return Ok(server(&address.ip().to_string(), address.port()));
-        }
-        if let Ok(ip) = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        // An authority would read the colons of a bare IPv6 address as a port.
+        if let Ok(ip) = text.parse::<IpAddr>() {
             return Ok(server(&ip.to_string(), DEFAULT_PORT));
         }
-        let (host, port) = match text.split_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| invalid())?),
-            None => (text, DEFAULT_PORT),
+        let authority = text.parse::<Authority>().map_err(|_| invalid())?;
+        let host = authority.host();
+        let port = match text.strip_prefix(host) {
+            Some("") => DEFAULT_PORT,
+            Some(_) => authority.port_u16().ok_or_else(invalid)?,
+            None => return Err(invalid()),
         };
-        let is_host =
-            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-        if is_host && port != 0 { Ok(server(host, port)) } else { Err(invalid()) }
+        let host = host.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(host);
+        if host.is_empty() || port == 0 { Err(invalid()) } else { Ok(server(host, port)) }
     }
 }
 
@@ -65,12 +66,12 @@ impl fmt::Display for NtpServer {
     }
 }
 
-/// Why there is no answer.
+/// The reason for a missing answer.
 #[derive(Debug)]
-struct Silence {
+struct NoReply {
     reason: String,
-    /// The server has asked to be left alone.
-    is_wanted: bool,
+    /// The server has asked not to be asked again soon.
+    kiss_of_death: bool,
 }
 
 /// Keeps a clock corrected by a server, for as long as the process runs.
@@ -84,7 +85,7 @@ pub fn follow(server: NtpServer, clock: Arc<Clock>) -> Result<()> {
         .spawn(move || {
             loop {
                 let answer = ask(&follower.server);
-                thread::sleep(follower.hear(answer));
+                thread::sleep(follower.record_reply(answer));
             }
         })
         .map(drop)
@@ -98,7 +99,7 @@ enum State {
     Silent,
 }
 
-/// What is known of a server.
+/// The state of following a server.
 #[derive(Debug)]
 struct Follower {
     server: NtpServer,
@@ -109,8 +110,8 @@ struct Follower {
 }
 
 impl Follower {
-    /// Takes an offset in seconds, or that there is none; tells when to ask again.
-    fn hear(&mut self, answer: std::result::Result<f64, Silence>) -> Duration {
+    /// Takes an offset in seconds, or that there is none; returns the pause before the next question.
+    fn record_reply(&mut self, answer: std::result::Result<f64, NoReply>) -> Duration {
         match answer {
             Ok(offset) => {
                 self.missing = 0;
@@ -122,16 +123,16 @@ impl Follower {
                 self.state = State::Answers;
                 INTERVAL
             }
-            Err(silence) => {
+            Err(missing) => {
                 self.missing = self.missing.saturating_add(1);
                 let may_wait = self.state == State::Answers && self.missing < MAX_MISSING;
                 if self.state != State::Silent && !may_wait {
                     self.state = State::Silent;
                     self.clock.correct(0);
-                    let reason = silence.reason;
+                    let reason = missing.reason;
                     tracing::warn!(server = %self.server, reason, "the time server does not answer: the system's clock counts");
                 }
-                if silence.is_wanted { LEFT_ALONE } else { retry_after(self.missing) }
+                if missing.kiss_of_death { KISS_OF_DEATH_PAUSE } else { retry_after(self.missing) }
             }
         }
     }
@@ -141,22 +142,22 @@ fn retry_after(missing: u32) -> Duration {
     FIRST_RETRY.saturating_mul(2_u32.saturating_pow(missing.saturating_sub(1))).min(INTERVAL)
 }
 
-/// By how many seconds the system's clock is behind a server's.
-fn ask(server: &NtpServer) -> std::result::Result<f64, Silence> {
-    let silence = |reason: String| Silence { reason, is_wanted: false };
+/// The seconds by which the system's clock is behind a server's.
+fn ask(server: &NtpServer) -> std::result::Result<f64, NoReply> {
+    let no_reply = |reason: String| NoReply { reason, kiss_of_death: false };
     // The protocol's library takes a time after 1970 for granted.
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
-        return Err(silence("the system's clock is before 1970".into()));
+        return Err(no_reply("the system's clock is before 1970".into()));
     }
     let addresses =
-        (server.host.as_str(), server.port).to_socket_addrs().map_err(|error| silence(error.to_string()))?;
-    let mut last = silence("it has no address".into());
+        (server.host.as_str(), server.port).to_socket_addrs().map_err(|error| no_reply(error.to_string()))?;
+    let mut last = no_reply("it has no address".into());
     for address in addresses.take(MAX_ADDRESSES) {
         match ask_at(address) {
             Ok(offset) => return Ok(offset),
             Err(error) => {
-                let is_wanted = matches!(error, SynchronizationError::ProtocolError(ProtocolError::KissODeath(_)));
-                last = Silence { reason: error.to_string(), is_wanted: last.is_wanted || is_wanted };
+                let kiss_of_death = matches!(error, SynchronizationError::ProtocolError(ProtocolError::KissODeath(_)));
+                last = NoReply { reason: error.to_string(), kiss_of_death: last.kiss_of_death || kiss_of_death };
             }
         }
     }
@@ -173,8 +174,8 @@ fn ask_at(address: SocketAddr) -> std::result::Result<f64, SynchronizationError>
 mod tests {
     use super::*;
 
-    fn silence(is_wanted: bool) -> std::result::Result<f64, Silence> {
-        Err(Silence { reason: "test".into(), is_wanted })
+    fn no_reply(kiss_of_death: bool) -> std::result::Result<f64, NoReply> {
+        Err(NoReply { reason: "test".into(), kiss_of_death })
     }
 
     fn follower() -> Follower {
@@ -210,25 +211,25 @@ mod tests {
     #[test]
     fn a_server_that_falls_silent_is_given_up_after_a_while_and_taken_up_again() {
         let mut follower = follower();
-        assert_eq!(follower.hear(Ok(3_600.0)), INTERVAL);
+        assert_eq!(follower.record_reply(Ok(3_600.0)), INTERVAL);
         assert_eq!((offset(&follower), follower.state), (3_600, State::Answers));
         for _ in 1..MAX_MISSING {
-            follower.hear(silence(false));
+            follower.record_reply(no_reply(false));
             assert_eq!((offset(&follower), follower.state), (3_600, State::Answers));
         }
-        follower.hear(silence(false));
+        follower.record_reply(no_reply(false));
         assert_eq!((offset(&follower), follower.state), (0, State::Silent));
-        follower.hear(Ok(-7.0));
+        follower.record_reply(Ok(-7.0));
         assert_eq!((offset(&follower), follower.state, follower.missing), (-7, State::Answers, 0));
     }
 
     #[test]
     fn a_server_that_never_answered_is_asked_less_and_less_often() {
         let mut follower = follower();
-        let waits: Vec<_> = (0..40).map(|_| follower.hear(silence(false)).as_secs()).collect();
+        let waits: Vec<_> = (0..40).map(|_| follower.record_reply(no_reply(false)).as_secs()).collect();
         assert_eq!(waits[..6], [15, 30, 60, 120, 240, 300]);
         assert!(waits[6..].iter().all(|wait| *wait == 300));
         assert_eq!((offset(&follower), follower.state), (0, State::Silent));
-        assert_eq!(follower.hear(silence(true)), LEFT_ALONE);
+        assert_eq!(follower.record_reply(no_reply(true)), KISS_OF_DEATH_PAUSE);
     }
 }

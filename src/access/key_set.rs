@@ -1,44 +1,44 @@
-//! The keys that work at the moment, by their digests.
+//! The API keys that are in force, by their digests.
 
 use subtle::ConditionallySelectable;
 
-use super::Role;
-use super::file::KeyFile;
+use super::key_file::KeyFile;
+use super::role::Role;
 use super::secret::{Digest, Secret};
 
 /// Roles as bytes, which can be selected without a branch; 0 is none.
 const ROLES: [Role; 3] = [Role::Read, Role::Write, Role::Admin];
 
-/// All keys.
+/// All keys that are in force.
 #[derive(Debug)]
-pub struct Keys {
+pub struct KeySet {
     /// The key that is in no file; its role is `admin`.
     own: Option<Digest>,
     listed: Vec<(Digest, Role)>,
 }
 
-impl Keys {
+impl KeySet {
     /// One key of the role `admin`, and those of a file.
     pub fn new(own: Option<Secret>, listed: Option<&KeyFile>) -> Self {
-        let mut keys = Keys { own: own.map(|secret| secret.digest()), listed: Vec::new() };
+        let mut keys = KeySet { own: own.map(|secret| secret.digest()), listed: Vec::new() };
         if let Some(listed) = listed {
             keys.replace_listed(listed);
         }
         keys
     }
 
-    /// Takes those of a file in the place of the ones it had before.
+    /// Replaces the keys of the file.
     pub fn replace_listed(&mut self, listed: &KeyFile) {
         self.listed = listed.digests().collect();
     }
 
-    /// Whether there is none.
+    /// True without any key.
     pub fn is_empty(&self) -> bool {
         self.own.is_none() && self.listed.is_empty()
     }
 
-    /// The role of a key. Each key is compared, all in the same time, so that how long it takes tells
-    /// nothing of what is known.
+    /// The role of a key; `None` for an unknown one. Every known key is compared, each in constant time, so
+    /// that the time taken reveals nothing.
     pub fn role_of(&self, key: &[u8]) -> Option<Role> {
         let digest = Digest::of(key);
         let own = self.own.iter().map(|own| (own, Role::Admin));
@@ -63,8 +63,8 @@ mod tests {
     #[test]
     fn each_key_has_its_role_and_others_have_none() {
         let own = Some(Secret::new("own").unwrap());
-        let mut keys = Keys::new(own, None);
-        assert!(!keys.is_empty() && Keys::new(None, None).is_empty());
+        let mut keys = KeySet::new(own, None);
+        assert!(!keys.is_empty() && KeySet::new(None, None).is_empty());
         keys.listed = [("r", Role::Read), ("w", Role::Write), ("a", Role::Admin), ("own", Role::Read)]
             .map(|(key, role)| (Digest::of(key.as_bytes()), role))
             .into();

@@ -1,4 +1,4 @@
-//! Ids of executions: every answer of `/find/{id}`, `/buy` and `/replenish` carries one, errors too.
+//! Execution ids: unique over all facades, and never the same twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,8 +12,8 @@ use super::clock::Clock;
 /// First segments of the paths whose answers carry an execution id.
 const EXECUTED: [&str; 3] = ["find", "buy", "replenish"];
 
-/// Whether the answers of one of the shop's paths carry an execution id.
-pub fn is_executed(path: &str) -> bool {
+/// True for the shop's paths whose answers carry an execution id, errors too.
+pub fn carries_id(path: &str) -> bool {
     path.split('/').nth(1).is_some_and(|first| EXECUTED.contains(&first))
 }
 
@@ -27,7 +27,7 @@ pub struct Executions {
 }
 
 impl Executions {
-    /// Those of a facade with a new id of its own.
+    /// The execution ids of a facade with a new id of its own.
     pub fn new(clock: Arc<Clock>) -> Self {
         Executions { facade: Uuid::new_v4(), clock, last: AtomicI64::new(i64::MIN) }
     }
@@ -58,10 +58,10 @@ mod tests {
     #[test]
     fn the_paths_are_told_by_their_first_segment() {
         for path in ["/find/1", "/find/a%2Fb/", "/buy", "/buy/", "/replenish", "/find"] {
-            assert!(is_executed(path), "{path}");
+            assert!(carries_id(path), "{path}");
         }
         for path in ["", "*", "/", "/findings", "/kv/buy", "//buy", "/items/find"] {
-            assert!(!is_executed(path), "{path}");
+            assert!(!carries_id(path), "{path}");
         }
     }
 

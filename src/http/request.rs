@@ -1,14 +1,17 @@
-//! One request as the handlers see it: method, headers and the whole body, and what the contract
-//! reads from headers and path segments.
+//! One request as the handlers see it: method, headers, the whole body, and the segments of its path.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
-use std::str::FromStr;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
+use warp::{Filter, Rejection};
 
+use super::auth::Port;
+use super::execution::{Executions, carries_id};
+use super::metrics::Label;
 use super::problem::Problem;
 use crate::domain::tag::{Condition, Tag};
 use crate::error::{Error, Result};
@@ -21,20 +24,43 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A request whose body has been read.
 #[derive(Debug)]
-pub struct Call {
+pub struct HttpRequest {
     /// The method.
     pub method: Method,
-    /// Where it went.
+    /// The target.
     pub uri: Uri,
     /// The headers.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
-    /// The id of this execution, of paths whose answers carry one.
-    pub execution_id: Option<String>,
+    port: Port,
+    /// Set by the endpoint that matches. Here, as an extension of the response would be allocated.
+    label: OnceLock<Label>,
 }
 
-impl Call {
+impl HttpRequest {
+    /// A request that has come to a port.
+    pub fn new(port: Port, parts: Parts, body: Bytes) -> Self {
+        let Parts { method, uri, headers, .. } = parts;
+        HttpRequest { method, uri, headers, body, port, label: OnceLock::new() }
+    }
+
+    /// Notes which endpoint has matched.
+    pub fn matched(&self, label: Label) {
+        // Only one endpoint matches.
+        let _ = self.label.set(label);
+    }
+
+    /// The label of the endpoint that matched.
+    pub fn label(&self) -> Option<Label> {
+        self.label.get().copied()
+    }
+
+    /// A new execution id, if answers to this path carry one.
+    pub fn execution_id(&self, executions: &Executions) -> Option<String> {
+        (self.port == Port::Shop && carries_id(self.uri.path())).then(|| executions.next())
+    }
+
     /// The body's members, where JSON is required.
     ///
     /// # Errors
@@ -47,25 +73,31 @@ impl Call {
         Ok(Members::parse(&self.body)?)
     }
 
-    /// A command that changes something, under the terms that the headers set.
+    /// A parameter of the query, decoded.
+    ///
+    /// # Errors
+    /// 400 when it is given more than once.
+    pub fn parameter(&self, name: &str) -> std::result::Result<Option<Cow<'_, str>>, Problem> {
+        let query = form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
+        let mut values = query.filter(|(other, _)| other == name);
+        let value = values.next();
+        if values.next().is_some() {
+            return Err(Problem::invalid(format!("{name}: must be given once")));
+        }
+        Ok(value.map(|(_, value)| value))
+    }
+
+    /// A command that changes something, on the terms of `Idempotency-Key` and `If-Match`.
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the header.
-    pub fn change(&self, command: Command) -> Result<Request> {
+    pub fn command(&self, command: Command) -> Result<Request> {
         let idempotency =
             self.idempotency_key()?.map(|key| Idempotency { key, fingerprint: protocol::fingerprint(&command) });
         Ok(Request { idempotency, if_match: self.condition(&IF_MATCH)?, ..Request::new(command) })
     }
 
-    /// The same without `Idempotency-Key`, where the contract has none.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] that names the header.
-    pub fn plain_change(&self, command: Command) -> Result<Request> {
-        Ok(Request { if_match: self.condition(&IF_MATCH)?, ..Request::new(command) })
-    }
-
-    /// Whether `If-None-Match` says that the client has what a tag stands for.
+    /// True if `If-None-Match` says that the client has the version of a tag.
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the header.
@@ -79,7 +111,7 @@ impl Call {
         let Some(value) = values.next() else { return Ok(None) };
         let invalid = |what: &str| Err(Error::Invalid(format!("Idempotency-Key: {what}")));
         if values.next().is_some() {
-            return invalid("is there more than once");
+            return invalid("must be given once");
         }
         let bytes = value.as_bytes();
         let printable = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
@@ -124,7 +156,7 @@ fn malformed(name: &HeaderName) -> Error {
     Error::Invalid(format!("{name}: is neither * nor a list of quoted tags"))
 }
 
-/// Splits the first tag off a list: whether it is weak, its opaque part, the rest of the list.
+/// Splits the first tag off a list: its weakness, its opaque part, the rest of the list.
 fn split_tag(list: &str) -> Option<(bool, &str, &str)> {
     let (weak, quoted) = match list.strip_prefix("W/") {
         Some(rest) => (true, rest),
@@ -146,53 +178,54 @@ fn is_json(content_type: &str) -> bool {
         || essence.to_ascii_lowercase().strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
 }
 
-/// One segment of a path, as it came.
+/// One segment of a path, still percent-encoded.
 #[derive(Debug, Clone)]
-pub struct Segment(String);
-
-impl FromStr for Segment {
-    type Err = Infallible;
-
-    fn from_str(raw: &str) -> std::result::Result<Self, Infallible> {
-        Ok(Segment(raw.to_owned()))
-    }
+pub struct PathSegment {
+    raw: String,
+    /// Its name in the path's template.
+    name: &'static str,
 }
 
-impl Segment {
+/// Takes one segment of a path.
+pub fn path_segment(name: &'static str) -> impl Filter<Extract = (PathSegment,), Error = Rejection> + Copy {
+    warp::path::param().map(move |raw| PathSegment { raw, name })
+}
+
+impl PathSegment {
     /// The segment percent-decoded; `+` is a plus.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the field, for a broken escape or what is not UTF-8.
-    pub fn decode(self, field: &str) -> Result<String> {
-        if !self.0.contains('%') {
-            return Ok(self.0);
+    /// [`Error::Invalid`] that names the segment, for a broken escape or invalid UTF-8.
+    pub fn decode(self) -> Result<String> {
+        let PathSegment { raw, name } = self;
+        if !raw.contains('%') {
+            return Ok(raw);
         }
-        let escapes_are_whole = self.0.split('%').skip(1).all(|part| {
+        let escapes_are_whole = raw.split('%').skip(1).all(|part| {
             part.as_bytes().first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
         });
         if !escapes_are_whole {
-            return Err(Error::Invalid(format!("{field}: has a % without two hexadecimal digits")));
+            return Err(Error::Invalid(format!("{name}: has a % without two hexadecimal digits")));
         }
-        let decoded = percent_encoding::percent_decode_str(&self.0).decode_utf8();
-        decoded.map(Cow::into_owned).map_err(|_| Error::Invalid(format!("{field}: is not UTF-8")))
+        let decoded = percent_encoding::percent_decode_str(&raw).decode_utf8();
+        decoded.map(Cow::into_owned).map_err(|_| Error::Invalid(format!("{name}: is not UTF-8")))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
-    fn call(name: HeaderName, values: &[&str]) -> Call {
-        let mut headers = HeaderMap::new();
+    fn request(name: HeaderName, values: &[&str]) -> HttpRequest {
+        let mut request = http::Request::builder();
         for value in values {
-            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+            request = request.header(name.clone(), *value);
         }
-        Call { method: Method::GET, uri: Uri::default(), headers, body: Bytes::new(), execution_id: None }
+        HttpRequest::new(Port::Shop, request.body(()).unwrap().into_parts().0, Bytes::new())
     }
 
     fn if_match(values: &[&str]) -> Result<Option<Condition>> {
-        call(IF_MATCH, values).condition(&IF_MATCH)
+        request(IF_MATCH, values).condition(&IF_MATCH)
     }
 
     #[test]
@@ -207,13 +240,13 @@ mod tests {
             assert!(if_match(&[text]).is_err(), "{text}");
         }
         assert!(if_match(&[&"\"1\",".repeat(MAX_TAGS + 1)]).is_err());
-        let weak = call(IF_NONE_MATCH, &["W/\"1\""]);
+        let weak = request(IF_NONE_MATCH, &["W/\"1\""]);
         assert!(weak.has_current(Tag::of_version(1)).unwrap());
     }
 
     #[test]
     fn an_idempotency_key_is_one_printable_text() {
-        let key = |values: &[&str]| call(IDEMPOTENCY_KEY, values).idempotency_key();
+        let key = |values: &[&str]| request(IDEMPOTENCY_KEY, values).idempotency_key();
         assert_eq!(key(&[]), Ok(None));
         assert_eq!(key(&["a b"]), Ok(Some("a b".into())));
         assert!(key(&[&"x".repeat(255)]).is_ok());
@@ -225,7 +258,7 @@ mod tests {
 
     #[test]
     fn segments_are_decoded_once() {
-        let decode = |raw: &str| Segment(raw.into()).decode("id");
+        let decode = |raw: &str| PathSegment { raw: raw.into(), name: "id" }.decode();
         assert_eq!(decode("a%2Fb+%2B"), Ok("a/b++".into()));
         assert_eq!(decode("%2525"), Ok("%25".into()));
         assert_eq!(decode("Zo%C3%AB"), Ok("Zoë".into()));

@@ -1,5 +1,5 @@
-//! The file of keys: who has one, of which role, and its digest; never a key itself. It is replaced as
-//! a whole, under a lock, so that nobody ever sees half of it and no change is lost.
+//! The file of API keys: names, roles and digests, never a key itself. Every change replaces the whole
+//! file under a lock, so that no reader sees half of it and no change is lost.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Role;
+use super::role::Role;
 use super::secret::{Digest, Secret};
 use crate::error::{Error, Result};
 use crate::process::files::{self, failed_to};
@@ -21,30 +21,30 @@ pub const MAX_KEYS: usize = 1_000;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The longest name or id of a key, in bytes.
 const MAX_NAME_BYTES: usize = 128;
-/// The length of a new id; what is random in it suffices among so few.
+/// The length of a new id: 48 random bits suffice among at most [`MAX_KEYS`].
 const ID_DIGITS: usize = 12;
-/// How long the lock is waited for; its holder needs milliseconds.
+/// The longest wait for the lock, which is held for milliseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Only its owner reads and writes it.
+/// Permissions: only the owner reads and writes it.
 const MODE: u32 = 0o600;
 const FORMAT: u32 = 1;
 
-/// One key, as far as it is kept.
+/// One key as the file has it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// What it is revoked by.
+    /// The id by which it is revoked.
     pub id: String,
-    /// For people: who has it, what for.
+    /// Free text for people: the owner, the purpose.
     pub name: String,
-    /// What it may do.
+    /// The role of its owner.
     pub role: Role,
     sha256: Digest,
-    /// When it was made, as RFC 3339 has it.
+    /// The time it was made; in RFC 3339 in the file.
     pub created: Timestamp,
 }
 
-/// What is in a file of keys.
+/// The contents of a file of API keys.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyFile {
@@ -61,8 +61,8 @@ impl KeyFile {
         Self::parse(path, &read(path).map_err(failed_to("read", path))?)
     }
 
-    /// Adds a new key to a file, which is made when it is missing. This is the only time that the key
-    /// itself is known.
+    /// Adds a new key to a file, and makes the file when it is missing. The key itself is returned here and
+    /// never again.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be, [`Error::Exhausted`] when the file is full,
@@ -108,7 +108,7 @@ impl KeyFile {
         self.keys.iter().map(|entry| (entry.sha256, entry.role))
     }
 
-    /// What is wrong is told by its place alone: somebody may have put a key where none belongs.
+    /// Errors name only a position, never the content, which could be a key.
     fn parse(path: &Path, text: &[u8]) -> Result<Self> {
         let refuse = |what: String| Err(Error::Fault(format!("{} {what}", path.display())));
         let file: KeyFile = match serde_json::from_slice(text) {

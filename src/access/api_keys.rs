@@ -1,0 +1,160 @@
+//! The API keys of a facade: one from the environment, those of a file, or the development key.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use super::file_watch::FileWatch;
+use super::key_file::KeyFile;
+use super::key_set::KeySet;
+use super::role::{Denied, Role};
+use super::secret::Secret;
+use crate::error::{Error, Result};
+
+/// The environment variables that may have a key of the role `admin`. Both are understood; set to different
+/// keys they are refused.
+pub const KEY_VARIABLES: [&str; 2] = ["BOOKSTORE_API_KEY", "SHARDCART_API_KEY"];
+/// The key that works where none is configured and no other machine can connect.
+const DEVELOPMENT_KEY: &str = "secret123";
+/// The time between two looks at the file of keys.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The options that concern API keys.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// One key of the role `admin`, from the environment.
+    pub key: Option<Secret>,
+    /// A file of keys, which are in force beside the one above.
+    pub file: Option<PathBuf>,
+    /// Every path wants a key.
+    pub require_key: bool,
+    /// Writes want no key although other machines can connect.
+    pub open_writes: bool,
+}
+
+/// The first of some addresses that other machines can reach.
+pub fn exposed(listeners: impl IntoIterator<Item = SocketAddr>) -> Option<SocketAddr> {
+    listeners.into_iter().find(|address| !address.ip().to_canonical().is_loopback())
+}
+
+/// The keys that are in force.
+#[derive(Debug)]
+pub struct ApiKeys {
+    keys: RwLock<KeySet>,
+    watch: Option<FileWatch>,
+    is_development: bool,
+}
+
+impl ApiKeys {
+    /// Reads the keys for a facade that listens on these addresses.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when other machines can connect and no key is configured, [`Error::Fault`] when the
+    /// file cannot be read.
+    pub fn open(settings: &Settings, listeners: impl IntoIterator<Item = SocketAddr>) -> Result<ApiKeys> {
+        let exposed = exposed(listeners);
+        let watch = settings.file.clone().map(FileWatch::new);
+        let listed = settings.file.as_deref().map(KeyFile::read).transpose()?;
+        let is_development = settings.key.is_none() && settings.file.is_none();
+        let development = || (is_development && exposed.is_none()).then(|| Secret::of_text(DEVELOPMENT_KEY));
+        let own = settings.key.clone().or_else(development);
+        let keys = KeySet::new(own, listed.as_ref());
+        if let Some(address) = exposed.filter(|_| keys.is_empty()) {
+            let [variable, _] = KEY_VARIABLES;
+            return Err(Error::Invalid(format!(
+                "{address} can be reached from other machines and there is no API key: set {variable}, or make a \
+                 file with `shardcart keys new` and give it as --api-keys"
+            )));
+        }
+        Ok(ApiKeys { keys: RwLock::new(keys), watch, is_development })
+    }
+
+    /// Warns of the development key, and follows the file of keys until the process ends.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when no thread can be started.
+    pub fn follow(mut self) -> Result<Arc<ApiKeys>> {
+        let watch = self.watch.take();
+        let keys = Arc::new(self);
+        if keys.is_development {
+            let [variable, _] = KEY_VARIABLES;
+            tracing::warn!(
+                "no API key is configured: the development key `{DEVELOPMENT_KEY}` works; set {variable} or --api-keys"
+            );
+        }
+        if let Some(mut watch) = watch {
+            let keys = keys.clone();
+            // Not a worker's task: a file on a network mount may block for long.
+            thread::Builder::new()
+                .name("api-keys".into())
+                .spawn(move || {
+                    loop {
+                        thread::sleep(POLL_INTERVAL);
+                        keys.poll(&mut watch);
+                    }
+                })
+                .map_err(|error| Error::Fault(format!("cannot start a thread: {error}")))?;
+        }
+        Ok(keys)
+    }
+
+    /// Checks that a key has a role.
+    ///
+    /// # Errors
+    /// The reason why it has not.
+    pub fn check(&self, key: &[u8], wants: Role) -> std::result::Result<(), Denied> {
+        let role = self.keys.read().unwrap_or_else(PoisonError::into_inner).role_of(key);
+        match role {
+            None => Err(Denied::Unknown),
+            Some(has) if has < wants => Err(Denied::Forbidden { has, wants }),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Takes over the keys of a file that has changed. One that cannot be read changes nothing.
+    fn poll(&self, watch: &mut FileWatch) {
+        match watch.changed() {
+            None => {}
+            Some(Ok(file)) => {
+                self.keys.write().unwrap_or_else(PoisonError::into_inner).replace_listed(&file);
+                tracing::info!(keys = file.entries().len(), "the API keys have changed");
+            }
+            Some(Err(error)) => tracing::error!(%error, "cannot read the API keys; keeping the previous ones"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn added_and_revoked_keys_are_noticed_and_a_bad_file_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        let (first, key) = KeyFile::add(&path, "first", Role::Read).unwrap();
+        let settings = Settings { file: Some(path.clone()), ..Settings::default() };
+        let keys = ApiKeys::open(&settings, []).unwrap();
+        let mut watch = FileWatch::new(path.clone());
+        let check = |key: &Secret| keys.check(key.reveal().as_bytes(), Role::Read);
+        assert_eq!(check(&key), Ok(()));
+        let (_, other) = KeyFile::add(&path, "other", Role::Read).unwrap();
+        assert_eq!(check(&other), Err(Denied::Unknown));
+        keys.poll(&mut watch);
+        assert_eq!(check(&other), Ok(()));
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, "{").unwrap();
+        keys.poll(&mut watch);
+        fs::remove_file(&path).unwrap();
+        keys.poll(&mut watch);
+        assert_eq!((check(&key), check(&other)), (Ok(()), Ok(())));
+        fs::write(&path, whole).unwrap();
+        KeyFile::revoke(&path, &first.id).unwrap();
+        keys.poll(&mut watch);
+        assert_eq!((check(&key), check(&other)), (Err(Denied::Unknown), Ok(())));
+    }
+}

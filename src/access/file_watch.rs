@@ -1,0 +1,90 @@
+//! Notices that the file of API keys has changed, so that a revoked key stops working without a restart.
+//!
+//! Polling, because change notifications do not come from network mounts, and miss a file that is replaced
+//! unless its directory is watched too.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::{fs, io};
+
+use super::key_file::KeyFile;
+use crate::error::Result;
+
+/// The metadata that tells one state of a file from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds of its last change.
+    modified: (i64, i64),
+}
+
+/// A file of API keys as it was seen last.
+#[derive(Debug)]
+pub struct FileWatch {
+    path: PathBuf,
+    seen: std::result::Result<Stamp, io::ErrorKind>,
+    /// The state that was seen could not be read. It is tried again each time: the reason may pass.
+    is_unread: bool,
+}
+
+impl FileWatch {
+    /// Begins with the file as it is. Read the file for the first time only after this, so that no change is
+    /// missed.
+    pub fn new(path: PathBuf) -> Self {
+        FileWatch { seen: stamp(&path), path, is_unread: false }
+    }
+
+    /// The file, if it has changed since the last call; an error once for each state that cannot be read.
+    pub fn changed(&mut self) -> Option<Result<KeyFile>> {
+        // Before it is read: a change in between is noticed the next time.
+        let now = stamp(&self.path);
+        let has_changed = now != self.seen;
+        if !has_changed && !self.is_unread {
+            return None;
+        }
+        self.seen = now;
+        let file = KeyFile::read(&self.path);
+        self.is_unread = file.is_err();
+        (has_changed || file.is_ok()).then_some(file)
+    }
+}
+
+fn stamp(path: &PathBuf) -> std::result::Result<Stamp, io::ErrorKind> {
+    let metadata = fs::metadata(path).map_err(|error| error.kind())?;
+    let modified = (metadata.mtime(), metadata.mtime_nsec());
+    Ok(Stamp { inode: metadata.ino(), size: metadata.size(), modified })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::role::Role;
+    use super::*;
+
+    /// The names of a changed file's keys; `None` when it is unreadable.
+    fn names(changed: Result<KeyFile>) -> Option<Vec<String>> {
+        Some(changed.ok()?.entries().iter().map(|entry| entry.name.clone()).collect())
+    }
+
+    #[test]
+    fn a_change_is_reported_once_and_a_bad_file_again_when_it_is_good() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        let (first, _) = KeyFile::add(&path, "first", Role::Read).unwrap();
+        let mut watch = FileWatch::new(path.clone());
+        assert!(watch.changed().is_none());
+        KeyFile::add(&path, "other", Role::Read).unwrap();
+        assert_eq!(watch.changed().map(names), Some(Some(vec!["first".into(), "other".into()])));
+        assert!(watch.changed().is_none());
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, "{").unwrap();
+        assert_eq!(watch.changed().map(names), Some(None));
+        assert!(watch.changed().is_none() && watch.is_unread);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(watch.changed().map(names), Some(None));
+        fs::write(&path, whole).unwrap();
+        KeyFile::revoke(&path, &first.id).unwrap();
+        assert_eq!(watch.changed().map(names), Some(Some(vec!["other".into()])));
+        assert!(watch.changed().is_none() && !watch.is_unread);
+    }
+}

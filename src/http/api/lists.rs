@@ -1,0 +1,176 @@
+//! Lists of products over all shards. Each shard answers with its own part in order; a shard that does not answer
+//! fails the list.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::header::{HeaderValue, LINK};
+use http::{Response, StatusCode};
+
+use super::products::{PRODUCT_BYTES, create, read, write_product};
+use crate::domain::product::{MAX_TOPIC_BYTES, Product};
+use crate::error::Error;
+use crate::http::endpoint::endpoints;
+use crate::http::problem::{HttpResult, Problem};
+use crate::http::request::{HttpRequest, PathSegment};
+use crate::http::response::{json_text, not_modified, with_tag};
+use crate::http::shop::Shop;
+use crate::json::writer::Json;
+use crate::protocol::{Command, Filter, ListProducts, MAX_LIST, ProductList, Request};
+use crate::routing::ProductId;
+
+endpoints! {
+    pub ENDPOINTS:
+    "search" / {topic} => { GET | HEAD => search }
+    "catalog" / "books" => { GET | HEAD => catalog, POST => create }
+    "api" / "books" => { GET | HEAD => books }
+    "api" / "books" / {isbn} => { GET | HEAD => book }
+}
+
+/// Entries of a page of `/search` and `/api/books` by default.
+const DEFAULT_LIMIT: u32 = MAX_LIST;
+/// The same for `/catalog/books`.
+const CATALOG_LIMIT: u32 = 50;
+
+/// One page of a list.
+struct Page {
+    products: Vec<(ProductId, Product)>,
+    /// The cursor of the next one.
+    next: Option<String>,
+}
+
+/// The parameters of a list; others are ignored.
+struct Query<'a> {
+    limit: Option<u32>,
+    after: Option<String>,
+    topic: Option<Cow<'a, str>>,
+}
+
+impl<'a> Query<'a> {
+    fn of(request: &'a HttpRequest) -> Result<Self, Problem> {
+        Ok(Query {
+            limit: request.parameter("limit")?.map(|text| limit(&text)).transpose()?,
+            after: request.parameter("cursor")?.map(|text| decode_cursor(&text)).transpose()?,
+            topic: request.parameter("topic")?,
+        })
+    }
+}
+
+fn limit(text: &str) -> Result<u32, Problem> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = text.parse().ok().filter(|limit| digits && (1..=MAX_LIST).contains(limit));
+    limit.ok_or_else(|| Problem::invalid(format!("limit: must be 1 to {MAX_LIST}")))
+}
+
+fn decode_cursor(text: &str) -> Result<String, Problem> {
+    let id = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let id = id.filter(|id| ProductId::new(id.as_str()).is_ok());
+    id.ok_or_else(|| Problem::invalid("cursor: is not valid"))
+}
+
+async fn page(shop: &Shop, filter: Filter, query: &Query<'_>, default_limit: u32) -> Result<Page, Problem> {
+    let limit = query.limit.unwrap_or(default_limit);
+    let list = ListProducts { filter, after: query.after.clone(), limit };
+    let mut products = Vec::new();
+    let mut has_more = false;
+    for reply in shop.client.call_each::<ProductList>(&Request::new(Command::ListProducts(list))).await {
+        let part = reply.result?.body;
+        products.extend(part.products);
+        has_more |= part.has_more;
+    }
+    products.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    has_more |= products.len() > limit as usize;
+    products.truncate(limit as usize);
+    let next = products.last().filter(|_| has_more).map(|(id, _)| URL_SAFE_NO_PAD.encode(id.as_str()));
+    Ok(Page { products, next })
+}
+
+/// Adds the address of the next page: the same request with another cursor.
+fn with_link(mut response: Response<Bytes>, request: &HttpRequest, next: Option<&str>) -> Response<Bytes> {
+    let Some(next) = next else { return response };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let asked = form_urlencoded::parse(request.uri.query().unwrap_or_default().as_bytes());
+    query.extend_pairs(asked.filter(|(name, _)| name != "cursor")).append_pair("cursor", next);
+    let link = format!("<{}?{}>; rel=\"next\"", request.uri.path(), query.finish());
+    if let Ok(value) = HeaderValue::try_from(link) {
+        response.headers_mut().insert(LINK, value);
+    }
+    response
+}
+
+fn write_list(json: &mut Json, products: &[(ProductId, Product)], write: impl Fn(&mut Json, &ProductId, &Product)) {
+    json.raw("[");
+    for (index, (id, product)) in products.iter().enumerate() {
+        if index > 0 {
+            json.raw(",");
+        }
+        write(json, id, product);
+    }
+    json.raw("]");
+}
+
+fn list(products: &[(ProductId, Product)], write: impl Fn(&mut Json, &ProductId, &Product)) -> Vec<u8> {
+    let mut json = Json::with_capacity(64 + PRODUCT_BYTES * products.len());
+    write_list(&mut json, products, write);
+    json.into_bytes()
+}
+
+async fn search(shop: &Shop, request: &HttpRequest, topic: PathSegment) -> HttpResult {
+    let topic = checked_topic(&topic.decode()?)?;
+    let page = page(shop, topic, &Query::of(request)?, DEFAULT_LIMIT).await?;
+    let body = list(&page.products, |json, id, product| {
+        json.raw(r#"{"id":"#).string(id.as_str());
+        json.raw(r#","title":"#).string(&product.details.title);
+        json.raw(r#","price":"#).money(product.details.price);
+        json.raw(r#","stock":"#).integer(product.stock).raw("}");
+    });
+    Ok(with_link(json_text(StatusCode::OK, body), request, page.next.as_deref()))
+}
+
+fn checked_topic(topic: &str) -> Result<Filter, Problem> {
+    if topic.is_empty() || topic.len() > MAX_TOPIC_BYTES || topic.chars().any(char::is_control) {
+        let detail = format!("topic: must be 1 to {MAX_TOPIC_BYTES} bytes without control characters");
+        return Err(Problem::from(Error::Invalid(detail)));
+    }
+    Ok(Filter::Topic(topic.to_owned()))
+}
+
+async fn catalog(shop: &Shop, request: &HttpRequest) -> HttpResult {
+    let query = Query::of(request)?;
+    let filter = query.topic.as_deref().map_or(Ok(Filter::All), checked_topic)?;
+    let page = page(shop, filter, &query, CATALOG_LIMIT).await?;
+    let mut json = Json::with_capacity(64 + PRODUCT_BYTES * page.products.len());
+    json.raw(r#"{"items":"#);
+    write_list(&mut json, &page.products, write_product);
+    json.raw(r#","next_cursor":"#).optional_string(page.next.as_deref()).raw("}");
+    Ok(with_link(json_text(StatusCode::OK, json.into_bytes()), request, page.next.as_deref()))
+}
+
+fn write_book(json: &mut Json, id: &ProductId, product: &Product) {
+    json.raw(r#"{"isbn":"#).string(id.as_str());
+    json.raw(r#","title":"#).string(&product.details.title);
+    json.raw(r#","author":"#).optional_string(product.details.author.as_deref());
+    json.raw(r#","price":"#).money(product.details.price);
+    json.raw(r#","stock":"#).integer(product.stock).raw("}");
+}
+
+async fn books(shop: &Shop, request: &HttpRequest) -> HttpResult {
+    let page = page(shop, Filter::Books, &Query::of(request)?, DEFAULT_LIMIT).await?;
+    Ok(with_link(json_text(StatusCode::OK, list(&page.products, write_book)), request, page.next.as_deref()))
+}
+
+async fn book(shop: &Shop, request: &HttpRequest, isbn: PathSegment) -> HttpResult {
+    let id = ProductId::named("isbn", isbn.decode()?)?;
+    let product = read(shop, &id).await?;
+    if !product.details.has_isbn {
+        return Err(Problem::from(Error::NotFound("there is no such book".into())));
+    }
+    if request.has_current(product.tag())? {
+        return Ok(not_modified(product.tag()));
+    }
+    let mut json = Json::with_capacity(PRODUCT_BYTES);
+    write_book(&mut json, &id, &product);
+    Ok(with_tag(json_text(StatusCode::OK, json.into_bytes()), product.tag()))
+}

@@ -1,0 +1,87 @@
+//! Endpoints for operators and tools: probes, metrics, the API's description.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::http::endpoint::endpoints;
+use crate::http::openapi;
+use crate::http::problem::{HttpResult, Problem};
+use crate::http::request::{HttpRequest, PathSegment};
+use crate::http::response::json;
+use crate::http::shop::Shop;
+
+endpoints! {
+    pub ENDPOINTS:
+    "livez" => { GET | HEAD => livez }
+    "readyz" => { GET | HEAD => readyz }
+    "metrics" => { GET | HEAD => metrics }
+    "openapi.json" => { GET | HEAD => openapi_json }
+    "openapi.yaml" => { GET | HEAD => openapi_yaml }
+    "docs" => { GET | HEAD => docs }
+    "docs" / {file} => { GET | HEAD => docs_file }
+}
+
+#[derive(Serialize)]
+struct Alive {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    ready: usize,
+    shards: usize,
+}
+
+/// The process answers.
+async fn livez(_: &Shop, _: &HttpRequest) -> HttpResult {
+    Ok(json(StatusCode::OK, &Alive { status: "alive" }))
+}
+
+/// Every shard answers, or with `?shards=N` at least N of them.
+async fn readyz(shop: &Shop, request: &HttpRequest) -> HttpResult {
+    let shards = shop.client.shards();
+    let needed = match request.parameter("shards")? {
+        None => shards,
+        Some(text) => {
+            let needed = text.parse().ok().filter(|needed| (1..=shards).contains(needed));
+            needed.ok_or_else(|| Problem::invalid(format!("shards: must be 1 to {shards}")))?
+        }
+    };
+    let ready = shop.client.ping().await.into_iter().filter(|answered| *answered).count();
+    if ready < needed {
+        let detail = format!("{ready} of {shards} shards answer, {needed} are needed");
+        return Err(Problem::from(Error::Unavailable(detail)));
+    }
+    Ok(json(StatusCode::OK, &Ready { status: "ready", ready, shards }))
+}
+
+/// Metrics in the text format of OpenMetrics.
+async fn metrics(shop: &Shop, _: &HttpRequest) -> HttpResult {
+    let text = shop.metrics.render(shop.client.status().await);
+    let text = text.map_err(|error| Error::Fault(format!("metrics: {error}")))?;
+    let mut response = Response::new(Bytes::from(text));
+    let content_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
+}
+
+async fn openapi_json(_: &Shop, _: &HttpRequest) -> HttpResult {
+    Ok(openapi::json())
+}
+
+async fn openapi_yaml(_: &Shop, _: &HttpRequest) -> HttpResult {
+    Ok(openapi::yaml())
+}
+
+async fn docs(_: &Shop, request: &HttpRequest) -> HttpResult {
+    // The links of Swagger UI's page need the slash after `/docs`.
+    if request.uri.path().ends_with('/') { openapi::docs("") } else { Ok(openapi::to_docs()) }
+}
+
+async fn docs_file(_: &Shop, _: &HttpRequest, file: PathSegment) -> HttpResult {
+    openapi::docs(&file.decode()?)
+}

@@ -1,0 +1,193 @@
+//! Products: looked up, bought, replenished, and edited in the catalog.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::orders::place;
+use crate::domain::card::Card;
+use crate::domain::cart::MAX_COUNT;
+use crate::domain::order::OrderedItem;
+use crate::domain::product::{Change, MAX_STOCK, NewProduct, Product};
+use crate::http::endpoint::endpoints;
+use crate::http::problem::{HttpResult, Problem};
+use crate::http::request::{HttpRequest, PathSegment};
+use crate::http::response::{json_text, not_modified, with_location, with_replayed, with_tag};
+use crate::http::shop::Shop;
+use crate::json::product;
+use crate::json::writer::Json;
+use crate::protocol::{Basket, Command, PlaceOrder, ProductCommand};
+use crate::routing::ProductId;
+
+endpoints! {
+    pub ENDPOINTS:
+    "find" / {id} => { GET | HEAD => find }
+    "buy" => { PUT => buy }
+    "replenish" => { PUT => replenish }
+    "info" / {bookId} => { GET | HEAD => info }
+    "catalog" / "books" / {id} => { GET | HEAD => show, PUT => replace, PATCH => merge, DELETE => delete }
+}
+
+/// Bytes that most products take.
+pub const PRODUCT_BYTES: usize = 256;
+/// The characters that stand for themselves in a path: RFC 3986's unreserved ones.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Text as one segment of a path.
+pub fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// Writes a product.
+pub fn write_product(json: &mut Json, id: &ProductId, product: &Product) {
+    let details = &product.details;
+    json.raw(r#"{"id":"#).string(id.as_str());
+    json.raw(r#","title":"#).string(&details.title);
+    json.raw(r#","author":"#).optional_string(details.author.as_deref());
+    json.raw(r#","topic":"#).optional_string(details.topic.as_deref());
+    json.raw(r#","isbn":"#).optional_string(details.has_isbn.then_some(id.as_str()));
+    json.raw(r#","price":"#).money(details.price);
+    json.raw(r#","stock":"#).integer(product.stock);
+    json.raw(r#","held":"#).integer(product.held);
+    json.raw(r#","sold":"#).integer(product.sold);
+    json.raw(r#","received":"#).integer(product.received);
+    json.raw(r#","version":"#).integer(product.version).raw("}");
+}
+
+fn product_response(status: StatusCode, id: &ProductId, product: &Product) -> Response<Bytes> {
+    let mut json = Json::with_capacity(PRODUCT_BYTES);
+    write_product(&mut json, id, product);
+    with_tag(json_text(status, json.into_bytes()), product.tag())
+}
+
+/// A product by its id.
+pub async fn read(shop: &Shop, id: &ProductId) -> Result<Product, Problem> {
+    Ok(shop.read(Command::Product { product: id.clone(), command: ProductCommand::Get }).await?.body)
+}
+
+async fn write(
+    shop: &Shop,
+    request: &HttpRequest,
+    id: &ProductId,
+    command: ProductCommand,
+) -> Result<(Product, bool), Problem> {
+    let (answer, replayed) = shop.write(request, Command::Product { product: id.clone(), command }).await?;
+    Ok((answer.body, replayed))
+}
+
+async fn find(shop: &Shop, _: &HttpRequest, id: PathSegment) -> HttpResult {
+    let id = ProductId::named("id", id.decode()?)?;
+    let product = read(shop, &id).await?;
+    let mut json = executed(shop);
+    json.raw(r#","product":"#);
+    write_product(&mut json, &id, &product);
+    json.raw("}");
+    Ok(json_text(StatusCode::OK, json.into_bytes()))
+}
+
+/// The beginning of an answer that carries the id of its execution.
+fn executed(shop: &Shop) -> Json {
+    let mut json = Json::with_capacity(PRODUCT_BYTES + 96);
+    json.raw(r#"{"execution_id":"#).string(&shop.executions.next());
+    json
+}
+
+async fn buy(shop: &Shop, request: &HttpRequest) -> HttpResult {
+    let members = request.members()?;
+    let id = ProductId::named("id", members.text_or_integer("id")?)?;
+    let count = members.count("quantity", 1, MAX_COUNT)?;
+    let number = members.required_text("card")?;
+    let card = Card::new(number, members.text("expiry")?)
+        .map_err(|error| members.invalid("card", error.detail().trim_start_matches("card_number: ")))?;
+    let basket = Basket::Buy(OrderedItem { product: id.clone(), count });
+    let (placed, replayed) = place(shop, request, PlaceOrder { basket, card: Some(card) }).await?;
+    let mut json = executed(shop);
+    json.raw(r#","order_id":"#).string(&placed.order.id.to_string());
+    json.raw(r#","id":"#).string(id.as_str());
+    json.raw(r#","quantity":"#).integer(u64::from(count));
+    json.raw(r#","remaining":"#).integer(placed.remaining);
+    json.raw(r#","total":"#).total(placed.order.total()).raw("}");
+    Ok(with_replayed(json_text(StatusCode::OK, json.into_bytes()), replayed))
+}
+
+async fn replenish(shop: &Shop, request: &HttpRequest) -> HttpResult {
+    let members = request.members()?;
+    let id = ProductId::named("id", members.text_or_integer("id")?)?;
+    let count = members.count("quantity", 1, MAX_COUNT)?;
+    let (product, replayed) = write(shop, request, &id, ProductCommand::Replenish { count }).await?;
+    let mut json = executed(shop);
+    json.raw(r#","id":"#).string(id.as_str());
+    json.raw(r#","quantity":"#).integer(product.stock).raw("}");
+    Ok(with_replayed(json_text(StatusCode::OK, json.into_bytes()), replayed))
+}
+
+async fn info(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
+    get(shop, request, &ProductId::named("bookId", id.decode()?)?).await
+}
+
+async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
+    get(shop, request, &ProductId::named("id", id.decode()?)?).await
+}
+
+async fn get(shop: &Shop, request: &HttpRequest, id: &ProductId) -> HttpResult {
+    let product = read(shop, id).await?;
+    if request.has_current(product.tag())? {
+        return Ok(not_modified(product.tag()));
+    }
+    Ok(product_response(StatusCode::OK, id, &product))
+}
+
+/// `POST /catalog/books`; the table of lists routes to it.
+pub async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
+    let NewProduct { id, details, stock } = product::from_members(&request.members()?)?;
+    let (product, replayed) = write(shop, request, &id, ProductCommand::Create { details, stock }).await?;
+    let response = product_response(StatusCode::CREATED, &id, &product);
+    let response = with_location(response, &format!("/catalog/books/{}", segment(id.as_str())));
+    Ok(with_replayed(response, replayed))
+}
+
+async fn replace(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
+    update(shop, request, id, true).await
+}
+
+async fn merge(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
+    update(shop, request, id, false).await
+}
+
+async fn update(shop: &Shop, request: &HttpRequest, id: PathSegment, replaces: bool) -> HttpResult {
+    let id = ProductId::named("id", id.decode()?)?;
+    let change = changed(request, &id, replaces)?;
+    let (product, replayed) = write(shop, request, &id, ProductCommand::Update(change)).await?;
+    Ok(with_replayed(product_response(StatusCode::OK, &id, &product), replayed))
+}
+
+async fn delete(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
+    let id = ProductId::named("id", id.decode()?)?;
+    let (product, replayed) = write(shop, request, &id, ProductCommand::Delete).await?;
+    Ok(with_replayed(product_response(StatusCode::OK, &id, &product), replayed))
+}
+
+fn changed(request: &HttpRequest, id: &ProductId, replaces: bool) -> Result<Change, Problem> {
+    let members = request.members()?;
+    for field in ["id", "isbn"] {
+        if members.text(field)?.is_some_and(|text| text != id.as_str()) {
+            return Err(Problem::invalid(format!("{field}: is not the one in the path; it cannot be changed")));
+        }
+    }
+    let change = Change {
+        title: members.text("title")?,
+        author: members.text("author")?,
+        topic: members.text("topic")?,
+        has_isbn: members.text("isbn")?.is_some(),
+        price: members.optional_money("price")?,
+        stock: members.amount("stock", MAX_STOCK)?,
+        replaces,
+    };
+    let missing =
+        [("title", change.title.is_none()), ("price", change.price.is_none()), ("stock", change.stock.is_none())];
+    if let Some((field, _)) = missing.iter().find(|(_, is_missing)| replaces && *is_missing) {
+        return Err(Problem::invalid(format!("{field}: is missing")));
+    }
+    change.check(id)?;
+    Ok(change)
+}

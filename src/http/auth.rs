@@ -1,0 +1,190 @@
+//! API-key authentication, from the request head only: which requests want a key, and whether theirs will do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::HeaderName;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use super::problem::Problem;
+use crate::access::{self, ApiKeys, Denied, Role, Settings};
+use crate::error::Result;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The two kinds of ports of a facade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// The shop's.
+    Shop,
+    /// The key-value port, whose paths are keys: any first segment may be there.
+    KeyValue,
+}
+
+/// Lets requests in, or not.
+#[derive(Debug)]
+pub struct Auth {
+    policy: Policy,
+    keys: Arc<ApiKeys>,
+}
+
+impl Auth {
+    /// The rules and keys of a facade that listens on these addresses; follows the file of keys.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Invalid`] when other machines can connect and no key is configured,
+    /// [`crate::error::Error::Fault`] when the keys cannot be read or followed.
+    pub fn open(settings: &Settings, listeners: impl Iterator<Item = SocketAddr> + Clone) -> Result<Self> {
+        let guard_writes = access::exposed(listeners.clone()).is_some() && !settings.open_writes;
+        let policy = Policy { require_key: settings.require_key, guard_writes };
+        Ok(Auth { policy, keys: ApiKeys::open(settings, listeners)?.follow()? })
+    }
+
+    /// Lets a request in, and takes its key away.
+    ///
+    /// # Errors
+    /// 401 without a known key where one is wanted, also with more than one key; 403 when the key's role is
+    /// too small.
+    pub fn authenticate(&self, port: Port, parts: &mut Parts) -> std::result::Result<(), Problem> {
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+        let authenticated = match self.policy.wanted(port, parts.uri.path(), is_read) {
+            None => Ok(()),
+            Some(wants) => the_key(&parts.headers).and_then(|key| self.keys.check(key, wants).map_err(problem)),
+        };
+        // No handler needs it, so none can show it.
+        parts.headers.remove(API_KEY);
+        authenticated
+    }
+}
+
+/// The keys that are wanted beside those of `/api`.
+#[derive(Debug, Clone, Copy)]
+struct Policy {
+    /// Every path wants a key, except those that load balancers ask.
+    require_key: bool,
+    /// Every write wants a key.
+    guard_writes: bool,
+}
+
+impl Policy {
+    /// The role that a request needs, if any.
+    fn wanted(self, port: Port, path: &str, is_read: bool) -> Option<Role> {
+        let is_guarded = (self.guard_writes && !is_read)
+            || (self.require_key && !(port == Port::Shop && is_probe(path)))
+            || (port == Port::Shop && is_api(path));
+        is_guarded.then_some(if is_read { Role::Read } else { Role::Write })
+    }
+}
+
+fn is_probe(path: &str) -> bool {
+    matches!(path.strip_suffix('/').unwrap_or(path), "/livez" | "/readyz")
+}
+
+fn is_api(path: &str) -> bool {
+    path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn the_key(headers: &HeaderMap) -> std::result::Result<&[u8], Problem> {
+    let mut keys = headers.get_all(API_KEY).iter();
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => Ok(key.as_bytes()),
+        (None, _) => Err(Problem::unauthorized("X-API-Key: is missing")),
+        (Some(_), Some(_)) => Err(Problem::unauthorized("X-API-Key: must be given once")),
+    }
+}
+
+fn problem(denied: Denied) -> Problem {
+    match denied {
+        Denied::Unknown => Problem::unauthorized("X-API-Key: is not known"),
+        Denied::Forbidden { has, wants } => {
+            Problem::forbidden(format!("X-API-Key: its role is {has}, this wants {wants}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Port::{KeyValue, Shop};
+    use http::{Request, StatusCode};
+
+    const OPEN: Policy = Policy { require_key: false, guard_writes: false };
+
+    fn check(policy: Policy, cases: &[(Port, &str, Option<Role>, Option<Role>)]) {
+        for (port, path, read, write) in cases {
+            assert_eq!(policy.wanted(*port, path, true), *read, "read {path} on {port:?}");
+            assert_eq!(policy.wanted(*port, path, false), *write, "write {path} on {port:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_api_wants_a_key_by_itself() {
+        let (read, write) = (Some(Role::Read), Some(Role::Write));
+        check(
+            OPEN,
+            &[
+                (Shop, "/api", read, write),
+                (Shop, "/api/", read, write),
+                (Shop, "/api/books", read, write),
+                (Shop, "/apis", None, None),
+                (Shop, "//api/books", None, None),
+                (Shop, "/items/api", None, None),
+                (Shop, "/livez", None, None),
+                (Shop, "*", None, None),
+                (KeyValue, "/api", None, None),
+            ],
+        );
+    }
+
+    #[test]
+    fn every_path_wants_a_key_where_it_is_required_but_for_probes() {
+        let (read, write) = (Some(Role::Read), Some(Role::Write));
+        check(
+            Policy { require_key: true, ..OPEN },
+            &[
+                (Shop, "/livez", None, None),
+                (Shop, "/readyz/", None, None),
+                (Shop, "/livez/more", read, write),
+                (Shop, "/metrics", read, write),
+                (Shop, "/items/alice", read, write),
+                (Shop, "*", read, write),
+                (KeyValue, "/livez", read, write),
+                (KeyValue, "/key", read, write),
+            ],
+        );
+    }
+
+    #[test]
+    fn every_write_wants_a_key_where_others_can_connect() {
+        check(
+            Policy { guard_writes: true, ..OPEN },
+            &[
+                (Shop, "/items/alice", None, Some(Role::Write)),
+                (Shop, "/livez", None, Some(Role::Write)),
+                (Shop, "/api/books", Some(Role::Read), Some(Role::Write)),
+                (KeyValue, "/key", None, Some(Role::Write)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_key_is_wanted_once_and_goes_no_further() {
+        let auth = Auth::open(&Settings::default(), [].into_iter()).unwrap();
+        let authenticate = |path: &str, keys: &[&str]| {
+            let mut request = Request::builder().uri(path);
+            for key in keys {
+                request = request.header(API_KEY, *key);
+            }
+            let mut parts = request.body(()).unwrap().into_parts().0;
+            let authenticated = auth.authenticate(Port::Shop, &mut parts);
+            assert!(!parts.headers.contains_key(API_KEY));
+            authenticated.map_err(|problem| problem.status)
+        };
+        assert_eq!(authenticate("/api/books", &["secret123"]), Ok(()));
+        for keys in [&[][..], &[""], &["other"], &["secret123", "secret123"], &["secret123", "other"]] {
+            assert_eq!(authenticate("/api/books", keys), Err(StatusCode::UNAUTHORIZED), "{keys:?}");
+            assert_eq!(authenticate("/items/alice", keys), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Endpoints: one place for a path, its methods and their handlers. The table of a group makes the warp filter that
+//! routes to it, the template that names it in metrics and in the OpenAPI document, and its 405 with `Allow`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+
+use super::problem::HttpResult;
+use super::request::HttpRequest;
+use super::shop::Shop;
+
+/// A filter that answers every method on its paths, so that no error is ever a rejection.
+pub type Route = BoxedFilter<(Response<Bytes>,)>;
+
+/// The endpoints of a group, which [`endpoints!`] declares.
+pub struct Endpoints {
+    /// Their paths, as `/items/{customerId}`.
+    pub templates: &'static [&'static str],
+    /// Builds the filter of a worker.
+    pub route: fn(&Arc<Shop>) -> Route,
+}
+
+/// Declares a group, as `pub CARTS: "items" / {customerId} => { GET | HEAD => show, DELETE => take }`. A handler gets
+/// the shop, the request, and a [`super::request::PathSegment`] for each name in its path. Without segments the path is `/`.
+macro_rules! endpoints {
+    (
+        $(#[$doc:meta])*
+        $visibility:vis $name:ident:
+        $( $( $($text:literal)? $({ $segment:ident })? )/+ => { $($methods:tt)+ } )+
+    ) => {
+        $(#[$doc])*
+        #[allow(non_snake_case, reason = "segments have the names that the template shows")]
+        $visibility const $name: $crate::http::endpoint::Endpoints = $crate::http::endpoint::Endpoints {
+            templates: &[$( concat!($( "/", $($text,)? $("{", stringify!($segment), "}",)? )+) ),+],
+            route: |shop| $crate::http::endpoint::any_of!($({
+                use std::sync::Arc;
+                use $crate::http::{request::HttpRequest, shop::Shop};
+
+                let label = shop.metrics.label(concat!($( "/", $($text,)? $("{", stringify!($segment), "}",)? )+));
+                warp::any()
+                    $(
+                        $( .and(warp::path($text)) )?
+                        $( .and($crate::http::request::path_segment(stringify!($segment))) )?
+                    )+
+                    .and(warp::path::end())
+                    .and($crate::http::endpoint::with(shop))
+                    .and(warp::ext::get::<Arc<HttpRequest>>())
+                    .then(move |$( $( $segment, )? )+ shop: Arc<Shop>, request: Arc<HttpRequest>| async move {
+                        request.matched(label);
+                        let result = $crate::http::endpoint::dispatch!(
+                            request.method, (&shop, &request $( $( , $segment )? )+), $($methods)+
+                        );
+                        $crate::http::endpoint::answer(&shop, &request, result)
+                    })
+            }),+),
+        };
+    };
+}
+
+/// The result of the handler of a method; 405 for a method without one.
+macro_rules! dispatch {
+    ($actual:expr, $arguments:tt, $( $($method:ident)|+ => $handler:path ),+ $(,)?) => {
+        match $actual {
+            $( $( http::Method::$method )|+ => $handler $arguments.await, )+
+            _ => {
+                const ALLOW: &str = concat!($($( ", ", stringify!($method) ),+),+).split_at(2).1;
+                Err($crate::http::problem::Problem::method_not_allowed(ALLOW))
+            }
+        }
+    };
+}
+
+/// The first of some filters that matches.
+macro_rules! any_of {
+    ($first:expr $(, $other:expr)*) => {{
+        use warp::Filter as _;
+        $first$(.or($other).unify())*.boxed()
+    }};
+}
+
+pub(super) use {any_of, dispatch, endpoints};
+
+/// Hands the shop to a handler.
+pub fn with(shop: &Arc<Shop>) -> impl Filter<Extract = (Arc<Shop>,), Error = Infallible> + Clone + use<> {
+    let shop = shop.clone();
+    warp::any().map(move || shop.clone())
+}
+
+/// The response to a request; a problem carries an execution id where the path's answers do.
+pub fn answer(shop: &Shop, request: &HttpRequest, result: HttpResult) -> Response<Bytes> {
+    result.unwrap_or_else(|problem| problem.into_response(request.execution_id(&shop.executions).as_deref()))
+}

@@ -1,0 +1,203 @@
+//! Runs the facade: binds its addresses, starts the workers, and says when it is ready.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::auth::{Auth, Port};
+use super::execution::{Clock, Executions, NtpServer, follow};
+use super::listener::{self, Limits};
+use super::log_limit::LogLimit;
+use super::metrics::Metrics;
+use super::routes;
+use super::service::{FacadeService, RequestIds, WorkerContext};
+use super::shop::Shop;
+use crate::access;
+use crate::client::{Client, KnownStore};
+use crate::error::{Error, Result};
+use crate::process::announce;
+use crate::process::shutdown::Shutdown;
+use crate::routing::Address;
+
+/// The default limit on open connections.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
+/// The default time limit for a request's head, and for an idle connection.
+pub const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The default time limit for a request's body.
+pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest wait for the shards before a new facade, which serves meanwhile, says that it is ready.
+const FIRST_SESSIONS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The options of a facade.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The shards' addresses, in order.
+    pub shards: Vec<Address>,
+    /// The addresses on which the shop listens.
+    pub http: Vec<SocketAddr>,
+    /// The address on which the key-value API listens.
+    pub kv: Option<SocketAddr>,
+    /// Threads, each with a runtime, listeners and sessions of its own.
+    pub workers: usize,
+    /// Open connections, over all workers; more wait.
+    pub max_connections: usize,
+    /// The time limit for a request's head, and for an idle connection.
+    pub header_timeout: Duration,
+    /// The time limit for a request's body.
+    pub body_timeout: Duration,
+    /// The store that the shards must belong to; when `None` it is the first one met.
+    pub store_id: Option<Uuid>,
+    /// The API keys and what they are wanted for.
+    pub access: access::Settings,
+    /// The time server that corrects the clock of the execution ids.
+    pub ntp_server: Option<NtpServer>,
+    /// Makes sure that no other process listens on the addresses.
+    pub exclusive: bool,
+}
+
+/// The state that all workers share.
+#[derive(Clone)]
+struct FacadeContext {
+    store: KnownStore,
+    auth: Arc<Auth>,
+    executions: Arc<Executions>,
+    /// Workers whose sessions have been waited for.
+    started: Arc<AtomicUsize>,
+}
+
+/// One worker's listeners.
+struct Sockets {
+    shop: Vec<TcpListener>,
+    kv: Option<TcpListener>,
+}
+
+/// Runs a facade until a shutdown is asked for.
+///
+/// # Errors
+/// [`Error::Invalid`] for impossible options, [`Error::Fault`] when an address cannot be used.
+pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
+    if options.shards.is_empty() || options.workers == 0 || options.max_connections < options.workers {
+        return Err(Error::Invalid("a facade needs a shard, a worker, and a connection for each worker".into()));
+    }
+    let store = KnownStore::default();
+    if let Some(id) = options.store_id {
+        store.get_or_init(|| id);
+    }
+    let auth = Arc::new(Auth::open(&options.access, options.http.iter().chain(&options.kv).copied())?);
+    let clock = Arc::new(Clock::default());
+    if let Some(server) = options.ntp_server.clone() {
+        follow(server, clock.clone())?;
+    }
+    let context = FacadeContext { store, auth, executions: Arc::new(Executions::new(clock)), started: Arc::default() };
+    let (first, options) = bind_first(options)?;
+    let mut sockets = vec![first];
+    for _ in 1..options.workers {
+        sockets.push(bind_again(&options)?);
+    }
+    let metrics = Metrics::for_workers(options.workers, &routes::templates());
+    let workers = sockets.into_iter().zip(metrics).map(|(sockets, metrics)| {
+        let (options, shutdown, context) = (options.clone(), shutdown.clone(), context.clone());
+        thread::Builder::new()
+            .name("worker".into())
+            .spawn(move || run_worker(&options, sockets, &context, metrics, &shutdown))
+            .map_err(|error| Error::Fault(format!("cannot start a worker: {error}")))
+    });
+    let workers = workers.collect::<Result<Vec<_>>>()?;
+    workers
+        .into_iter()
+        .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(Error::Fault("a worker panicked".into()))))
+}
+
+/// Binds every address once; where a port was left to the operating system, it is known then.
+fn bind_first(mut options: Options) -> Result<(Sockets, Options)> {
+    for address in options.http.iter().chain(&options.kv) {
+        if options.exclusive {
+            listener::check_exclusive(*address)?;
+        }
+    }
+    let sockets = bind_again(&options)?;
+    let local = |socket: &TcpListener| {
+        socket.local_addr().map_err(|error| Error::Fault(format!("a listener has no address: {error}")))
+    };
+    options.http = sockets.shop.iter().map(local).collect::<Result<_>>()?;
+    options.kv = sockets.kv.as_ref().map(local).transpose()?;
+    Ok((sockets, options))
+}
+
+fn bind_again(options: &Options) -> Result<Sockets> {
+    Ok(Sockets {
+        shop: options.http.iter().map(|address| listener::bind(*address)).collect::<Result<_>>()?,
+        kv: options.kv.map(listener::bind).transpose()?,
+    })
+}
+
+fn run_worker(
+    options: &Options,
+    sockets: Sockets,
+    context: &FacadeContext,
+    metrics: Metrics,
+    shutdown: &Shutdown,
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Fault(format!("cannot start a runtime: {error}")))?;
+    runtime.block_on(serve(options, sockets, context, metrics, shutdown))
+}
+
+async fn serve(
+    options: &Options,
+    sockets: Sockets,
+    context: &FacadeContext,
+    metrics: Metrics,
+    shutdown: &Shutdown,
+) -> Result<()> {
+    let client = Client::start(&options.shards, &context.store, shutdown)?;
+    let limits = Limits {
+        header_timeout: options.header_timeout,
+        connections: Arc::new(Semaphore::new(options.max_connections / options.workers)),
+    };
+    let worker = Arc::new(WorkerContext {
+        metrics: metrics.clone(),
+        body_timeout: options.body_timeout,
+        auth: context.auth.clone(),
+        executions: context.executions.clone(),
+        ids: RequestIds::new(),
+        log_limit: LogLimit::new(),
+    });
+    let shop = Arc::new(Shop { client, metrics, executions: context.executions.clone() });
+    let mut servers = JoinSet::new();
+    for socket in sockets.shop {
+        let service = FacadeService::new(warp::service(routes::shop(&shop)), Port::Shop, worker.clone());
+        servers.spawn(listener::serve(socket, service, limits.clone(), shutdown.clone()));
+    }
+    if let Some(socket) = sockets.kv {
+        let service = FacadeService::new(warp::service(routes::key_value(&shop)), Port::KeyValue, worker);
+        servers.spawn(listener::serve(socket, service, limits, shutdown.clone()));
+    }
+    let down = shop.client.wait_until_up(FIRST_SESSIONS_TIMEOUT).await;
+    if context.started.fetch_add(1, Ordering::SeqCst) + 1 == options.workers {
+        say_ready(options, &down);
+    }
+    while let Some(server) = servers.join_next().await {
+        server.map_err(|error| Error::Fault(format!("a server task failed: {error}")))??;
+    }
+    Ok(())
+}
+
+/// Says that the facade is ready, and which shards it could not reach: requests to them fail until they answer.
+fn say_ready(options: &Options, down: &[usize]) {
+    for shard in down {
+        let address = &options.shards[*shard];
+        tracing::warn!(shard, %address, "ready without this shard, which does not answer; /readyz tells when it does");
+    }
+    let addresses = options.http.iter().map(|address| format!("http={address}"));
+    let addresses: Vec<_> = addresses.chain(options.kv.map(|address| format!("kv={address}"))).collect();
+    announce::ready(addresses.join(" "));
+}

@@ -1,0 +1,48 @@
+//! The state that the handlers of one worker share, and their way to the shards.
+
+use std::sync::Arc;
+
+use super::execution::Executions;
+use super::metrics::Metrics;
+use super::problem::Problem;
+use super::request::HttpRequest;
+use crate::client::Client;
+use crate::protocol::{Answer, Command, FromReply, Request};
+
+/// The state that the handlers of one worker share.
+pub struct Shop {
+    /// The shards.
+    pub client: Client,
+    /// The counters of requests.
+    pub metrics: Metrics,
+    /// The source of execution ids.
+    pub executions: Arc<Executions>,
+}
+
+impl Shop {
+    /// Runs a command that changes nothing. `T` is the type that it answers with.
+    ///
+    /// # Errors
+    /// The shard's.
+    pub async fn read<T: FromReply>(&self, command: Command) -> Result<Answer<T>, Problem> {
+        Ok(self.client.call(&Request::new(command)).await.result?)
+    }
+
+    /// Runs a command that changes something, on the terms of the request's headers. True if the answer was given
+    /// before, to the same `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// 400 for a bad header, else the shard's.
+    pub async fn write<T: FromReply>(
+        &self,
+        request: &HttpRequest,
+        command: Command,
+    ) -> Result<(Answer<T>, bool), Problem> {
+        let reply = self.client.call(&request.command(command)?).await;
+        match reply.result {
+            Ok(answer) => Ok((answer, reply.replayed)),
+            Err(error) if reply.replayed => Err(Problem::replayed(&error)),
+            Err(error) => Err(Problem::from(error)),
+        }
+    }
+}
