@@ -28,7 +28,7 @@ pub fn templates() -> Vec<&'static str> {
 
 /// The template that a path fits.
 pub fn find(path: &str) -> Option<&'static str> {
-    let path = path.strip_suffix('/').unwrap_or(path);
+    let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
     GROUPS.iter().flat_map(|group| group.templates).copied().find(|template| fits(template, path))
 }
 
@@ -71,7 +71,7 @@ mod tests {
             ("/docs/index.css", Some("/docs/{file}")),
             ("/items", None),
             ("/items/alice/tea", None),
-            ("/", None),
+            ("/", Some("/")),
             ("", None),
         ] {
             assert_eq!(find(path), template, "{path}");

@@ -15,6 +15,7 @@ use crate::http::shop::Shop;
 
 endpoints! {
     pub ENDPOINTS:
+    => { GET | HEAD => index }
     "livez" => { GET | HEAD => livez }
     "readyz" => { GET | HEAD => readyz }
     "metrics" => { GET | HEAD => metrics }
@@ -22,6 +23,22 @@ endpoints! {
     "openapi.yaml" => { GET | HEAD => openapi_yaml }
     "docs" => { GET | HEAD => docs }
     "docs" / {file} => { GET | HEAD => docs_file }
+}
+
+#[derive(Serialize)]
+struct Index {
+    name: &'static str,
+    version: &'static str,
+    links: Links,
+}
+
+/// Paths that say more.
+#[derive(Serialize)]
+struct Links {
+    docs: &'static str,
+    openapi: &'static str,
+    metrics: &'static str,
+    readiness: &'static str,
 }
 
 #[derive(Serialize)]
@@ -34,6 +51,13 @@ struct Ready {
     status: &'static str,
     ready: usize,
     shards: usize,
+}
+
+/// The first look of a person or a tool: the program, and the paths that say more.
+async fn index(_: &Shop, _: &HttpRequest) -> HttpResult {
+    let links = Links { docs: "/docs/", openapi: "/openapi.json", metrics: "/metrics", readiness: "/readyz" };
+    let index = Index { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), links };
+    Ok(json(StatusCode::OK, &index))
 }
 
 /// The process answers.

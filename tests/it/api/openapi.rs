@@ -247,6 +247,7 @@ fn answers_about_keys_are_as_it_says() {
 fn answers_for_operators_are_as_it_says() {
     let (mut store, mut client, document) = start();
     for (path, status) in [
+        ("/", 200),
         ("/livez", 200),
         ("/readyz", 200),
         ("/readyz?shards=1", 200),

@@ -205,6 +205,23 @@ fn logs_may_be_json() {
 }
 
 #[test]
+fn the_root_of_the_shop_links_to_what_there_is() {
+    let store = Setup::new(1).start();
+    let mut client = store.client();
+    let index = client.get("/").expect(200).json();
+    assert_eq!(index["name"], "shardcart");
+    assert_eq!(index["version"], env!("CARGO_PKG_VERSION"));
+    let links = index["links"].as_object().expect("links");
+    assert!(links.len() >= 4);
+    for link in links.values() {
+        client.get(link.as_str().expect("a path")).expect(200);
+    }
+    let samples = scrape(&store);
+    let labels = [("route", "/"), ("method", "GET"), ("status", "2xx")];
+    assert_eq!(value(&samples, "shardcart_http_requests_total", &labels), Some(1.0));
+}
+
+#[test]
 fn a_facade_says_which_shards_it_is_ready_without() {
     let mut store = Setup::new(2).start();
     store.shards[1].kill();

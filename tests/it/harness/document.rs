@@ -120,7 +120,7 @@ impl Document {
 /// Whether a path as it was sent is of a template.
 fn fits(template: &str, path: &str) -> bool {
     let path = path.split('?').next().unwrap_or_default();
-    let path = path.strip_suffix('/').unwrap_or(path);
+    let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
     let (parts, segments): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     parts.len() == segments.len()
         && parts.iter().zip(segments).all(|(part, segment)| *part == segment || part.starts_with('{'))
