@@ -236,6 +236,10 @@ fn answers_about_keys_are_as_it_says() {
     client.call("PUT", "/kv/a").body("\u{e9}".repeat(513)).send_as_documented(&document).expect(413);
     client.call("PUT", "/kv/a").body(b"\xff").send_as_documented(&document).expect(400);
     client.call("PUT", "/kv/a").header("If-Match", "\"0\"").send_as_documented(&document).expect(412);
+    for (body, status) in [("one", 200), ("one", 200), ("two", 422)] {
+        let put = client.call("PUT", "/kv/a").header("Idempotency-Key", "k").body(body);
+        put.send_as_documented(&document).expect(status);
+    }
     let tag = client.call("GET", "/kv/a").send_as_documented(&document).expect(200).etag();
     client.call("GET", "/kv/a").header("If-None-Match", &tag).send_as_documented(&document).expect(304);
     client.call("DELETE", "/kv/a").send_as_documented(&document).expect(200);

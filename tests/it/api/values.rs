@@ -141,3 +141,37 @@ fn a_value_survives_kill_9() {
     }
     client.get("/gone").expect_problem(404, "");
 }
+
+#[test]
+fn an_idempotency_key_makes_a_write_happen_once() {
+    let mut store = Setup::new(2).durable().start();
+    let keyed = |client: &mut Client, method: &str, path: &str, key: &str, body: &str| {
+        client.call(method, path).header("Idempotency-Key", key).body(body).send()
+    };
+    let mut first = Vec::new();
+    for (mut client, root) in ways(&store) {
+        let path = format!("{root}Key{}", root.len());
+        let made = keyed(&mut client, "PUT", &path, "make", "one").expect(201);
+        assert!(!made.is_replayed());
+        put(&mut client, &path, "two").expect(200);
+        let again = keyed(&mut client, "PUT", &path, "make", "one").expect(201);
+        assert!(again.is_replayed());
+        assert_eq!((again.text(), again.etag()), (made.text(), made.etag()));
+        assert_eq!(client.get(&path).expect(200).text(), "two", "nothing was written again");
+        keyed(&mut client, "PUT", &path, "make", "other").expect_problem(422, "Idempotency-Key");
+        let other = format!("{root}Other{}", root.len());
+        assert!(!keyed(&mut client, "PUT", &other, "make", "one").expect(201).is_replayed(), "a key is its scope");
+        let deleted = keyed(&mut client, "DELETE", &path, "delete", "").expect(200);
+        put(&mut client, &path, "three").expect(201);
+        first.push((path, deleted.text()));
+    }
+    for shard in 0..2 {
+        store.restart_shard(shard);
+    }
+    for ((mut client, _), (path, deleted)) in ways(&store).into_iter().zip(first) {
+        let again = keyed(&mut client, "DELETE", &path, "delete", "").expect(200);
+        assert!(again.is_replayed());
+        assert_eq!(again.text(), deleted);
+        assert_eq!(client.get(&path).expect(200).text(), "three");
+    }
+}
