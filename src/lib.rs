@@ -1,6 +1,8 @@
 //! shardcart: a sharded, durable, distributed key-value store for shopping carts, behind an HTTP facade.
 //!
-//! Folders from the top down; imports run only downwards. Two of one line never import each other.
+//! Folders from the top down; a folder imports only from the rows below it:
+//!
+//! http, shard > client, launcher > protocol, catalog > json, storage, payment > domain, access > routing, process > error
 //!
 //! - [`http`] is the facade: connections, routes, JSON, errors. [`shard`] is one shard: sessions, the single
 //!   writer, commits, orders.
