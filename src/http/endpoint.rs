@@ -38,7 +38,8 @@ macro_rules! endpoints {
             templates: &[$( concat!($( "/", $($text,)? $("{", stringify!($segment), "}",)? )+) ),+],
             route: |shop| $crate::http::endpoint::any_of!($({
                 use std::sync::Arc;
-                use $crate::http::{request::HttpRequest, shop::Shop};
+                use $crate::http::request::HttpRequest;
+                use $crate::http::shop::Shop;
 
                 let label = shop.metrics.label(concat!($( "/", $($text,)? $("{", stringify!($segment), "}",)? )+));
                 warp::any()

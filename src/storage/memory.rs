@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::backend::{Loaded, Storage};
-use super::record::Write;
+use super::record::{KEY_PREFIX_BYTES, RecordKind, Write};
 use crate::error::Result;
-use crate::storage::KEY_PREFIX_BYTES;
-use crate::storage::RecordKind;
 
 type Bytes = Box<[u8]>;
 

@@ -116,7 +116,8 @@ pub fn imports(sources: &[Source]) -> Imports {
     let mut imports = Imports { files: BTreeMap::new(), own_faces: BTreeMap::new() };
     for source in sources.iter().filter(|source| !source.is_face && !source.module.is_empty()) {
         let paths = source.paths();
-        let absolute: Vec<Module> = paths.iter().filter(|path| path.len() > 1).filter_map(|path| from_root(&source.module, path)).collect();
+        let absolute: Vec<Module> =
+            paths.iter().filter(|path| path.len() > 1).filter_map(|path| from_root(&source.module, path)).collect();
         // `pub(super)` is a path of one segment. `use crate::storage::codec;` names a module; `codec::decode_cart` later names what is in it.
         let aliases: BTreeMap<&String, &Module> = absolute
             .iter()
