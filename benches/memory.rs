@@ -3,6 +3,7 @@
 //!
 //! The carts come in as any client's would, over HTTP, so what the shards hold is what they hold in
 //! use, allocator, caches and all. `cargo bench --bench memory -- --help` shows the options.
+#![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 #[path = "harness/mod.rs"]
 #[allow(dead_code, reason = "every benchmark uses its own part of the harness")]

@@ -1,6 +1,7 @@
 //! The steps of one request in isolation: routing hash, codec, a command on the state, a commit.
 //!
 //! `cargo bench --bench micro`; a name after `--` chooses among them.
+#![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 use std::hint::black_box;
 use std::path::Path;

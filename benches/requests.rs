@@ -2,6 +2,7 @@
 //! store has nothing else to do. The `load` benchmark shows what it does under load.
 //!
 //! `cargo bench --bench requests`; a name after `--` chooses among them.
+#![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 #[path = "harness/mod.rs"]
 #[allow(dead_code, reason = "every benchmark uses its own part of the harness")]

@@ -1,33 +1,33 @@
-//! The one error type of the library: what went wrong and whether anything was applied, free of
-//! any transport. HTTP (`http::problem`) and gRPC (`wire`) each translate it in one table.
+//! The one error type of the library, free of any transport. HTTP (`http::problem`) and gRPC (`protocol`) each
+//! translate it in one table.
 
 use std::fmt;
 
 /// A result of this library.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why an operation did not do what was asked.
+/// The reason why an operation failed.
 ///
 /// Every variant but [`Error::Indeterminate`] states that nothing was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// The request is malformed: the text names the field.
+    /// The request is malformed. The text names the field.
     Invalid(String),
-    /// There is no such thing.
+    /// The record does not exist.
     NotFound(String),
     /// No card was given where one is needed, or the payment was refused.
     PaymentRefused(String),
-    /// The request is fine, the state forbids it.
-    Refused(String),
-    /// The request is fine, but lines of the order are at fault.
-    LinesAtFault(LinesAtFault),
-    /// It is being worked on, or something that is being worked on forbids it: ask again later.
+    /// The request is well-formed, but the state forbids it.
+    Conflict(String),
+    /// The request is well-formed, but lines of the order cannot be sold.
+    LinesRejected(RejectedLines),
+    /// The same request, or an open order that forbids it, is still being worked on. Retry later.
     InFlight(String),
     /// `If-Match` does not match the state.
-    Precondition(String),
+    PreconditionFailed(String),
     /// An `Idempotency-Key` was used before, with a different request.
     KeyReused(String),
-    /// A limit on how much may be kept was reached.
+    /// A limit on stored records was reached.
     Exhausted(String),
     /// Not applied and safe to retry: the shard is down, starting, overloaded or out of disk space.
     Unavailable(String),
@@ -35,63 +35,63 @@ pub enum Error {
     WrongSlot(String),
     /// The outcome is unknown: it may have been applied or not.
     Indeterminate(String),
-    /// A fault of the server itself: storage that cannot be read, a data directory that is not ours.
-    Fault(String),
+    /// A failure of the server itself: unreadable storage, a data directory of another store.
+    Internal(String),
 }
 
-/// Which lines of an order cannot be sold, and why.
+/// The lines of an order that cannot be sold, each with its problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinesAtFault {
+pub struct RejectedLines {
     /// The explanation for people.
     pub detail: String,
     /// The lines.
-    pub lines: Vec<LineAtFault>,
+    pub lines: Vec<RejectedLine>,
 }
 
 /// A line that cannot be sold as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LineAtFault {
-    /// Which product.
+pub struct RejectedLine {
+    /// The product.
     pub item: String,
-    /// What is wrong with it.
-    pub fault: Fault,
+    /// The problem.
+    pub problem: LineProblem,
 }
 
-/// Why a line cannot be sold.
+/// The reason why a line cannot be sold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// There is no such product.
+pub enum LineProblem {
+    /// The product does not exist.
     UnknownProduct,
-    /// There is not so much of it.
+    /// Fewer are in stock.
     OutOfStock {
-        /// What can be sold.
+        /// The number that can be sold.
         available: u64,
     },
-    /// The special sale is over, and the price is another one now; both in hundredths.
+    /// The special sale has ended at another price; both in hundredths.
     SaleExpired {
-        /// What it was offered for.
+        /// The price of the offer.
         old_price: u64,
-        /// What it costs.
+        /// The catalog's price.
         new_price: u64,
     },
 }
 
-impl Fault {
-    /// The fault's name in answers.
+impl LineProblem {
+    /// The name in answers.
     pub fn name(self) -> &'static str {
         match self {
-            Fault::UnknownProduct => "unknown product",
-            Fault::OutOfStock { .. } => "out of stock",
-            Fault::SaleExpired { .. } => "sale expired",
+            LineProblem::UnknownProduct => "unknown product",
+            LineProblem::OutOfStock { .. } => "out of stock",
+            LineProblem::SaleExpired { .. } => "sale expired",
         }
     }
 }
 
-impl LinesAtFault {
+impl RejectedLines {
     /// Lines with an explanation that names them.
-    pub fn new(lines: Vec<LineAtFault>) -> Self {
-        let names: Vec<_> = lines.iter().map(|line| format!("{}: {}", line.item, line.fault.name())).collect();
-        LinesAtFault { detail: names.join("; "), lines }
+    pub fn new(lines: Vec<RejectedLine>) -> Self {
+        let names: Vec<_> = lines.iter().map(|line| format!("{}: {}", line.item, line.problem.name())).collect();
+        RejectedLines { detail: names.join("; "), lines }
     }
 }
 
@@ -102,16 +102,16 @@ impl Error {
             Error::Invalid(text)
             | Error::NotFound(text)
             | Error::PaymentRefused(text)
-            | Error::Refused(text)
-            | Error::LinesAtFault(LinesAtFault { detail: text, .. })
+            | Error::Conflict(text)
+            | Error::LinesRejected(RejectedLines { detail: text, .. })
             | Error::InFlight(text)
-            | Error::Precondition(text)
+            | Error::PreconditionFailed(text)
             | Error::KeyReused(text)
             | Error::Exhausted(text)
             | Error::Unavailable(text)
             | Error::WrongSlot(text)
             | Error::Indeterminate(text)
-            | Error::Fault(text) => text,
+            | Error::Internal(text) => text,
         }
     }
 
@@ -119,16 +119,16 @@ impl Error {
     /// after any other the key is free again.
     pub fn is_final(&self) -> bool {
         match self {
-            Error::PaymentRefused(_) | Error::NotFound(_) | Error::Refused(_) | Error::LinesAtFault(_) => true,
+            Error::PaymentRefused(_) | Error::NotFound(_) | Error::Conflict(_) | Error::LinesRejected(_) => true,
             Error::Invalid(_)
             | Error::InFlight(_)
-            | Error::Precondition(_)
+            | Error::PreconditionFailed(_)
             | Error::KeyReused(_)
             | Error::Exhausted(_)
             | Error::Unavailable(_)
             | Error::WrongSlot(_)
             | Error::Indeterminate(_)
-            | Error::Fault(_) => false,
+            | Error::Internal(_) => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! cart's GET, both at the same fixed rate.
 //!
 //! `cargo bench --bench shop`; `-- --help` has the options.
+#![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 #[path = "../load/generator.rs"]
 #[allow(dead_code, reason = "the load comparison uses all of it")]

@@ -7,7 +7,7 @@ pub const BOOKS: u64 = 1_000;
 /// Products of one topic.
 const TOPIC_SIZE: u64 = 10;
 
-/// A catalogue as JSON lines.
+/// A catalog as JSON lines.
 pub fn catalog(products: u64) -> String {
     let mut text = String::new();
     for number in 0..products {

@@ -51,7 +51,7 @@ impl ApiKeys {
     /// Reads the keys for a facade that listens on these addresses.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when other machines can connect and no key is configured, [`Error::Fault`] when the
+    /// [`Error::Invalid`] when other machines can connect and no key is configured, [`Error::Internal`] when the
     /// file cannot be read.
     pub fn open(settings: &Settings, listeners: impl IntoIterator<Item = SocketAddr>) -> Result<ApiKeys> {
         let exposed = exposed(listeners);
@@ -74,7 +74,7 @@ impl ApiKeys {
     /// Warns of the development key, and follows the file of keys until the process ends.
     ///
     /// # Errors
-    /// [`Error::Fault`] when no thread can be started.
+    /// [`Error::Internal`] when no thread can be started.
     pub fn follow(mut self) -> Result<Arc<ApiKeys>> {
         let watch = self.watch.take();
         let keys = Arc::new(self);
@@ -95,7 +95,7 @@ impl ApiKeys {
                         keys.poll(&mut watch);
                     }
                 })
-                .map_err(|error| Error::Fault(format!("cannot start a thread: {error}")))?;
+                .map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))?;
         }
         Ok(keys)
     }

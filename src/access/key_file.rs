@@ -56,7 +56,7 @@ impl KeyFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Fault`] when it cannot be read or is no file of keys.
+    /// [`Error::Internal`] when it cannot be read or is no file of keys.
     pub fn read(path: &Path) -> Result<Self> {
         Self::parse(path, &read(path).map_err(failed_to("read", path))?)
     }
@@ -66,7 +66,7 @@ impl KeyFile {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be, [`Error::Exhausted`] when the file is full,
-    /// [`Error::Fault`] when it cannot be changed.
+    /// [`Error::Internal`] when it cannot be changed.
     pub fn add(path: &Path, name: &str, role: Role) -> Result<(Entry, Secret)> {
         if name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
             return Err(Error::Invalid(format!(
@@ -90,7 +90,7 @@ impl KeyFile {
     /// Removes a key from a file. Facades notice within a second or two.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such key, [`Error::Fault`] when the file cannot be changed.
+    /// [`Error::NotFound`] when there is no such key, [`Error::Internal`] when the file cannot be changed.
     pub fn revoke(path: &Path, id: &str) -> Result<Entry> {
         Self::change(path, |file| {
             let place = file.keys.iter().position(|entry| entry.id == id);
@@ -110,7 +110,7 @@ impl KeyFile {
 
     /// Errors name only a position, never the content, which could be a key.
     fn parse(path: &Path, text: &[u8]) -> Result<Self> {
-        let refuse = |what: String| Err(Error::Fault(format!("{} {what}", path.display())));
+        let refuse = |what: String| Err(Error::Internal(format!("{} {what}", path.display())));
         let file: KeyFile = match serde_json::from_slice(text) {
             Ok(file) => file,
             Err(error) => {
@@ -137,7 +137,7 @@ impl KeyFile {
     fn change<T>(path: &Path, change: impl FnOnce(&mut KeyFile) -> Result<T>) -> Result<T> {
         // A link stays a link: what it points to is changed.
         let path = fs::canonicalize(path).or_else(|_| path::absolute(path));
-        let path = path.map_err(|error| Error::Fault(format!("cannot find the file of API keys: {error}")))?;
+        let path = path.map_err(|error| Error::Internal(format!("cannot find the file of API keys: {error}")))?;
         let _lock = lock(&path)?;
         let mut file = match read(&path) {
             Ok(text) => Self::parse(&path, &text)?,
@@ -146,7 +146,7 @@ impl KeyFile {
         };
         let changed = change(&mut file)?;
         let mut text = serde_json::to_vec_pretty(&file)
-            .map_err(|error| Error::Fault(format!("cannot write the API keys: {error}")))?;
+            .map_err(|error| Error::Internal(format!("cannot write the API keys: {error}")))?;
         text.push(b'\n');
         files::replace(&path, &text, |temporary| create(temporary, &path)).map_err(failed_to("write", &path))?;
         Ok(changed)
@@ -170,7 +170,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 fn lock(path: &Path) -> Result<File> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
-    let held = || Error::Fault(format!("{}: another process is changing it", path.display()));
+    let held = || Error::Internal(format!("{}: another process is changing it", path.display()));
     files::lock(&PathBuf::from(lock), MODE, LOCK_TIMEOUT)?.ok_or_else(held)
 }
 

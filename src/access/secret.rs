@@ -42,10 +42,10 @@ impl Secret {
     /// A new key from the operating system's random numbers.
     ///
     /// # Errors
-    /// [`Error::Fault`] when there are none.
+    /// [`Error::Internal`] when there are none.
     pub fn random() -> Result<Self> {
         let mut bytes = [0; RANDOM_BYTES];
-        getrandom::fill(&mut bytes).map_err(|error| Error::Fault(format!("no random numbers: {error}")))?;
+        getrandom::fill(&mut bytes).map_err(|error| Error::Internal(format!("no random numbers: {error}")))?;
         Ok(Secret(format!("{PREFIX}{}", lower::encode_string(&bytes))))
     }
 

@@ -86,7 +86,7 @@ pub fn read(reader: RowLimit<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
 fn explain(error: ::csv::Error, line: u64, columns: &[String]) -> Error {
     match error.kind() {
         CsvError::Io(error) if error.kind() == ErrorKind::InvalidData => at(line, error),
-        CsvError::Io(error) => Error::Fault(format!("cannot read the catalog: {error}")),
+        CsvError::Io(error) => Error::Internal(format!("cannot read the catalog: {error}")),
         CsvError::Utf8 { err, .. } => {
             let column = columns.get(err.field()).map_or("the header", String::as_str);
             at(line, format!("{column}: is not UTF-8"))

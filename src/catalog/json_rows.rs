@@ -10,11 +10,11 @@ use serde_json::value::RawValue;
 use super::row::{Each, Row, at};
 use super::row_limit::{Progress, RowLimit};
 use crate::error::{Error, Result};
-use crate::json::object::Members;
+use crate::json::object::JsonObject;
 use crate::json::product;
 
 fn product(text: &[u8], line: u64) -> Result<Row> {
-    let product = Members::parse(text).and_then(|members| product::from_members(&members));
+    let product = JsonObject::parse(text).and_then(|members| product::from_members(&members));
     match product {
         Ok(product) => Ok(Row { product, line }),
         Err(Error::Invalid(detail)) => Err(at(line, detail)),
@@ -29,7 +29,7 @@ pub fn read_lines(mut reader: RowLimit<impl BufRead>, each: &mut Each<'_>) -> Re
         number += 1;
         let line = reader.read_line().map_err(|error| match error.kind() {
             ErrorKind::InvalidData => at(number, error),
-            _ => Error::Fault(format!("cannot read the catalog: {error}")),
+            _ => Error::Internal(format!("cannot read the catalog: {error}")),
         })?;
         let Some(line) = line else { return Ok(()) };
         if !line.trim_ascii().is_empty() {
@@ -49,7 +49,7 @@ pub fn read_array(reader: RowLimit<impl BufRead>, each: &mut Each<'_>) -> Result
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
         (None, Err(error)) if error.is_io() && error.io_error_kind() != Some(ErrorKind::InvalidData) => {
-            Err(Error::Fault(format!("cannot read the catalog: {error}")))
+            Err(Error::Internal(format!("cannot read the catalog: {error}")))
         }
         (None, Err(error)) => Err(at(progress.lines() + 1, error)),
     }

@@ -72,10 +72,10 @@ pub struct CatalogSummary {
 ///
 /// # Errors
 /// [`Error::Invalid`] that names file, line and field of the first bad row, also of an id that is there
-/// twice, and for a pipe or a device, which cannot be read twice; [`Error::Fault`] when the file cannot be
+/// twice, and for a pipe or a device, which cannot be read twice; [`Error::Internal`] when the file cannot be
 /// read; the first error of `each`.
 pub fn read(path: &Path, each: impl FnMut(NewProduct, u64) -> Result<()>) -> Result<CatalogSummary> {
-    let fault = |error: std::io::Error| Error::Fault(format!("cannot read {}: {error}", path.display()));
+    let fault = |error: std::io::Error| Error::Internal(format!("cannot read {}: {error}", path.display()));
     // A pipe without a writer would be waited for, so it is looked at before it is opened.
     if !path.metadata().map_err(fault)?.is_file() {
         return Err(Error::Invalid(format!("{}: is no regular file, and it is read more than once", path.display())));
@@ -94,7 +94,7 @@ pub fn read_from(
     input: impl Read,
     mut each: impl FnMut(NewProduct, u64) -> Result<()>,
 ) -> Result<CatalogSummary> {
-    let fault = |error: std::io::Error| Error::Fault(format!("cannot read {name}: {error}"));
+    let fault = |error: std::io::Error| Error::Internal(format!("cannot read {name}: {error}"));
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, HashingReader::new(input));
     if reader.fill_buf().map_err(fault)?.starts_with(BYTE_ORDER_MARK) {
         reader.consume(BYTE_ORDER_MARK.len());

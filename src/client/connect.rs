@@ -9,11 +9,11 @@ use crate::protocol::{MAX_MESSAGE_BYTES, proto};
 use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
-/// How long a connection may take to open.
+/// The time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a silent shard is asked whether it is there.
+/// The interval of HTTP/2 keepalive pings.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
-/// How long it has to answer that; then the connection is given up.
+/// The time limit of the answer to a ping; then the connection is closed.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes under way on one connection.
 const WINDOW_BYTES: u32 = 1 << 20;

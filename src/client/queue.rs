@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::protocol::{MAX_BATCH, proto};
 
-/// How long after a request's arrival its command may still be started by the shard.
+/// The time within which the shard may start a command, from the arrival of the request.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// The interval at which [`Queue::expire`] is called.
 pub const EXPIRE_INTERVAL: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ struct Pending {
     /// `None` once the call is complete: the reply may still come.
     caller: Option<oneshot::Sender<CallResult>>,
     started: Instant,
-    /// How long after that the reply is waited for.
+    /// The time limit of the reply.
     timeout: Duration,
     /// Still to be put on the stream.
     queued: Option<proto::Request>,

@@ -18,13 +18,13 @@ use crate::protocol::{
 };
 use crate::routing::{Address, KeyHash, SlotTable};
 
-/// How long after a request's arrival its reply is waited for.
+/// The time limit of a reply, from the arrival of the request.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same for an order, which holds stock on other shards and waits for a payment gateway.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(25);
-/// How long a request that may be resent waits for its shard to come back.
+/// The time for which a request that may be sent again waits for its shard to come back.
 const RESEND_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a shard may take to reply to a ping or to report its status.
+/// The time limit of a ping or a status report.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection to every shard, for one single-threaded runtime.
@@ -156,7 +156,7 @@ impl Client {
     }
 }
 
-/// How long after a request's arrival its reply is waited for.
+/// The time limit of a reply, from the arrival of the request.
 fn reply_timeout(command: &Command) -> Duration {
     match command {
         Command::Order(OrderCommand::Place(_)) => ORDER_TIMEOUT,

@@ -15,13 +15,13 @@ use crate::protocol::{Hello, ShardStatus, proto};
 use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
-/// How long after a failed attempt the next one is made. A shard that comes back is found within a
+/// The pause after a failed attempt to connect. A shard that comes back is found within a
 /// second, and one that is down costs a few system calls a second.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(50);
-/// How long the shard may take to answer the Hello.
+/// The time limit of the answer to the Hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a shard may be down before that is logged: at a start they come up one after the other, and a
+/// The outage after which a shard's absence is logged: at a start they come up one after the other, and a
 /// launcher logs and restarts one that dies.
 const OUTAGE_TOLD_AFTER: Duration = Duration::from_secs(3);
 
@@ -86,7 +86,7 @@ impl Session {
     /// Sends one request that arrived at `started`, and waits for its reply until `timeout` after that.
     ///
     /// # Errors
-    /// What is known of a request without a reply.
+    /// The error of a request without a reply.
     pub async fn send(&self, request: proto::Request, started: Instant, timeout: Duration) -> CallResult {
         match self.queue.push(request, started, timeout)?.await {
             Ok(result) => result,

@@ -72,21 +72,21 @@ impl Cart {
     /// Puts an item in, or adds to its count and replaces its offer.
     ///
     /// # Errors
-    /// [`Error::Refused`] past [`MAX_LINES`] or [`MAX_COUNT`].
+    /// [`Error::Conflict`] past [`MAX_LINES`] or [`MAX_COUNT`].
     pub fn add(&mut self, item: ItemId, offer: Offer, count: u32) -> Result<Added> {
         if let Some(line) = self.lines.iter_mut().find(|line| line.item == item) {
             let sum = line.count.checked_add(count).filter(|sum| *sum <= MAX_COUNT);
             line.count = sum.ok_or_else(|| {
-                Error::Refused(format!("itemCount: {} + {count} is more than {MAX_COUNT}", line.count))
+                Error::Conflict(format!("itemCount: {} + {count} is more than {MAX_COUNT}", line.count))
             })?;
             line.offer = offer;
             return Ok(Added::Existing);
         }
         if count > MAX_COUNT {
-            return Err(Error::Refused(format!("itemCount: {count} is more than {MAX_COUNT}")));
+            return Err(Error::Conflict(format!("itemCount: {count} is more than {MAX_COUNT}")));
         }
         if self.lines.len() >= MAX_LINES {
-            return Err(Error::Refused(format!("the cart is full: it has {MAX_LINES} lines")));
+            return Err(Error::Conflict(format!("the cart is full: it has {MAX_LINES} lines")));
         }
         self.lines.push(Line { item, offer, count });
         Ok(Added::New)
@@ -168,9 +168,9 @@ mod tests {
             assert_eq!(cart.add(item(number), offer(1), MAX_COUNT), Ok(Added::New));
         }
         let full = cart.clone();
-        assert!(matches!(cart.add(item(5_000), offer(2), 1), Err(Error::Refused(_))));
-        assert!(matches!(cart.add(item(0), offer(2), 1), Err(Error::Refused(_))));
-        assert!(matches!(cart.add(item(0), offer(2), u32::MAX), Err(Error::Refused(_))));
+        assert!(matches!(cart.add(item(5_000), offer(2), 1), Err(Error::Conflict(_))));
+        assert!(matches!(cart.add(item(0), offer(2), 1), Err(Error::Conflict(_))));
+        assert!(matches!(cart.add(item(0), offer(2), u32::MAX), Err(Error::Conflict(_))));
         assert_eq!(cart, full);
     }
 

@@ -108,7 +108,7 @@ impl Delivery {
     /// Goes on to another status.
     ///
     /// # Errors
-    /// [`Error::Refused`] for any move but scheduled, dispatched, delivered, or cancelled before that.
+    /// [`Error::Conflict`] for any move but scheduled, dispatched, delivered, or cancelled before that.
     pub fn move_to(&mut self, status: DeliveryStatus) -> Result<()> {
         use DeliveryStatus::{Cancelled, Delivered, Dispatched, Scheduled};
         match (self.status, status) {
@@ -116,7 +116,7 @@ impl Delivery {
                 self.status = status;
                 Ok(())
             }
-            (from, to) => Err(Error::Refused(format!("status: a delivery does not go from {from} to {to}"))),
+            (from, to) => Err(Error::Conflict(format!("status: a delivery does not go from {from} to {to}"))),
         }
     }
 

@@ -177,7 +177,7 @@ impl Product {
     /// Takes copies out of what can be sold, for an order.
     ///
     /// # Errors
-    /// [`Error::Refused`] when fewer are in stock; nothing is held then.
+    /// [`Error::Conflict`] when fewer are in stock; nothing is held then.
     pub fn hold(&mut self, count: u32) -> Result<()> {
         self.stock = self.stock.checked_sub(u64::from(count)).ok_or_else(|| self.insufficient(count))?;
         self.held += u64::from(count);
@@ -199,11 +199,11 @@ impl Product {
     /// Adds to what can be sold.
     ///
     /// # Errors
-    /// [`Error::Refused`] past [`MAX_STOCK`].
+    /// [`Error::Conflict`] past [`MAX_STOCK`].
     pub fn replenish(&mut self, count: u32) -> Result<()> {
         let count = u64::from(count);
         if self.stock + count > MAX_STOCK {
-            return Err(Error::Refused(format!("quantity: {} + {count} is more than {MAX_STOCK}", self.stock)));
+            return Err(Error::Conflict(format!("quantity: {} + {count} is more than {MAX_STOCK}", self.stock)));
         }
         self.stock += count;
         self.received += count;
@@ -230,7 +230,7 @@ impl Product {
     }
 
     fn insufficient(&self, count: u32) -> Error {
-        Error::Refused(format!("insufficient stock: {count} wanted, {} can be sold", self.stock))
+        Error::Conflict(format!("insufficient stock: {count} wanted, {} can be sold", self.stock))
     }
 }
 
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn nothing_is_sold_that_is_not_there() {
         let mut product = product(2);
-        assert!(matches!(product.hold(3), Err(Error::Refused(_))));
+        assert!(matches!(product.hold(3), Err(Error::Conflict(_))));
         assert_eq!((product.stock, product.held), (2, 0));
         product.hold(2).unwrap();
         assert!(product.hold(1).is_err());

@@ -48,7 +48,7 @@ pub enum HoldResult {
     AlreadySettled,
 }
 
-/// What an order needs to know of a product.
+/// The price and stock of a product, as an order sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
     /// The catalog price.

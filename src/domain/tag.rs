@@ -76,12 +76,12 @@ impl Condition {
     /// Checks a request's condition, if it has one, against the current state.
     ///
     /// # Errors
-    /// [`Error::Precondition`] when it does not match.
+    /// [`Error::PreconditionFailed`] when it does not match.
     pub fn check(condition: Option<&Condition>, current: Option<Tag>) -> Result<()> {
         match condition {
-            Some(condition) if !condition.matches(current) => {
-                Err(Error::Precondition("If-Match: it does not match the current ETag; nothing was applied".into()))
-            }
+            Some(condition) if !condition.matches(current) => Err(Error::PreconditionFailed(
+                "If-Match: it does not match the current ETag; nothing was applied".into(),
+            )),
             _ => Ok(()),
         }
     }

@@ -34,7 +34,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`crate::error::Error::Invalid`] when other machines can connect and no key is configured,
-    /// [`crate::error::Error::Fault`] when the keys cannot be read or followed.
+    /// [`crate::error::Error::Internal`] when the keys cannot be read or followed.
     pub fn open(settings: &Settings, listeners: impl Iterator<Item = SocketAddr> + Clone) -> Result<Self> {
         let guard_writes = access::exposed(listeners.clone()).is_some() && !settings.open_writes;
         let policy = Policy { require_key: settings.require_key, guard_writes };

@@ -80,7 +80,7 @@ struct Sockets {
 /// Runs a facade until a shutdown is asked for.
 ///
 /// # Errors
-/// [`Error::Invalid`] for impossible options, [`Error::Fault`] when an address cannot be used.
+/// [`Error::Invalid`] for impossible options, [`Error::Internal`] when an address cannot be used.
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if options.shards.is_empty() || options.workers == 0 || options.max_connections < options.workers {
         return Err(Error::Invalid("a facade needs a shard, a worker, and a connection for each worker".into()));
@@ -106,12 +106,12 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         thread::Builder::new()
             .name("worker".into())
             .spawn(move || run_worker(&options, sockets, &context, metrics, &shutdown))
-            .map_err(|error| Error::Fault(format!("cannot start a worker: {error}")))
+            .map_err(|error| Error::Internal(format!("cannot start a worker: {error}")))
     });
     let workers = workers.collect::<Result<Vec<_>>>()?;
     workers
         .into_iter()
-        .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(Error::Fault("a worker panicked".into()))))
+        .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(Error::Internal("a worker panicked".into()))))
 }
 
 /// Binds every address once; where a port was left to the operating system, it is known then.
@@ -123,7 +123,7 @@ fn bind_first(mut options: Options) -> Result<(Sockets, Options)> {
     }
     let sockets = bind_again(&options)?;
     let local = |socket: &TcpListener| {
-        socket.local_addr().map_err(|error| Error::Fault(format!("a listener has no address: {error}")))
+        socket.local_addr().map_err(|error| Error::Internal(format!("a listener has no address: {error}")))
     };
     options.http = sockets.shop.iter().map(local).collect::<Result<_>>()?;
     options.kv = sockets.kv.as_ref().map(local).transpose()?;
@@ -147,7 +147,7 @@ fn run_worker(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::Fault(format!("cannot start a runtime: {error}")))?;
+        .map_err(|error| Error::Internal(format!("cannot start a runtime: {error}")))?;
     runtime.block_on(serve(options, sockets, context, metrics, shutdown))
 }
 
@@ -186,7 +186,7 @@ async fn serve(
         say_ready(options, &down);
     }
     while let Some(server) = servers.join_next().await {
-        server.map_err(|error| Error::Fault(format!("a server task failed: {error}")))??;
+        server.map_err(|error| Error::Internal(format!("a server task failed: {error}")))??;
     }
     Ok(())
 }

@@ -35,9 +35,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Binds an address, shared with the process's other workers.
 ///
 /// # Errors
-/// [`Error::Fault`] when it cannot be bound.
+/// [`Error::Internal`] when it cannot be bound.
 pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener> {
-    let fault = |error: std::io::Error| Error::Fault(format!("cannot listen on {address}: {error}"));
+    let fault = |error: std::io::Error| Error::Internal(format!("cannot listen on {address}: {error}"));
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(fault)?;
     socket.set_reuse_address(true).map_err(fault)?;
     socket.set_reuse_port(true).map_err(fault)?;
@@ -50,11 +50,11 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener> {
 /// Makes sure that no other process listens on an address: sharing it would split the requests.
 ///
 /// # Errors
-/// [`Error::Fault`] when one does.
+/// [`Error::Internal`] when one does.
 pub fn check_exclusive(address: SocketAddr) -> Result<()> {
     std::net::TcpListener::bind(address)
         .map(drop)
-        .map_err(|error| Error::Fault(format!("cannot listen on {address}: {error}")))
+        .map_err(|error| Error::Internal(format!("cannot listen on {address}: {error}")))
 }
 
 /// The limits of connections.
@@ -69,7 +69,7 @@ pub struct Limits {
 /// Serves a listener until a shutdown is asked for and requests under way are answered.
 ///
 /// # Errors
-/// [`Error::Fault`] when the listener cannot be used.
+/// [`Error::Internal`] when the listener cannot be used.
 pub async fn serve<S>(
     listener: std::net::TcpListener,
     service: FacadeService<S>,
@@ -81,7 +81,7 @@ where
     S::Future: Send + 'static,
 {
     let listener =
-        TcpListener::from_std(listener).map_err(|error| Error::Fault(format!("cannot use a listener: {error}")))?;
+        TcpListener::from_std(listener).map_err(|error| Error::Internal(format!("cannot use a listener: {error}")))?;
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD_BYTES).writev(false);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::domain::money::Money;
-use crate::error::{Error, Fault, LineAtFault};
+use crate::error::{Error, LineProblem, RejectedLine};
 
 /// Seconds after which a request that was not applied may be sent again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -26,7 +26,7 @@ pub struct Problem {
     detail: String,
     header: Option<Box<(HeaderName, HeaderValue)>>,
     replayed: bool,
-    lines: Box<[LineAtFault]>,
+    lines: Box<[RejectedLine]>,
 }
 
 /// A line of an order that cannot be sold.
@@ -43,18 +43,18 @@ struct Line<'a> {
     new_price: Option<Box<RawValue>>,
 }
 
-impl<'a> From<&'a LineAtFault> for Line<'a> {
-    fn from(line: &'a LineAtFault) -> Self {
+impl<'a> From<&'a RejectedLine> for Line<'a> {
+    fn from(line: &'a RejectedLine) -> Self {
         let price = |hundredths| {
             let text = Money::from_hundredths(hundredths).unwrap_or_default().to_string();
             RawValue::from_string(text).ok()
         };
-        let (available, old_price, new_price) = match line.fault {
-            Fault::UnknownProduct => (None, None, None),
-            Fault::OutOfStock { available } => (Some(available), None, None),
-            Fault::SaleExpired { old_price, new_price } => (None, price(old_price), price(new_price)),
+        let (available, old_price, new_price) = match line.problem {
+            LineProblem::UnknownProduct => (None, None, None),
+            LineProblem::OutOfStock { available } => (Some(available), None, None),
+            LineProblem::SaleExpired { old_price, new_price } => (None, price(old_price), price(new_price)),
         };
-        Line { item_id: &line.item, reason: line.fault.name(), available, old_price, new_price }
+        Line { item_id: &line.item, reason: line.problem.name(), available, old_price, new_price }
     }
 }
 
@@ -171,18 +171,18 @@ impl From<&Error> for Problem {
             Error::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
             Error::PaymentRefused(_) => (StatusCode::PAYMENT_REQUIRED, "payment-required"),
-            Error::Refused(_) | Error::LinesAtFault(_) => (StatusCode::CONFLICT, "conflict"),
+            Error::Conflict(_) | Error::LinesRejected(_) => (StatusCode::CONFLICT, "conflict"),
             Error::InFlight(_) => (StatusCode::CONFLICT, "in-flight"),
-            Error::Precondition(_) => (StatusCode::PRECONDITION_FAILED, "precondition-failed"),
+            Error::PreconditionFailed(_) => (StatusCode::PRECONDITION_FAILED, "precondition-failed"),
             Error::KeyReused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
             Error::Exhausted(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many"),
             Error::Unavailable(_) | Error::WrongSlot(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Error::Indeterminate(_) => (StatusCode::GATEWAY_TIMEOUT, "outcome-unknown"),
-            Error::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let detail = match error {
             // What went wrong inside is for the log, not for the client.
-            Error::Fault(_) => "the server failed; the fault is in its log",
+            Error::Internal(_) => "the server failed; the fault is in its log",
             other => other.detail(),
         };
         let problem = Problem::new(status, slug, detail);
@@ -191,7 +191,7 @@ impl From<&Error> for Problem {
                 problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS)
             }
             Error::Exhausted(_) => problem.with(RETRY_AFTER, RETRY_AFTER_LIMIT_SECONDS),
-            Error::LinesAtFault(at_fault) => Problem { lines: at_fault.lines.as_slice().into(), ..problem },
+            Error::LinesRejected(at_fault) => Problem { lines: at_fault.lines.as_slice().into(), ..problem },
             _ => problem,
         }
     }
@@ -199,7 +199,7 @@ impl From<&Error> for Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        if let Error::Fault(detail) = &error {
+        if let Error::Internal(detail) = &error {
             tracing::error!(%detail, "a request failed");
         }
         Problem::from(&error)

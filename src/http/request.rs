@@ -15,7 +15,7 @@ use super::metrics::Label;
 use super::problem::Problem;
 use crate::domain::tag::{Condition, Tag};
 use crate::error::{Error, Result};
-use crate::json::object::Members;
+use crate::json::object::JsonObject;
 use crate::protocol::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::protocol::{self, MAX_TAGS};
 use crate::protocol::{Command, Idempotency, Request};
@@ -65,12 +65,12 @@ impl HttpRequest {
     ///
     /// # Errors
     /// 415 when it is not declared as JSON, 400 when it is not a JSON object.
-    pub fn members(&self) -> std::result::Result<Members<'_>, Problem> {
+    pub fn members(&self) -> std::result::Result<JsonObject<'_>, Problem> {
         let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !content_type.is_some_and(is_json) {
             return Err(Problem::not_json());
         }
-        Ok(Members::parse(&self.body)?)
+        Ok(JsonObject::parse(&self.body)?)
     }
 
     /// A parameter of the query, decoded.

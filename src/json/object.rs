@@ -18,13 +18,13 @@ const MAX_MEMBERS: usize = 256;
 
 /// The members of a JSON object; unknown ones are ignored.
 #[derive(Debug, Default)]
-pub struct Members<'a> {
+pub struct JsonObject<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
     /// The path to the object, as `items[2].`; empty for the body itself.
     at: String,
 }
 
-impl<'a> Members<'a> {
+impl<'a> JsonObject<'a> {
     /// Reads a body.
     ///
     /// # Errors
@@ -32,7 +32,8 @@ impl<'a> Members<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self> {
         let text = std::str::from_utf8(body)
             .map_err(|error| Error::Invalid(format!("body: not UTF-8 from byte {} on", error.valid_up_to())))?;
-        let members: Members = serde_json::from_str(text).map_err(|error| Error::Invalid(format!("body: {error}")))?;
+        let members: JsonObject =
+            serde_json::from_str(text).map_err(|error| Error::Invalid(format!("body: {error}")))?;
         for (name, value) in &members.members {
             if value.get().starts_with(['{', '[']) {
                 let mut deserializer = serde_json::Deserializer::from_str(value.get());
@@ -79,7 +80,7 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the member.
-    pub fn count(&self, name: &str, least: u32, most: u32) -> Result<u32> {
+    pub fn u32_in(&self, name: &str, least: u32, most: u32) -> Result<u32> {
         let raw = self.required(name)?;
         let value = self.integer(raw, name, u64::from(least), u64::from(most))?;
         u32::try_from(value).map_err(|_| self.invalid(name, "is too large"))
@@ -89,7 +90,7 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the member.
-    pub fn amount(&self, name: &str, most: u64) -> Result<Option<u64>> {
+    pub fn optional_u64(&self, name: &str, most: u64) -> Result<Option<u64>> {
         self.get(name).map(|raw| self.integer(raw, name, 0, most)).transpose()
     }
 
@@ -106,7 +107,7 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the member.
-    pub fn text(&self, name: &str) -> Result<Option<String>> {
+    pub fn optional_str(&self, name: &str) -> Result<Option<String>> {
         let raw = self.get(name);
         raw.map(|raw| self.unquote(raw, name).map(Cow::into_owned)).transpose()
     }
@@ -115,21 +116,21 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the member.
-    pub fn required_text(&self, name: &str) -> Result<String> {
+    pub fn str(&self, name: &str) -> Result<String> {
         self.required(name)?;
-        Ok(self.text(name)?.unwrap_or_default())
+        Ok(self.optional_str(name)?.unwrap_or_default())
     }
 
     /// A required string, or an integer as a string.
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the member.
-    pub fn text_or_integer(&self, name: &str) -> Result<String> {
+    pub fn str_or_integer(&self, name: &str) -> Result<String> {
         let raw = self.required(name)?;
         let digits = raw.strip_prefix('-').unwrap_or(raw);
         match digits.bytes().all(|byte| byte.is_ascii_digit()) {
             true => Ok(raw.to_owned()),
-            false => self.required_text(name),
+            false => self.str(name),
         }
     }
 
@@ -137,17 +138,17 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the member.
-    pub fn object(&self, name: &str) -> Result<Option<Members<'a>>> {
+    pub fn object(&self, name: &str) -> Result<Option<JsonObject<'a>>> {
         let Some(raw) = self.get(name) else { return Ok(None) };
-        let members: Members = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not an object"))?;
-        Ok(Some(Members { at: format!("{}{name}.", self.at), ..members }))
+        let members: JsonObject = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not an object"))?;
+        Ok(Some(JsonObject { at: format!("{}{name}.", self.at), ..members }))
     }
 
     /// A required list of objects, `most` at most.
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the member.
-    pub fn objects(&self, name: &str, most: usize) -> Result<Vec<Members<'a>>> {
+    pub fn objects(&self, name: &str, most: usize) -> Result<Vec<JsonObject<'a>>> {
         let raw = self.required(name)?;
         let values: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not a list"))?;
         if values.is_empty() || values.len() > most {
@@ -155,9 +156,9 @@ impl<'a> Members<'a> {
         }
         let objects = values.into_iter().enumerate().map(|(index, value)| {
             let at = format!("{}{name}[{index}]", self.at);
-            let members: Members =
+            let members: JsonObject =
                 serde_json::from_str(value.get()).map_err(|_| Error::Invalid(format!("{at}: is not an object")))?;
-            Ok(Members { at: format!("{at}."), ..members })
+            Ok(JsonObject { at: format!("{at}."), ..members })
         });
         objects.collect()
     }
@@ -171,7 +172,7 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the member.
-    pub fn flag(&self, name: &str, default: bool) -> Result<bool> {
+    pub fn bool(&self, name: &str, default: bool) -> Result<bool> {
         match self.get(name) {
             None => Ok(default),
             Some("true") => Ok(true),
@@ -195,17 +196,17 @@ impl<'a> Members<'a> {
 #[derive(Deserialize, PartialEq, Eq, Hash)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
+            type Value = JsonObject<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Members<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<JsonObject<'de>, A::Error> {
                 let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(8);
                 while let Some(Text(name)) = map.next_key()? {
                     if members.iter().any(|(other, _)| *other == name) {
@@ -217,7 +218,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                     let value = map.next_value().map_err(|error| A::Error::custom(format!("{name}: {error}")))?;
                     members.push((name, value));
                 }
-                Ok(Members { members, at: String::new() })
+                Ok(JsonObject { members, at: String::new() })
             }
         }
         deserializer.deserialize_map(Object)
@@ -294,20 +295,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn detail(body: &str) -> String {
-        Members::parse(body.as_bytes()).unwrap_err().to_string()
+        JsonObject::parse(body.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]
     fn members_are_read_as_they_are_written() {
         let body =
             br#"{"p": 12.10, "q": "12.10", "n": 7, "b": true, "t": "2026-11-23", "z": null, "\u0078": {"a": [1]}}"#;
-        let members = Members::parse(body).unwrap();
+        let members = JsonObject::parse(body).unwrap();
         assert_eq!(members.money("p").unwrap().hundredths(), 1210);
         assert_eq!(members.money("q").unwrap().hundredths(), 1210);
-        assert_eq!(members.count("n", 1, 10).unwrap(), 7);
-        assert!(members.flag("b", false).unwrap());
+        assert_eq!(members.u32_in("n", 1, 10).unwrap(), 7);
+        assert!(members.bool("b", false).unwrap());
         assert!(members.time("t").unwrap().is_some());
-        assert!(members.flag("z", true).unwrap() && members.time("absent").unwrap().is_none());
+        assert!(members.bool("z", true).unwrap() && members.time("absent").unwrap().is_none());
         assert!(members.get("x").is_some());
     }
 
@@ -325,7 +326,7 @@ mod tests {
         ] {
             assert!(detail(body).contains(field), "{body}: {}", detail(body));
         }
-        assert!(Members::parse(b"{\"a\xff\": 1}").unwrap_err().detail().starts_with("body: not UTF-8"));
+        assert!(JsonObject::parse(b"{\"a\xff\": 1}").unwrap_err().detail().starts_with("body: not UTF-8"));
         let deep = format!(r#"{{"x": {}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
         assert!(detail(&deep).starts_with("x: "));
     }
@@ -334,18 +335,18 @@ mod tests {
     fn integers_are_integers() {
         for text in ["1.0", "1e0", "\"1\"", "true", "[]", "{}", "0", "11", "-1", "99999999999999999999", "-0"] {
             let body = format!(r#"{{"n": {text}}}"#);
-            let error = Members::parse(body.as_bytes()).unwrap().count("n", 1, 10).unwrap_err();
+            let error = JsonObject::parse(body.as_bytes()).unwrap().u32_in("n", 1, 10).unwrap_err();
             assert!(error.detail().starts_with("n: "), "{text}");
         }
-        assert!(Members::parse(br#"{"n": null}"#).unwrap().count("n", 1, 10).is_err());
+        assert!(JsonObject::parse(br#"{"n": null}"#).unwrap().u32_in("n", 1, 10).is_err());
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..100), text in r#"[\[\]{}":,a0-9.eE\\-]{0,60}"#) {
             for body in [&bytes[..], text.as_bytes()] {
-                if let Ok(members) = Members::parse(body) {
-                    let _ = (members.money("a"), members.count("a", 0, 9), members.flag("a", true), members.time("a"));
+                if let Ok(members) = JsonObject::parse(body) {
+                    let _ = (members.money("a"), members.u32_in("a", 0, 9), members.bool("a", true), members.time("a"));
                 }
             }
         }

@@ -2,27 +2,30 @@
 
 use crate::domain::product::{Details, MAX_STOCK, NewProduct};
 use crate::error::{Error, Result};
-use crate::json::object::Members;
+use crate::json::object::JsonObject;
 use crate::routing::ProductId;
 
 /// Reads a product: `id` or `isbn`, `title`, `price`, `stock`; `author` and `topic` may be missing.
 ///
 /// # Errors
 /// [`Error::Invalid`] that names the member.
-pub fn from_members(members: &Members<'_>) -> Result<NewProduct> {
-    let (id, has_isbn) = id(members.text("id")?, members.text("isbn")?)?;
+pub fn from_members(members: &JsonObject<'_>) -> Result<NewProduct> {
+    let (id, has_isbn) = id(members.optional_str("id")?, members.optional_str("isbn")?)?;
     let details = Details {
-        title: members.required_text("title")?,
-        author: members.text("author")?,
-        topic: members.text("topic")?,
+        title: members.str("title")?,
+        author: members.optional_str("author")?,
+        topic: members.optional_str("topic")?,
         has_isbn,
         price: members.money("price")?,
     };
-    let stock = members.amount("stock", MAX_STOCK)?.ok_or_else(|| members.invalid("stock", "is missing"))?;
+    let stock = members.optional_u64("stock", MAX_STOCK)?.ok_or_else(|| members.invalid("stock", "is missing"))?;
     NewProduct::new(id, details, stock)
 }
 
-/// A product's id, and whether it is its ISBN.
+/// A product's id, and true when it is an ISBN.
+///
+/// # Errors
+/// [`Error::Invalid`] when both are missing or differ, or the id is malformed.
 pub fn id(id: Option<String>, isbn: Option<String>) -> Result<(ProductId, bool)> {
     match (id, isbn) {
         (None, None) => Err(Error::Invalid("id: is missing, and so is isbn".into())),

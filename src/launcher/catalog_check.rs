@@ -19,7 +19,7 @@ const PROGRESS_STRIDE: usize = 1_000;
 /// Reads a catalog to its end. On a terminal a bar shows how far it is.
 ///
 /// # Errors
-/// [`Error::Invalid`] that names the first bad row, [`Error::Fault`] when it cannot be read,
+/// [`Error::Invalid`] that names the first bad row, [`Error::Internal`] when it cannot be read,
 /// [`Error::Unavailable`] when a shutdown is asked for.
 pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummary> {
     let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -49,7 +49,7 @@ pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummar
 /// Copies a catalog that was checked, in the form that needs no guessing.
 ///
 /// # Errors
-/// As for [`check`], and [`Error::Fault`] when it cannot be written or is not what was checked; then
+/// As for [`check`], and [`Error::Internal`] when it cannot be written or is not what was checked; then
 /// there is no copy.
 pub fn copy(from: &Path, checked: CatalogSummary, to: &Path, is_stopped: &dyn Fn() -> bool) -> Result<()> {
     let temporary = to.with_extension("new");
@@ -79,7 +79,7 @@ fn write(
         file.write_all(product::to_line(&product).as_bytes()).map_err(failed)
     })?;
     if read != checked {
-        return Err(Error::Fault(format!("{}: was changed while it was read", from.display())));
+        return Err(Error::Internal(format!("{}: was changed while it was read", from.display())));
     }
     file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)
 }

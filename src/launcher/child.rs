@@ -15,7 +15,7 @@ use super::restart::RestartDelay;
 use crate::error::{Error, Result};
 use crate::process::announce::{Announcement, print_line};
 
-/// How long a child may take to end after SIGTERM; then it is killed.
+/// The time limit for a child to end after SIGTERM; then it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A child's name and command line.
@@ -45,7 +45,7 @@ pub enum StopRequest {
 /// Keeps a child running until it is asked to stop. When it is ready for the first time, `ready` hears of it.
 ///
 /// # Errors
-/// [`Error::Fault`] when the child cannot be started, or dies, before it was ready for the first time.
+/// [`Error::Internal`] when the child cannot be started, or dies, before it was ready for the first time.
 pub async fn keep_running(spec: Spec, ready: mpsc::Sender<()>, stop: watch::Receiver<StopRequest>) -> Result<()> {
     let mut restart_delay = RestartDelay::default();
     let mut was_ready = false;
@@ -64,7 +64,7 @@ pub async fn keep_running(spec: Spec, ready: mpsc::Sender<()>, stop: watch::Rece
         };
         let end = end.map_or_else(|error| error.to_string(), |status| status.to_string());
         if !was_ready {
-            return Err(Error::Fault(format!("{} could not be started: {end}", spec.name)));
+            return Err(Error::Internal(format!("{} could not be started: {end}", spec.name)));
         }
         if *stop.borrow() >= StopRequest::DontRestart {
             return Ok(());

@@ -16,7 +16,7 @@ use crate::process::files::{self, failed_to, make_directory};
 use crate::routing::{Address, MAX_SOCKET_PATH};
 use crate::storage::StorageKind;
 
-/// How long the lock is waited for: the children of a launcher that was killed need up to half a second to
+/// The time limit of the wait for the lock: the children of a launcher that was killed need up to half a second to
 /// end.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The permissions of the lock, less the umask.
@@ -39,7 +39,7 @@ impl DataDirectory {
     /// Takes a data directory, making it when it is missing.
     ///
     /// # Errors
-    /// [`Error::Fault`] when it is in use, holds another number of shards or another storage, or
+    /// [`Error::Internal`] when it is in use, holds another number of shards or another storage, or
     /// lacks a shard's data; [`Error::Invalid`] for a path or a number of shards that cannot be, and for
     /// a catalog with a bad row; [`Error::Unavailable`] when told to stop while that is read.
     pub fn open(
@@ -111,7 +111,7 @@ impl DataDirectory {
     /// it at every start.
     ///
     /// # Errors
-    /// [`Error::Fault`] when the directory cannot be written.
+    /// [`Error::Internal`] when the directory cannot be written.
     pub fn finish_import(&self) -> Result<()> {
         if self.store.catalog != InitialCatalog::File || self.store.is_volatile() {
             return Ok(());
@@ -142,7 +142,7 @@ fn socket_path(directory: &Path, shard: u32) -> PathBuf {
 }
 
 fn lock(directory: &Path) -> Result<File> {
-    let in_use = || Error::Fault(format!("{}: another store is running on this directory", directory.display()));
+    let in_use = || Error::Internal(format!("{}: another store is running on this directory", directory.display()));
     files::lock(&directory.join(LOCK_FILE), LOCK_MODE, LOCK_TIMEOUT)?.ok_or_else(in_use)
 }
 
@@ -188,7 +188,7 @@ fn open_store(
     };
     store.check(directory, shards, storage)?;
     if let Some(shard) = (0..shards).find(|shard| !shard_path(directory, *shard).is_dir()) {
-        return Err(Error::Fault(format!(
+        return Err(Error::Internal(format!(
             "{}: the data of shard {shard} is missing; starting would lose it for good",
             directory.display()
         )));
@@ -213,7 +213,7 @@ fn create_store(
         make_directory(&path).map_err(failed_to("make", &path))?;
         let mut entries = fs::read_dir(&path).map_err(failed_to("read", &path))?;
         if entries.next().is_some() {
-            return Err(Error::Fault(format!(
+            return Err(Error::Internal(format!(
                 "{}: holds data, but {STORE_FILE} beside it, which says whose, is missing",
                 path.display()
             )));

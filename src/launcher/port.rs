@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::{Error, Result};
 
-/// How long an address that is in use is waited for: the children of a launcher that was killed need up to
+/// The time limit of the wait for an address in use: the children of a launcher that was killed need up to
 /// half a second to end.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The time between two attempts.
@@ -28,7 +28,7 @@ impl Port {
     /// Reserves an address that nobody has.
     ///
     /// # Errors
-    /// [`Error::Fault`] when somebody has it.
+    /// [`Error::Internal`] when somebody has it.
     pub fn reserve(address: SocketAddr) -> Result<Self> {
         let started = Instant::now();
         loop {
@@ -37,7 +37,7 @@ impl Port {
                     thread::sleep(INTERVAL);
                 }
                 reserved => {
-                    return reserved.map_err(|error| Error::Fault(format!("cannot listen on {address}: {error}")));
+                    return reserved.map_err(|error| Error::Internal(format!("cannot listen on {address}: {error}")));
                 }
             }
         }

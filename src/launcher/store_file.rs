@@ -59,7 +59,7 @@ impl StoreFile {
     /// Reads the file of a data directory; `None` when it has none.
     ///
     /// # Errors
-    /// [`Error::Fault`] when it cannot be read, or another release wrote it.
+    /// [`Error::Internal`] when it cannot be read, or another release wrote it.
     pub fn read(directory: &Path) -> Result<Option<Self>> {
         let path = directory.join(STORE_FILE);
         let text = match fs::read(&path) {
@@ -69,7 +69,7 @@ impl StoreFile {
         };
         let store: StoreFile = serde_json::from_slice(&text).map_err(|error| failed_to("read", &path)(error.into()))?;
         if store.format != FORMAT {
-            return Err(Error::Fault(format!(
+            return Err(Error::Internal(format!(
                 "{}: its format is {}, this release knows {FORMAT}",
                 directory.display(),
                 store.format
@@ -81,7 +81,7 @@ impl StoreFile {
     /// Writes it durably into a data directory.
     ///
     /// # Errors
-    /// [`Error::Fault`] when it cannot be written.
+    /// [`Error::Internal`] when it cannot be written.
     pub fn write(&self, directory: &Path) -> Result<()> {
         let path = directory.join(STORE_FILE);
         let written = serde_json::to_vec_pretty(self).map_err(Into::into);
@@ -93,9 +93,9 @@ impl StoreFile {
     /// Checks that the store has the layout that the options ask for.
     ///
     /// # Errors
-    /// [`Error::Fault`] when it has another number of shards or another storage.
+    /// [`Error::Internal`] when it has another number of shards or another storage.
     pub fn check(&self, directory: &Path, shards: u32, storage: StorageKind) -> Result<()> {
-        let refuse = |text: String| Err(Error::Fault(format!("{}: {text}", directory.display())));
+        let refuse = |text: String| Err(Error::Internal(format!("{}: {text}", directory.display())));
         if self.shards != shards {
             return refuse(format!(
                 "it holds {} shards, --shards asks for {shards}; use --shards {} or another directory",

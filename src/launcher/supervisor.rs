@@ -46,7 +46,7 @@ pub struct Options {
 /// Runs a store until a shutdown is asked for.
 ///
 /// # Errors
-/// [`Error::Invalid`] or [`Error::Fault`] when something cannot be used or a child cannot be started;
+/// [`Error::Invalid`] or [`Error::Internal`] when something cannot be used or a child cannot be started;
 /// nothing is left running.
 pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     // The facade would refuse too, but only when everything else runs.
@@ -56,12 +56,12 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     let kv = Port::reserve(options.kv)?;
     let is_stopped = || shutdown.is_requested();
     let data = DataDirectory::open(&options.data, options.shards, options.storage, &options.catalog, &is_stopped)?;
-    let program = env::current_exe().map_err(|error| Error::Fault(format!("cannot find this program: {error}")))?;
+    let program = env::current_exe().map_err(|error| Error::Internal(format!("cannot find this program: {error}")))?;
     let launch = Launch { options, program, data, http, kv };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::Fault(format!("cannot start the runtime: {error}")))?;
+        .map_err(|error| Error::Internal(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(launch.supervise(shutdown))
 }
 
@@ -105,7 +105,7 @@ impl Group {
             match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return error,
-                Err(error) => return Error::Fault(format!("a task failed: {error}")),
+                Err(error) => return Error::Internal(format!("a task failed: {error}")),
             }
         }
         std::future::pending().await

@@ -96,7 +96,7 @@ impl HttpGateway {
     /// checked against the operating system's roots, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` names.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the token cannot be sent; [`Error::Fault`] when the client cannot be made.
+    /// [`Error::Invalid`] when the token cannot be sent; [`Error::Internal`] when the client cannot be made.
     pub fn new(base: Url) -> Result<Self> {
         let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
         Self::with_token(base, token.as_deref())
@@ -126,7 +126,7 @@ impl HttpGateway {
         }
         let client = client.build().map_err(|error| {
             let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-            Error::Fault(format!("the payment gateway's client: {cause}"))
+            Error::Internal(format!("the payment gateway's client: {cause}"))
         })?;
         Ok(HttpGateway { client, base, calls: Semaphore::new(MAX_CALLS) })
     }

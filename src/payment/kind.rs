@@ -24,7 +24,7 @@ impl PaymentKind {
     /// The gateway.
     ///
     /// # Errors
-    /// [`Error::Fault`] when its client cannot be made.
+    /// [`Error::Internal`] when its client cannot be made.
     pub fn gateway(&self) -> Result<Arc<dyn PaymentGateway>> {
         Ok(match self {
             PaymentKind::Simulated => Arc::new(SimulatedGateway),

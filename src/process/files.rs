@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 /// The time between two attempts to take a lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Turns an I/O error into [`Error::Fault`] that says what could not be done to which file, as in
+/// Turns an I/O error into [`Error::Internal`] that says what could not be done to which file, as in
 /// `cannot read /data/store.json: permission denied`.
 pub fn failed_to(action: &str, path: &Path) -> impl Fn(io::Error) -> Error {
-    move |error| Error::Fault(format!("cannot {action} {}: {error}", path.display()))
+    move |error| Error::Internal(format!("cannot {action} {}: {error}", path.display()))
 }
 
 /// Takes a lock file for this process, for as long as the returned file is held. A missing file is made
@@ -23,7 +23,7 @@ pub fn failed_to(action: &str, path: &Path) -> impl Fn(io::Error) -> Error {
 /// `timeout` is over.
 ///
 /// # Errors
-/// [`Error::Fault`] when the file cannot be made or locked.
+/// [`Error::Internal`] when the file cannot be made or locked.
 pub fn lock(path: &Path, mode: u32, timeout: Duration) -> Result<Option<File>> {
     let file = OpenOptions::new().create(true).append(true).mode(mode).open(path).map_err(failed_to("make", path))?;
     let started = Instant::now();

@@ -8,7 +8,7 @@ const BOUNDS_MICROS: [u64; 14] =
     [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000];
 const BUCKETS: usize = BOUNDS_MICROS.len() + 1;
 
-/// How often durations fell into each bucket, and their sum.
+/// The number of durations in each bucket, and their sum.
 #[derive(Debug, Default)]
 pub struct Histogram {
     counts: [AtomicU64; BUCKETS],

@@ -30,13 +30,13 @@ const ROTATED_FILE: &str = "error.log.1";
 /// The environment variable with a filter for stderr, as `info` or `shardcart=debug`.
 const FILTER_VARIABLE: &str = "SHARDCART_LOG";
 const DEFAULT_FILTER: &str = "info";
-/// What other crates say below this is for their authors; `SHARDCART_LOG` may name them to see it.
+/// The least level of logs from other crates; `SHARDCART_LOG` may name them to see it.
 const OTHERS: &str = "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,tonic=warn,warp=warn";
 
 /// The target of the error that ends the process. For people it is printed on stderr as it is.
 const FATAL: &str = "fatal";
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.

@@ -1,4 +1,4 @@
-//! What every process of the store has of its own: logs, signals, files, the lines it prints for the
+//! Services of every process of the store: logs, signals, files, the lines it prints for the
 //! process that started it, pauses between attempts, scheduling, latency histograms.
 
 pub mod announce;

@@ -1,4 +1,4 @@
-//! How the operating system schedules the thread of a shard that runs commands: for throughput.
+//! Scheduling for throughput of the thread that runs a shard's commands.
 //!
 //! A process that is woken by a message normally pushes another one off its core to answer at once. With
 //! several shards on few cores that makes every batch a batch of one. Under SCHED_BATCH (sched(7)) it
@@ -6,7 +6,7 @@
 //! 62k instead of 48k requests/s with half the processor time a shard. On idle cores nothing changes.
 
 /// Puts the calling thread, and every thread that it starts from now on, into the class for throughput.
-/// Where that cannot be, all works as well, with more switching.
+/// Without it all works as well, with more switching.
 pub fn prefer_throughput() {
     #[cfg(target_os = "linux")]
     {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// How long a process lives on after the pipe from its launcher has closed.
+/// The time a process lives on after the pipe from its launcher has closed.
 const ORPHAN_LIFETIME: Duration = Duration::from_millis(400);
 
 /// Tells every thread and runtime of the process that it is to end.
@@ -46,7 +46,7 @@ impl Shutdown {
         Ok(Shutdown(shutdown))
     }
 
-    /// Whether a shutdown has been asked for.
+    /// True once a shutdown has been asked for.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow() > 0
     }

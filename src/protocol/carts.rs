@@ -15,11 +15,26 @@ pub enum CartCommand {
     /// Reads the cart.
     Get,
     /// Adds an item, or adds to its count.
-    AddLine { item: ItemId, offer: Offer, count: u32 },
+    AddLine {
+        /// The item.
+        item: ItemId,
+        /// The terms.
+        offer: Offer,
+        /// The count.
+        count: u32,
+    },
     /// Sets the count of a line; 0 removes the line.
-    SetCount { item: ItemId, count: u32 },
+    SetCount {
+        /// The item.
+        item: ItemId,
+        /// The count.
+        count: u32,
+    },
     /// Removes a line.
-    RemoveLine { item: ItemId },
+    RemoveLine {
+        /// The item.
+        item: ItemId,
+    },
     /// Empties the cart. The reply holds what was in it.
     Take,
 }

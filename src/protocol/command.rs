@@ -20,11 +20,26 @@ pub enum Command {
     /// Does nothing. A reply shows that the shard answers.
     Ping,
     /// A command on a customer's cart.
-    Cart { customer: CustomerId, command: CartCommand },
+    Cart {
+        /// The customer.
+        customer: CustomerId,
+        /// The command.
+        command: CartCommand,
+    },
     /// A command on a value of the key-value API.
-    Value { key: KvKey, command: ValueCommand },
+    Value {
+        /// The key.
+        key: KvKey,
+        /// The command.
+        command: ValueCommand,
+    },
     /// A command on a product.
-    Product { product: ProductId, command: ProductCommand },
+    Product {
+        /// The product.
+        product: ProductId,
+        /// The command.
+        command: ProductCommand,
+    },
     /// Lists a shard's products.
     ListProducts(ListProducts),
     /// A command on an order.
@@ -49,7 +64,7 @@ impl Command {
         }
     }
 
-    /// How often it may run.
+    /// Its effect: whether it may run twice.
     pub fn effect(&self) -> Effect {
         match self {
             Command::Ping | Command::ListProducts(_) => Effect::Read,

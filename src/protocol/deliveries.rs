@@ -13,11 +13,23 @@ use proto::request::Command as Message;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryCommand {
     /// Creates a delivery of an order.
-    Create { order: OrderId, address: String, courier: String },
+    Create {
+        /// The order.
+        order: OrderId,
+        /// The postal address.
+        address: String,
+        /// The courier.
+        courier: String,
+    },
     /// Reads a delivery.
     Get(DeliveryId),
     /// Moves a delivery on to its next status.
-    Move { delivery: DeliveryId, status: DeliveryStatus },
+    Move {
+        /// The delivery.
+        delivery: DeliveryId,
+        /// The new status.
+        status: DeliveryStatus,
+    },
 }
 
 impl DeliveryCommand {

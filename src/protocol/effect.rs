@@ -1,6 +1,6 @@
 //! The effect of a command: how often it may run.
 
-/// How often a command may run.
+/// The effect of a command, which decides whether it may run twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It changes nothing.

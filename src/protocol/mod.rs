@@ -1,4 +1,4 @@
-//! What facade and shard say to each other: commands, replies, and their protobuf messages.
+//! The conversation of facade and shard: commands, replies, and their protobuf messages.
 
 mod carts;
 mod command;

@@ -40,9 +40,21 @@ pub enum Basket {
     /// Copies of one product.
     Buy(OrderedItem),
     /// Books for a customer; each product once.
-    Books { customer: CustomerId, lines: Vec<OrderedItem> },
+    Books {
+        /// The customer.
+        customer: CustomerId,
+        /// The lines; each product once.
+        lines: Vec<OrderedItem>,
+    },
     /// All items of a customer's cart.
-    Cart { customer: CustomerId, address: Option<String>, accepts_price_changes: bool },
+    Cart {
+        /// The customer.
+        customer: CustomerId,
+        /// The postal address, when a delivery is wanted.
+        address: Option<String>,
+        /// True when the customer accepts the catalog price where a sale has ended.
+        accepts_price_changes: bool,
+    },
 }
 
 impl OrderCommand {

@@ -78,7 +78,7 @@ impl Settle {
         &self.products
     }
 
-    /// What becomes of the stock.
+    /// Claimed or released.
     pub fn settlement(&self) -> Settlement {
         self.settlement
     }

@@ -19,13 +19,21 @@ pub enum ProductCommand {
     /// Reads the product.
     Get,
     /// Creates the product.
-    Create { details: Details, stock: u64 },
+    Create {
+        /// The details.
+        details: Details,
+        /// The first stock.
+        stock: u64,
+    },
     /// Changes the product.
     Update(Change),
     /// Deletes the product. The reply holds it as it was.
     Delete,
     /// Adds to the stock.
-    Replenish { count: u32 },
+    Replenish {
+        /// The count.
+        count: u32,
+    },
 }
 
 /// A query for a shard's own products, ordered by id.

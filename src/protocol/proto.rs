@@ -1,5 +1,5 @@
 //! The generated protobuf and gRPC types.
-#![allow(missing_docs, clippy::doc_markdown)]
+#![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated code")]
 
 tonic::include_proto!("shardcart.v1");
 

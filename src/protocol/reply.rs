@@ -11,7 +11,7 @@ use crate::domain::product::Product;
 use crate::domain::reservation::{Decision, HoldResult};
 use crate::domain::time::Timestamp;
 use crate::domain::value::Value;
-use crate::error::{Error, Fault, LineAtFault, LinesAtFault, Result};
+use crate::error::{Error, LineProblem, RejectedLine, RejectedLines, Result};
 use crate::routing::ProductId;
 use crate::storage::codec;
 use proto::failure::Reason;
@@ -36,11 +36,11 @@ pub struct Answer<T> {
     pub at: Timestamp,
     /// True if the command created something.
     pub created: bool,
-    /// What the command answers.
+    /// The answer of the command.
     pub body: T,
 }
 
-/// What a command answers.
+/// The answer of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReplyBody {
     /// Something was written, or nothing had to be.
@@ -125,10 +125,11 @@ impl<T> From<Error> for Reply<T> {
 }
 
 impl Reply<ReplyBody> {
-    /// The same reply with the type that its command answers with. Another type is an [`Error::Fault`].
+    /// The same reply with the type that its command answers with. Another type is an [`Error::Internal`].
     pub fn typed<T: FromReply>(self) -> Reply<T> {
         let result = self.result.and_then(|Answer { at, created, body }| {
-            let body = T::from_reply(body).ok_or_else(|| Error::Fault("the shard answered another question".into()))?;
+            let body =
+                T::from_reply(body).ok_or_else(|| Error::Internal("the shard answered another question".into()))?;
             Ok(Answer { at, created, body })
         });
         Reply { replayed: self.replayed, result }
@@ -220,10 +221,10 @@ pub fn encode_stored_reply(reply: &WireReply) -> Vec<u8> {
 /// Decodes a reply that was kept under an idempotency key, and marks it as replayed.
 ///
 /// # Errors
-/// [`Error::Fault`] when the bytes are not one.
+/// [`Error::Internal`] when the bytes are not one.
 pub fn decode_stored_reply(bytes: &[u8]) -> Result<WireReply> {
     let reply =
-        WireReply::decode(bytes).map_err(|error| Error::Fault(format!("a stored reply cannot be read: {error}")))?;
+        WireReply::decode(bytes).map_err(|error| Error::Internal(format!("a stored reply cannot be read: {error}")))?;
     Ok(WireReply { replayed: true, ..reply })
 }
 
@@ -233,25 +234,25 @@ fn failure(error: &Error) -> Outcomes {
         Error::Invalid(_) => Reason::Invalid,
         Error::NotFound(_) => Reason::NotFound,
         Error::PaymentRefused(_) => Reason::PaymentRefused,
-        Error::Refused(_) => Reason::Refused,
-        Error::LinesAtFault(_) => Reason::LinesAtFault,
+        Error::Conflict(_) => Reason::Refused,
+        Error::LinesRejected(_) => Reason::LinesAtFault,
         Error::InFlight(_) => Reason::InFlight,
-        Error::Precondition(_) => Reason::Precondition,
+        Error::PreconditionFailed(_) => Reason::Precondition,
         Error::KeyReused(_) => Reason::KeyReused,
         Error::Exhausted(_) => Reason::Exhausted,
         Error::Unavailable(_) => Reason::Unavailable,
         Error::WrongSlot(_) => Reason::WrongSlot,
         Error::Indeterminate(_) => Reason::Indeterminate,
-        Error::Fault(_) => Reason::Fault,
+        Error::Internal(_) => Reason::Fault,
     };
     let lines = match error {
-        Error::LinesAtFault(at_fault) => at_fault.lines.iter().map(encode_fault).collect(),
+        Error::LinesRejected(at_fault) => at_fault.lines.iter().map(encode_fault).collect(),
         _ => Vec::new(),
     };
     Outcomes::Failure(proto::Failure { reason: reason.into(), detail: error.detail().to_owned(), lines })
 }
 
-/// Decodes a reply. One that cannot be read is an [`Error::Fault`].
+/// Decodes a reply. One that cannot be read is an [`Error::Internal`].
 pub fn decode_reply(reply: proto::Reply) -> Reply<ReplyBody> {
     Reply { replayed: reply.replayed, result: decode_result(reply) }
 }
@@ -275,7 +276,7 @@ fn decode_result(reply: proto::Reply) -> Result<Answer<ReplyBody>> {
             ReplyBody::Holds(list.holdings.into_iter().map(peers::decode_hold_result).collect::<Result<_>>()?)
         }
         Some(Outcomes::Ruling(reply)) => ReplyBody::Decision(peers::decode_decision(reply.ruling)?),
-        None => return Err(Error::Fault("the shard's reply has no result this release knows".into())),
+        None => return Err(Error::Internal("the shard's reply has no result this release knows".into())),
     };
     Ok(Answer { at: Timestamp::from_micros(reply.at)?, created: reply.created, body })
 }
@@ -286,19 +287,19 @@ fn decode_failure(failure: proto::Failure) -> Error {
         Ok(Reason::Invalid) => Error::Invalid(detail),
         Ok(Reason::NotFound) => Error::NotFound(detail),
         Ok(Reason::PaymentRefused) => Error::PaymentRefused(detail),
-        Ok(Reason::Refused) => Error::Refused(detail),
+        Ok(Reason::Refused) => Error::Conflict(detail),
         Ok(Reason::LinesAtFault) => {
             let lines = failure.lines.into_iter().filter_map(decode_fault).collect();
-            Error::LinesAtFault(LinesAtFault { detail, lines })
+            Error::LinesRejected(RejectedLines { detail, lines })
         }
         Ok(Reason::InFlight) => Error::InFlight(detail),
-        Ok(Reason::Precondition) => Error::Precondition(detail),
+        Ok(Reason::Precondition) => Error::PreconditionFailed(detail),
         Ok(Reason::KeyReused) => Error::KeyReused(detail),
         Ok(Reason::Exhausted) => Error::Exhausted(detail),
         Ok(Reason::Unavailable) => Error::Unavailable(detail),
         Ok(Reason::WrongSlot) => Error::WrongSlot(detail),
         Ok(Reason::Indeterminate) => Error::Indeterminate(detail),
-        Ok(Reason::Fault | Reason::Unspecified) | Err(_) => Error::Fault(detail),
+        Ok(Reason::Fault | Reason::Unspecified) | Err(_) => Error::Internal(detail),
     }
 }
 
@@ -308,21 +309,21 @@ fn decode_products(list: proto::Products) -> Result<ProductList> {
     Ok(ProductList { products: products.collect::<Result<_>>()?, has_more: list.more })
 }
 
-fn encode_fault(line: &LineAtFault) -> proto::LineAtFault {
-    let fault = match line.fault {
-        Fault::UnknownProduct => Faults::Unknown(UnknownProduct {}),
-        Fault::OutOfStock { available } => Faults::OutOfStock(OutOfStock { available }),
-        Fault::SaleExpired { old_price, new_price } => Faults::SaleExpired(SaleExpired { old_price, new_price }),
+fn encode_fault(line: &RejectedLine) -> proto::LineAtFault {
+    let fault = match line.problem {
+        LineProblem::UnknownProduct => Faults::Unknown(UnknownProduct {}),
+        LineProblem::OutOfStock { available } => Faults::OutOfStock(OutOfStock { available }),
+        LineProblem::SaleExpired { old_price, new_price } => Faults::SaleExpired(SaleExpired { old_price, new_price }),
     };
     proto::LineAtFault { item: line.item.clone(), fault: Some(fault) }
 }
 
-/// A fault of a later release is left out; the detail still tells it.
-fn decode_fault(line: proto::LineAtFault) -> Option<LineAtFault> {
-    let fault = match line.fault? {
-        Faults::Unknown(_) => Fault::UnknownProduct,
-        Faults::OutOfStock(OutOfStock { available }) => Fault::OutOfStock { available },
-        Faults::SaleExpired(SaleExpired { old_price, new_price }) => Fault::SaleExpired { old_price, new_price },
+/// A problem that only a later release knows is left out; the detail still names it.
+fn decode_fault(line: proto::LineAtFault) -> Option<RejectedLine> {
+    let problem = match line.fault? {
+        Faults::Unknown(_) => LineProblem::UnknownProduct,
+        Faults::OutOfStock(OutOfStock { available }) => LineProblem::OutOfStock { available },
+        Faults::SaleExpired(SaleExpired { old_price, new_price }) => LineProblem::SaleExpired { old_price, new_price },
     };
-    Some(LineAtFault { item: line.item, fault })
+    Some(RejectedLine { item: line.item, problem })
 }

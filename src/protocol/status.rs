@@ -1,4 +1,4 @@
-//! What a shard says of itself outside of commands: its Hello, its status, and errors as gRPC codes.
+//! A shard's Hello and status, and errors as gRPC codes.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct Hello {
 /// The status of a shard.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShardStatus {
-    /// Who it is.
+    /// The identity.
     pub identity: Hello,
     /// The slots that it owns.
     pub slots: Vec<RangeInclusive<u16>>,
@@ -132,16 +132,16 @@ pub fn status_of(error: &Error) -> tonic::Status {
         Error::Invalid(_) => tonic::Code::InvalidArgument,
         Error::NotFound(_) => tonic::Code::NotFound,
         Error::PaymentRefused(_)
-        | Error::Refused(_)
-        | Error::LinesAtFault(_)
+        | Error::Conflict(_)
+        | Error::LinesRejected(_)
         | Error::InFlight(_)
-        | Error::Precondition(_)
+        | Error::PreconditionFailed(_)
         | Error::KeyReused(_)
         | Error::WrongSlot(_) => tonic::Code::FailedPrecondition,
         Error::Exhausted(_) => tonic::Code::ResourceExhausted,
         Error::Unavailable(_) => tonic::Code::Unavailable,
         Error::Indeterminate(_) => tonic::Code::DeadlineExceeded,
-        Error::Fault(_) => tonic::Code::Internal,
+        Error::Internal(_) => tonic::Code::Internal,
     };
     tonic::Status::new(code, error.detail())
 }

@@ -13,7 +13,10 @@ pub enum ValueCommand {
     /// Reads the value.
     Get,
     /// Stores a value.
-    Put { text: String },
+    Put {
+        /// The value.
+        text: String,
+    },
     /// Deletes the value.
     Delete,
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 /// The room that must be left by default, in bytes: 256 MiB.
 pub const DEFAULT_MIN_FREE_BYTES: u64 = 256 << 20;
-/// How often it is looked at. Even at full speed much less than the limit is written in between.
+/// The interval of the checks. Even at full speed much less than the limit is written in between.
 pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How much room there was at the last look, in bytes.
+/// The free space at the last check, in bytes.
 #[derive(Debug, Default)]
 pub struct FreeSpace(AtomicU64);
 

@@ -10,7 +10,7 @@ use crate::payment::PaymentKind;
 use crate::routing::{Address, MAX_SHARDS};
 use crate::storage::StorageKind;
 
-/// How to run a shard.
+/// The options of a shard.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The shard: 0 to `shards` - 1.

@@ -30,7 +30,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Runs a shard until a shutdown is asked for.
 ///
 /// # Errors
-/// [`Error::Invalid`] for options that do not fit together, [`Error::Fault`] when the data or the
+/// [`Error::Invalid`] for options that do not fit together, [`Error::Internal`] when the data or the
 /// address cannot be used.
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     options.check()?;
@@ -43,13 +43,13 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let resident = startup::recover(&*storage, &identity.slots())?;
     let writer = SharedWriter::new(Writer::new(resident, storage.clone(), identity.slots()), storage.clone());
     if !storage.is_volatile() {
-        writer.start().map_err(|error| Error::Fault(format!("cannot start the committer: {error}")))?;
+        writer.start().map_err(|error| Error::Internal(format!("cannot start the committer: {error}")))?;
     }
     let gateway = options.payment.gateway()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::Fault(format!("cannot start the runtime: {error}")))?;
+        .map_err(|error| Error::Internal(format!("cannot start the runtime: {error}")))?;
     // Only this thread: the committer is waited for, and so must go on as soon as the disk has synced.
     scheduling::prefer_throughput();
     runtime.block_on(async {
@@ -110,6 +110,6 @@ fn connect_to_peers(options: &Options, identity: &Identity, shutdown: &Shutdown)
 
 /// Takes the data directory for this process alone, for as long as the file is held.
 fn lock(directory: &Path) -> Result<File> {
-    let in_use = || Error::Fault(format!("{}: another process uses this directory", directory.display()));
+    let in_use = || Error::Internal(format!("{}: another process uses this directory", directory.display()));
     files::lock(&directory.join("lock"), LOCK_MODE, LOCK_TIMEOUT)?.ok_or_else(in_use)
 }

@@ -12,19 +12,19 @@ pub trait Storage: Send + Sync + 'static {
     /// Calls `each` with the key and value of everything that is stored.
     ///
     /// # Errors
-    /// [`Error::Fault`](crate::error::Error::Fault) when storage cannot be read, or the first error of `each`.
+    /// [`Error::Internal`](crate::error::Error::Internal) when storage cannot be read, or the first error of `each`.
     fn load(&self, each: &mut Loaded<'_>) -> Result<()>;
 
     /// The value of a key, synced or not.
     ///
     /// # Errors
-    /// [`Error::Fault`](crate::error::Error::Fault) when storage cannot be read.
+    /// [`Error::Internal`](crate::error::Error::Internal) when storage cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
     /// Writes all of a batch or, after a crash, nothing of it.
     ///
     /// # Errors
-    /// [`Error::Fault`](crate::error::Error::Fault); nobody then knows what is stored, and the process must end.
+    /// [`Error::Internal`](crate::error::Error::Internal); nobody then knows what is stored, and the process must end.
     fn write(&self, batch: &[Write]) -> Result<()>;
 
     /// Everything written before is durable when this returns.

@@ -31,7 +31,7 @@ impl FjallStorage {
     /// Opens or creates the database in a directory.
     ///
     /// # Errors
-    /// [`Error::Fault`] when that fails.
+    /// [`Error::Internal`] when that fails.
     pub fn open(directory: &Path) -> Result<Self> {
         let database = Database::builder(directory)
             .cache_size(CACHE_BYTES)
@@ -81,5 +81,5 @@ impl Storage for FjallStorage {
 }
 
 fn fault(what: &str, error: &fjall::Error) -> Error {
-    Error::Fault(format!("fjall could not {what}: {error:?}"))
+    Error::Internal(format!("fjall could not {what}: {error:?}"))
 }

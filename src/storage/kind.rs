@@ -23,7 +23,7 @@ impl StorageKind {
     /// Opens the storage in a shard's data directory.
     ///
     /// # Errors
-    /// [`Error::Fault`] when it cannot be opened.
+    /// [`Error::Internal`] when it cannot be opened.
     pub fn open(self, directory: &Path) -> Result<Arc<dyn Storage>> {
         Ok(match self {
             StorageKind::Fjall => Arc::new(FjallStorage::open(&directory.join("fjall"))?),

@@ -137,7 +137,7 @@ impl TryFrom<u8> for RecordKind {
             7 => Ok(RecordKind::Reservation),
             8 => Ok(RecordKind::OpenOrder),
             9 => Ok(RecordKind::Settlement),
-            other => Err(Error::Fault(format!("a record of the unknown kind {other}"))),
+            other => Err(Error::Internal(format!("a record of the unknown kind {other}"))),
         }
     }
 }

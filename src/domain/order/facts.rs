@@ -9,7 +9,7 @@ use crate::domain::money::Total;
 use crate::domain::reservation::HoldResult;
 use crate::domain::tag::Tag;
 use crate::domain::time::Timestamp;
-use crate::error::{Error, Fault, LineAtFault, LinesAtFault, Result};
+use crate::error::{Error, LineProblem, RejectedLine, RejectedLines, Result};
 use crate::routing::{CustomerId, KeyHash, OrderId};
 
 numbered! {
@@ -56,7 +56,7 @@ pub struct NewOrder {
     pub idempotency: Option<IdempotencyRef>,
 }
 
-/// What an order is, whatever its state. [`super::Order`] derefs to it, and never mutably.
+/// The content of an order in every state. [`super::Order`] derefs to it, and never mutably.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The record's version; 0 until it was written.
@@ -117,7 +117,7 @@ impl Facts {
         Tag::of_version(self.version)
     }
 
-    /// What it costs, as far as prices are known: 0 for an order that was just placed or read back.
+    /// The total, as far as prices are known: 0 for an order that was just placed or read back.
     pub fn total(&self) -> Total {
         let priced = self.lines.iter().filter_map(|line| Some((line.price?, line.count)));
         priced.fold(Total::default(), |total, (price, count)| total.add(price, count))
@@ -148,27 +148,30 @@ impl Facts {
     /// before the missing card, that before a short stock.
     pub(super) fn apply_quotes(&mut self, found: &[HoldResult]) -> Result<()> {
         let needs_isbn = self.origin == Origin::Books;
-        let mut faults = Vec::new();
+        let mut rejected = Vec::new();
         for (line, found) in self.lines.iter_mut().zip(found) {
-            let fault = line.apply_quote(found, needs_isbn, self.accepts_price_changes)?;
-            faults.extend(fault.map(|fault| LineAtFault { item: line.product.as_str().to_owned(), fault }));
+            let problem = line.apply_quote(found, needs_isbn, self.accepts_price_changes)?;
+            rejected.extend(problem.map(|problem| RejectedLine { item: line.product.as_str().to_owned(), problem }));
         }
-        let is_only_short = faults.iter().all(|line| matches!(line.fault, Fault::OutOfStock { .. }));
+        let is_only_short = rejected.iter().all(|line| matches!(line.problem, LineProblem::OutOfStock { .. }));
         if is_only_short && self.asks_payment() && self.card.is_none() {
             return Err(card_missing());
         }
-        if faults.is_empty() { Ok(()) } else { Err(self.refusal(faults)) }
+        if rejected.is_empty() { Ok(()) } else { Err(self.refusal(rejected)) }
     }
 
-    fn refusal(&self, faults: Vec<LineAtFault>) -> Error {
-        let unknown: Vec<_> =
-            faults.iter().filter(|line| line.fault == Fault::UnknownProduct).map(|line| line.item.as_str()).collect();
+    fn refusal(&self, rejected: Vec<RejectedLine>) -> Error {
+        let unknown: Vec<_> = rejected
+            .iter()
+            .filter(|line| line.problem == LineProblem::UnknownProduct)
+            .map(|line| line.item.as_str())
+            .collect();
         match self.origin {
             Origin::Purchase | Origin::Buy if !unknown.is_empty() => Error::NotFound("there is no such product".into()),
             Origin::Books if !unknown.is_empty() => {
                 Error::Invalid(format!("items: unknown book {}", unknown.join(", ")))
             }
-            _ => Error::LinesAtFault(LinesAtFault::new(faults)),
+            _ => Error::LinesRejected(RejectedLines::new(rejected)),
         }
     }
 }

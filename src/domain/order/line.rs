@@ -2,7 +2,7 @@
 
 use crate::domain::money::Money;
 use crate::domain::reservation::{HoldResult, Quote};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, LineProblem, Result};
 use crate::routing::ProductId;
 
 /// The most lines of an order that is not a cart's.
@@ -68,7 +68,7 @@ impl OrderLine {
         OrderLine { product: item.product, count: item.count, agreed, price: None, has_isbn: false }
     }
 
-    /// What is to be held for it.
+    /// The product and count to hold.
     pub fn item(&self) -> OrderedItem {
         OrderedItem { product: self.product.clone(), count: self.count }
     }
@@ -83,11 +83,11 @@ impl OrderLine {
         found: &HoldResult,
         needs_isbn: bool,
         accepts_price_changes: bool,
-    ) -> Result<Option<Fault>> {
+    ) -> Result<Option<LineProblem>> {
         let (quote, is_short) = match found {
             HoldResult::Held(quote) => (quote, false),
             HoldResult::Short(quote) => (quote, true),
-            HoldResult::UnknownProduct => return Ok(Some(Fault::UnknownProduct)),
+            HoldResult::UnknownProduct => return Ok(Some(LineProblem::UnknownProduct)),
             HoldResult::AlreadySettled => {
                 return Err(Error::Unavailable(
                     "the order was given up before its stock was held; nothing was applied".into(),
@@ -95,21 +95,21 @@ impl OrderLine {
             }
         };
         if needs_isbn && !quote.has_isbn {
-            return Ok(Some(Fault::UnknownProduct));
+            return Ok(Some(LineProblem::UnknownProduct));
         }
         self.has_isbn = quote.has_isbn;
-        let short = is_short.then_some(Fault::OutOfStock { available: quote.available });
+        let short = is_short.then_some(LineProblem::OutOfStock { available: quote.available });
         Ok(self.apply_price(quote, accepts_price_changes).or(short))
     }
 
-    fn apply_price(&mut self, quote: &Quote, accepts_price_changes: bool) -> Option<Fault> {
+    fn apply_price(&mut self, quote: &Quote, accepts_price_changes: bool) -> Option<LineProblem> {
         self.price = Some(match self.agreed {
             AgreedPrice::Offer(price) => price,
             AgreedPrice::Catalog | AgreedPrice::ExpiredOffer(_) => quote.price,
         });
         match self.agreed {
             AgreedPrice::ExpiredOffer(old) if old != quote.price && !accepts_price_changes => {
-                Some(Fault::SaleExpired { old_price: old.hundredths(), new_price: quote.price.hundredths() })
+                Some(LineProblem::SaleExpired { old_price: old.hundredths(), new_price: quote.price.hundredths() })
             }
             _ => None,
         }
@@ -119,7 +119,7 @@ impl OrderLine {
 /// Adds the counts of each product together, in the order of their first mention.
 ///
 /// # Errors
-/// [`Error::Refused`] when a sum passes `most`.
+/// [`Error::Conflict`] when a sum passes `most`.
 pub fn add_together(items: Vec<OrderedItem>, most: u32) -> Result<Vec<OrderedItem>> {
     let mut sums: Vec<OrderedItem> = Vec::with_capacity(items.len());
     for item in items {
@@ -127,7 +127,7 @@ pub fn add_together(items: Vec<OrderedItem>, most: u32) -> Result<Vec<OrderedIte
             None => sums.push(item),
             Some(sum) => {
                 sum.count = sum.count.checked_add(item.count).filter(|count| *count <= most).ok_or_else(|| {
-                    Error::Refused(format!(
+                    Error::Conflict(format!(
                         "items: the quantities of {} add up to more than {most}",
                         item.product.as_str()
                     ))
@@ -147,7 +147,7 @@ mod tests {
         let item = |id: &str, count| OrderedItem { product: ProductId::new(id).unwrap(), count };
         let sums = add_together(vec![item("a", 1), item("b", 2), item("a", 3)], 4).unwrap();
         assert_eq!(sums, [item("a", 4), item("b", 2)]);
-        assert!(matches!(add_together(vec![item("a", 1), item("a", 4)], 4), Err(Error::Refused(_))));
+        assert!(matches!(add_together(vec![item("a", 1), item("a", 4)], 4), Err(Error::Conflict(_))));
     }
 
     #[test]

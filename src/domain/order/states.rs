@@ -213,7 +213,7 @@ impl Order<Pending> {
         match self.hold(found, now)? {
             Reserved::Due(order) => Ok(order.authorised(transaction, now)),
             Reserved::Free(order) => {
-                let error = Error::Fault("money is set aside for an order that costs nothing".into());
+                let error = Error::Internal("money is set aside for an order that costs nothing".into());
                 Err(Unreserved { order: order.into_state(Pending), error })
             }
         }

@@ -10,7 +10,7 @@ use crate::domain::card::LastFour;
 use crate::domain::money::Money;
 use crate::domain::reservation::{Decision, HoldResult, Quote, Settlement};
 use crate::domain::time::Timestamp;
-use crate::error::{Error, Fault, LineAtFault};
+use crate::error::{Error, LineProblem, RejectedLine};
 use crate::routing::{DeliveryId, OrderId, ProductId, Slot};
 
 fn money(hundredths: u64) -> Money {
@@ -61,7 +61,7 @@ fn unpaid() -> Order<Unpaid> {
 }
 
 fn refused() -> Order<Refused> {
-    simple().refuse(Error::Refused("why".into()), RefusedPayment::NotAsked, now()).order
+    simple().refuse(Error::Conflict("why".into()), RefusedPayment::NotAsked, now()).order
 }
 
 fn steps(order: &Facts) -> Vec<&'static str> {
@@ -86,9 +86,9 @@ fn the_price_is_the_one_that_was_agreed() {
     order.quote(&[held(100), held(200), held(7)]).unwrap();
     assert_eq!(order.total().hundredths(), 2 * (100 + 5 + 7));
     let dearer = [held(100), held(200), held(8)];
-    let Err(Error::LinesAtFault(refused)) = order.quote(&dearer) else { panic!("it was not refused") };
-    let fault = Fault::SaleExpired { old_price: 7, new_price: 8 };
-    assert_eq!(refused.lines, [LineAtFault { item: "c".into(), fault }]);
+    let Err(Error::LinesRejected(refused)) = order.quote(&dearer) else { panic!("it was not refused") };
+    let problem = LineProblem::SaleExpired { old_price: 7, new_price: 8 };
+    assert_eq!(refused.lines, [RejectedLine { item: "c".into(), problem }]);
     let mut order = Order::place(NewOrder { accepts_price_changes: true, ..new }, now());
     order.quote(&dearer).unwrap();
     assert_eq!(order.total().hundredths(), 2 * (100 + 5 + 8));
@@ -105,8 +105,8 @@ fn refusals_come_in_their_order() {
     assert!(matches!(refuse(Origin::Books, &[short(), unknown()], false), Error::Invalid(_)));
     assert!(matches!(refuse(Origin::Books, &[short(), held(100)], false), Error::PaymentRefused(_)));
     assert!(matches!(refuse(Origin::Books, &[held(100), held(100)], false), Error::PaymentRefused(_)));
-    assert!(matches!(refuse(Origin::Books, &[short(), held(100)], true), Error::LinesAtFault(_)));
-    let Error::LinesAtFault(all) = refuse(Origin::Checkout, &[short(), unknown()], false) else { panic!() };
+    assert!(matches!(refuse(Origin::Books, &[short(), held(100)], true), Error::LinesRejected(_)));
+    let Error::LinesRejected(all) = refuse(Origin::Checkout, &[short(), unknown()], false) else { panic!() };
     assert_eq!(all.lines.len(), 2);
     assert!(matches!(refuse(Origin::Buy, &[unknown(), held(100)], true), Error::NotFound(_)));
     assert!(matches!(refuse(Origin::Buy, &[held(1), HoldResult::AlreadySettled], true), Error::Unavailable(_)));
@@ -154,7 +154,7 @@ fn a_failed_capture_leaves_the_order_created() {
 
 #[test]
 fn undecided_orders_are_refused_with_their_payment_told() {
-    let error = || Error::Refused("why".into());
+    let error = || Error::Conflict("why".into());
     let mut order = refused();
     assert_eq!(order.recorded_state().status, Status::Refused { reason: "why" });
     assert_eq!(shown(&order), ("refused", "none", None));
@@ -197,7 +197,7 @@ fn a_paid_order_without_its_stock_stays_pending() {
     assert!(matches!(lost.error, Error::Invalid(_)));
     assert_eq!(shown(&lost.order), ("pending", "pending", None));
     let free = simple().hold_paid(&[held(0)], "tx".into(), now()).unwrap_err();
-    assert!(matches!(free.error, Error::Fault(_)));
+    assert!(matches!(free.error, Error::Internal(_)));
 }
 
 #[test]

@@ -84,16 +84,16 @@ async fn add(shop: &Shop, request: &HttpRequest, customer: PathSegment, item: Pa
     let members = request.members()?;
     let offer = Offer {
         price: members.money("offeredPrice")?,
-        special_sale: members.flag("specialSale", false)?,
+        special_sale: members.bool("specialSale", false)?,
         sale_expiration: members.time("saleExpiration")?,
     };
-    let count = members.count("itemCount", 1, MAX_COUNT)?;
+    let count = members.u32_in("itemCount", 1, MAX_COUNT)?;
     change(shop, request, customer, CartCommand::AddLine { item, offer, count }).await
 }
 
 async fn set(shop: &Shop, request: &HttpRequest, customer: PathSegment, item: PathSegment) -> HttpResult {
     let (customer, item) = line(customer, item)?;
-    let count = request.members()?.count("newCount", 0, MAX_COUNT)?;
+    let count = request.members()?.u32_in("newCount", 0, MAX_COUNT)?;
     change(shop, request, customer, CartCommand::SetCount { item, count }).await
 }
 

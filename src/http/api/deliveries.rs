@@ -36,10 +36,10 @@ fn delivery_response(status: StatusCode, delivery: &Delivery) -> Response<Bytes>
 
 async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let order = members.required_text("order_id")?;
-    let address = members.required_text("address")?;
+    let order = members.str("order_id")?;
+    let address = members.str("address")?;
     check_address(&address)?;
-    let courier = members.text("courier")?.unwrap_or_else(|| DEFAULT_COURIER.to_owned());
+    let courier = members.optional_str("courier")?.unwrap_or_else(|| DEFAULT_COURIER.to_owned());
     check_courier(&courier)?;
     let order = OrderId::parse(&order);
     let order = order.ok_or_else(|| Problem::from(Error::NotFound("order_id: there is no such order".into())))?;
@@ -60,7 +60,7 @@ async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult
 
 async fn update(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
     let delivery = parse(id)?;
-    let status = DeliveryStatus::parse(&request.members()?.required_text("status")?)?;
+    let status = DeliveryStatus::parse(&request.members()?.str("status")?)?;
     let command = Command::Delivery(DeliveryCommand::Move { delivery, status });
     let (answer, replayed) = shop.write::<Delivery>(request, command).await?;
     Ok(with_replayed(delivery_response(StatusCode::OK, &answer.body), replayed))

@@ -86,7 +86,7 @@ async fn readyz(shop: &Shop, request: &HttpRequest) -> HttpResult {
 /// Metrics in the text format of OpenMetrics.
 async fn metrics(shop: &Shop, _: &HttpRequest) -> HttpResult {
     let text = shop.metrics.render(shop.client.status().await);
-    let text = text.map_err(|error| Error::Fault(format!("metrics: {error}")))?;
+    let text = text.map_err(|error| Error::Internal(format!("metrics: {error}")))?;
     let mut response = Response::new(Bytes::from(text));
     let content_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, content_type);

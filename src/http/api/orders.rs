@@ -13,7 +13,7 @@ use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
 use crate::http::response::{json_text, not_modified, with_location, with_replayed, with_tag};
 use crate::http::shop::Shop;
-use crate::json::object::Members;
+use crate::json::object::JsonObject;
 use crate::json::writer::Json;
 use crate::protocol::{Basket, Command, OrderCommand, PlaceOrder, Placed};
 use crate::routing::{CustomerId, OrderId, ProductId};
@@ -58,7 +58,7 @@ async fn purchase(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpRe
 
 async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let customer = CustomerId::named("customer_id", members.required_text("customer_id")?)?;
+    let customer = CustomerId::named("customer_id", members.str("customer_id")?)?;
     let lines = members.objects("items", MAX_ORDER_LINES)?;
     let lines = lines.iter().map(wanted).collect::<Result<Vec<_>, Problem>>()?;
     let card = card(&members)?;
@@ -67,28 +67,30 @@ async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
     Ok(with_replayed(order_response(&placed.order, order_summary(&placed.order)), replayed))
 }
 
-fn wanted(line: &Members<'_>) -> Result<OrderedItem, Problem> {
-    let isbn = line.text_or_integer("isbn")?;
+fn wanted(line: &JsonObject<'_>) -> Result<OrderedItem, Problem> {
+    let isbn = line.str_or_integer("isbn")?;
     let product =
         ProductId::new(isbn).map_err(|error| line.invalid("isbn", error.detail().trim_start_matches("id: ")))?;
-    Ok(OrderedItem { product, count: line.count("quantity", 1, MAX_COUNT)? })
+    Ok(OrderedItem { product, count: line.u32_in("quantity", 1, MAX_COUNT)? })
 }
 
 /// The card of a body; `None` when `payment` or its `card_number` is missing or empty.
-fn card(members: &Members<'_>) -> Result<Option<Card>, Problem> {
+fn card(members: &JsonObject<'_>) -> Result<Option<Card>, Problem> {
     let Some(payment) = members.object("payment")? else { return Ok(None) };
-    let Some(number) = payment.text("card_number")?.filter(|number| !number.is_empty()) else { return Ok(None) };
-    let card = Card::new(number, payment.text("expiry")?);
+    let Some(number) = payment.optional_str("card_number")?.filter(|number| !number.is_empty()) else {
+        return Ok(None);
+    };
+    let card = Card::new(number, payment.optional_str("expiry")?);
     card.map(Some).map_err(|error| Problem::invalid(format!("payment.{error}")))
 }
 
 async fn checkout(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> HttpResult {
     let customer = CustomerId::new(customer.decode()?)?;
     // Everything in the body is optional, so no body is an empty one.
-    let members = if request.body.is_empty() { Members::default() } else { request.members()? };
-    let address = members.text("address")?;
+    let members = if request.body.is_empty() { JsonObject::default() } else { request.members()? };
+    let address = members.optional_str("address")?;
     address.as_deref().map_or(Ok(()), check_address)?;
-    let accepts_price_changes = members.flag("acceptPriceChanges", false)?;
+    let accepts_price_changes = members.bool("acceptPriceChanges", false)?;
     let card = card(&members)?;
     let basket = Basket::Cart { customer, address, accepts_price_changes };
     let (placed, replayed) = place(shop, request, PlaceOrder { basket, card }).await?;

@@ -94,10 +94,10 @@ fn executed(shop: &Shop) -> Json {
 
 async fn buy(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let id = ProductId::named("id", members.text_or_integer("id")?)?;
-    let count = members.count("quantity", 1, MAX_COUNT)?;
-    let number = members.required_text("card")?;
-    let card = Card::new(number, members.text("expiry")?)
+    let id = ProductId::named("id", members.str_or_integer("id")?)?;
+    let count = members.u32_in("quantity", 1, MAX_COUNT)?;
+    let number = members.str("card")?;
+    let card = Card::new(number, members.optional_str("expiry")?)
         .map_err(|error| members.invalid("card", error.detail().trim_start_matches("card_number: ")))?;
     let basket = Basket::Buy(OrderedItem { product: id.clone(), count });
     let (placed, replayed) = place(shop, request, PlaceOrder { basket, card: Some(card) }).await?;
@@ -112,8 +112,8 @@ async fn buy(shop: &Shop, request: &HttpRequest) -> HttpResult {
 
 async fn replenish(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let id = ProductId::named("id", members.text_or_integer("id")?)?;
-    let count = members.count("quantity", 1, MAX_COUNT)?;
+    let id = ProductId::named("id", members.str_or_integer("id")?)?;
+    let count = members.u32_in("quantity", 1, MAX_COUNT)?;
     let (product, replayed) = write(shop, request, &id, ProductCommand::Replenish { count }).await?;
     let mut json = executed(shop);
     json.raw(r#","id":"#).string(id.as_str());
@@ -170,17 +170,17 @@ async fn delete(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResu
 fn changed(request: &HttpRequest, id: &ProductId, replaces: bool) -> Result<Change, Problem> {
     let members = request.members()?;
     for field in ["id", "isbn"] {
-        if members.text(field)?.is_some_and(|text| text != id.as_str()) {
+        if members.optional_str(field)?.is_some_and(|text| text != id.as_str()) {
             return Err(Problem::invalid(format!("{field}: is not the one in the path; it cannot be changed")));
         }
     }
     let change = Change {
-        title: members.text("title")?,
-        author: members.text("author")?,
-        topic: members.text("topic")?,
-        has_isbn: members.text("isbn")?.is_some(),
+        title: members.optional_str("title")?,
+        author: members.optional_str("author")?,
+        topic: members.optional_str("topic")?,
+        has_isbn: members.optional_str("isbn")?.is_some(),
         price: members.optional_money("price")?,
-        stock: members.amount("stock", MAX_STOCK)?,
+        stock: members.optional_u64("stock", MAX_STOCK)?,
         replaces,
     };
     let missing =

@@ -77,7 +77,7 @@ struct NoReply {
 /// Keeps a clock corrected by a server, for as long as the process runs.
 ///
 /// # Errors
-/// [`Error::Fault`] when no thread can be had.
+/// [`Error::Internal`] when no thread can be had.
 pub fn follow(server: NtpServer, clock: Arc<Clock>) -> Result<()> {
     let mut follower = Follower { server, clock, state: State::Unknown, missing: 0 };
     thread::Builder::new()
@@ -89,7 +89,7 @@ pub fn follow(server: NtpServer, clock: Arc<Clock>) -> Result<()> {
             }
         })
         .map(drop)
-        .map_err(|error| Error::Fault(format!("cannot start a thread: {error}")))
+        .map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,13 +38,13 @@ pub fn to_docs() -> Response<Bytes> {
 /// # Errors
 /// 404 for an unknown file.
 pub fn docs(file: &str) -> HttpResult {
-    let found = serve(file, CONFIG.clone()).map_err(|error| Error::Fault(format!("Swagger UI: {error}")))?;
+    let found = serve(file, CONFIG.clone()).map_err(|error| Error::Internal(format!("Swagger UI: {error}")))?;
     found.map_or_else(|| Err(Problem::no_such_path()), respond)
 }
 
 fn respond(file: SwaggerFile<'static>) -> HttpResult {
     let content_type = HeaderValue::try_from(with_charset(file.content_type))
-        .map_err(|error| Error::Fault(format!("Swagger UI: {error}")))?;
+        .map_err(|error| Error::Internal(format!("Swagger UI: {error}")))?;
     let bytes = match file.bytes {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => Bytes::from(bytes),

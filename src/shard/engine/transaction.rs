@@ -38,7 +38,7 @@ impl<'w> Transaction<'w> {
     /// Reads a record that is not resident; the reply will wait as for [`Transaction::read`].
     ///
     /// # Errors
-    /// [`Error::Fault`] when storage cannot be read.
+    /// [`Error::Internal`] when storage cannot be read.
     pub fn read_stored(&mut self, key: RecordKey<'_>) -> Result<Option<Vec<u8>>> {
         self.depend_on(self.writer.dependency_on(key));
         self.writer.read_stored(key)

@@ -90,9 +90,9 @@ impl Listener {
     /// the lock of the data directory, so nobody else is listening there.
     ///
     /// # Errors
-    /// [`Error::Fault`] when it cannot be bound.
+    /// [`Error::Internal`] when it cannot be bound.
     pub async fn bind(address: &Address) -> Result<Self> {
-        let fault = |error: std::io::Error| Error::Fault(format!("cannot listen on {address}: {error}"));
+        let fault = |error: std::io::Error| Error::Internal(format!("cannot listen on {address}: {error}"));
         match address {
             Address::Tcp(address) => Ok(Listener::Tcp(TcpListener::bind(address).await.map_err(fault)?)),
             Address::Unix(path) => {
@@ -124,7 +124,7 @@ fn remove_stale_socket(path: &Path) -> std::io::Result<()> {
 /// Serves until a shutdown is asked for and every accepted command is answered.
 ///
 /// # Errors
-/// [`Error::Fault`] when the server fails.
+/// [`Error::Internal`] when the server fails.
 pub async fn serve(context: Arc<ShardContext>, listener: Listener) -> Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ShardServer<Service>>().await;
@@ -132,7 +132,7 @@ pub async fn serve(context: Arc<ShardContext>, listener: Listener) -> Result<()>
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
-        .map_err(|error| Error::Fault(format!("gRPC reflection: {error}")))?;
+        .map_err(|error| Error::Internal(format!("gRPC reflection: {error}")))?;
     let mut shutdown = context.shutdown.clone();
     let router = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -146,7 +146,7 @@ pub async fn serve(context: Arc<ShardContext>, listener: Listener) -> Result<()>
         .add_service(ShardServer::new(Service(context)).max_decoding_message_size(MAX_MESSAGE_BYTES));
     serve_on(router, listener, Box::pin(async move { shutdown.wait().await }))
         .await
-        .map_err(|error| Error::Fault(format!("the server failed: {error}")))
+        .map_err(|error| Error::Internal(format!("the server failed: {error}")))
 }
 
 async fn serve_on(

@@ -20,8 +20,8 @@ fn key(hash: KeyHash, customer: &CustomerId) -> RecordKey<'_> {
 /// Executes a command on a cart.
 ///
 /// # Errors
-/// [`Error::NotFound`] without the line or for an empty cart, [`Error::Refused`] past a limit, [`Error::InFlight`]
-/// while the cart is being checked out, or [`Error::Precondition`].
+/// [`Error::NotFound`] without the line or for an empty cart, [`Error::Conflict`] past a limit, [`Error::InFlight`]
+/// while the cart is being checked out, or [`Error::PreconditionFailed`].
 pub fn execute(
     txn: &mut Transaction<'_>,
     request: &Request,
@@ -134,7 +134,7 @@ fn take(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> 
 ///
 /// # Errors
 /// [`Error::NotFound`] for an empty cart, [`Error::InFlight`] for one that is being checked out already, or
-/// [`Error::Precondition`].
+/// [`Error::PreconditionFailed`].
 pub fn order_lines(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> Result<Vec<OrderLine>> {
     let cart = checked(txn, request, customer)?;
     if cart.checkout.is_some() {
@@ -158,7 +158,7 @@ pub fn order_lines(txn: &mut Transaction<'_>, request: &Request, customer: &Cust
 /// Marks a cart as being checked out by an order. Its version stays.
 ///
 /// # Errors
-/// [`Error::Fault`] for a damaged record.
+/// [`Error::Internal`] for a damaged record.
 pub fn mark_checkout(txn: &mut Transaction<'_>, customer: &CustomerId, order: OrderId) -> Result<()> {
     let key = key(customer.hash(), customer);
     let cart = txn.read(key).map(codec::decode_cart).transpose()?.unwrap_or_default();
@@ -170,7 +170,7 @@ pub fn mark_checkout(txn: &mut Transaction<'_>, customer: &CustomerId, order: Or
 /// keeps its version.
 ///
 /// # Errors
-/// [`Error::Fault`] for a damaged record.
+/// [`Error::Internal`] for a damaged record.
 pub fn end_checkout(txn: &mut Transaction<'_>, order: &Facts, sold: bool) -> Result<()> {
     let Some(customer) = &order.customer else { return Ok(()) };
     let key = key(customer.hash(), customer);

@@ -49,7 +49,7 @@ pub fn schedule(txn: &mut Transaction<'_>, order: OrderId, address: &str, courie
 /// Executes a command on a delivery.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Precondition`], or [`Error::Refused`] for an order that is not created and for a move
+/// [`Error::NotFound`], [`Error::PreconditionFailed`], or [`Error::Conflict`] for an order that is not created and for a move
 /// that is not allowed.
 pub fn execute(txn: &mut Transaction<'_>, request: &Request, command: &DeliveryCommand) -> Result<CommandOutput> {
     match command {
@@ -64,7 +64,7 @@ fn create(txn: &mut Transaction<'_>, order: OrderId, address: &str, courier: &st
     let found = orders::find(txn, order)?.ok_or_else(orders::no_such_order)?;
     let OrderRecord::Created(_) = &found else {
         let status = found.recorded_state().status.name();
-        return Err(Error::Refused(format!("order_id: the order is {status}, not created")));
+        return Err(Error::Conflict(format!("order_id: the order is {status}, not created")));
     };
     Ok(CommandOutput::delivery(&schedule(txn, order, address, courier)).with_created(true))
 }

@@ -35,7 +35,7 @@ pub fn check_capacity(txn: &Transaction<'_>) -> Result<()> {
 /// Finds an order, open or closed.
 ///
 /// # Errors
-/// [`Error::Fault`] for a damaged record.
+/// [`Error::Internal`] for a damaged record.
 pub fn find(txn: &mut Transaction<'_>, id: OrderId) -> Result<Option<OrderRecord>> {
     if let Some(record) = txn.read(key(RecordKind::OpenOrder, &id)) {
         return codec::decode_order(record).map(Some);
@@ -47,7 +47,7 @@ pub fn find(txn: &mut Transaction<'_>, id: OrderId) -> Result<Option<OrderRecord
 /// All open orders.
 ///
 /// # Errors
-/// [`Error::Fault`] for a damaged record.
+/// [`Error::Internal`] for a damaged record.
 pub fn all_open(state: &State) -> Result<Vec<OrderRecord>> {
     let mut orders = Vec::new();
     state.each(RecordKind::OpenOrder, |record| orders.push(codec::decode_order(record.value())));
@@ -86,7 +86,7 @@ pub fn get(txn: &mut Transaction<'_>, id: OrderId) -> Result<CommandOutput> {
 /// for it.
 ///
 /// # Errors
-/// [`Error::Fault`] for a damaged record.
+/// [`Error::Internal`] for a damaged record.
 pub fn decision(txn: &mut Transaction<'_>, id: OrderId) -> Result<CommandOutput> {
     let decision = find(txn, id)?.map_or(Decision::Refused, |order| order.decision());
     Ok(CommandOutput::decision(decision))

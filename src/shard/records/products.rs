@@ -23,7 +23,7 @@ pub fn no_such_product() -> Error {
 /// Finds a product.
 ///
 /// # Errors
-/// [`Error::Fault`] for a damaged record.
+/// [`Error::Internal`] for a damaged record.
 pub fn find(txn: &mut Transaction<'_>, id: &ProductId) -> Result<Option<Product>> {
     txn.read(key(id)).map(codec::decode_product).transpose()
 }
@@ -58,7 +58,7 @@ fn checked(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Resu
 /// Executes a command on a product.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Precondition`], or [`Error::Refused`] for an id that is taken and for stock past its
+/// [`Error::NotFound`], [`Error::PreconditionFailed`], or [`Error::Conflict`] for an id that is taken and for stock past its
 /// limit.
 pub fn execute(
     txn: &mut Transaction<'_>,
@@ -92,7 +92,7 @@ fn create(
     let current = find(txn, id)?;
     Condition::check(request.if_match.as_ref(), current.as_ref().map(Product::tag))?;
     if current.is_some() {
-        return Err(Error::Refused(format!("id: there is a product {} already", id.as_str())));
+        return Err(Error::Conflict(format!("id: there is a product {} already", id.as_str())));
     }
     let incarnation = txn.next_version();
     let mut product = Product::new(details.clone(), stock, incarnation);

@@ -44,7 +44,7 @@ fn find(txn: &mut Transaction<'_>, product: &ProductId, id: DigestId) -> Result<
 /// Reservations in doubt that are due to be asked about, at most `limit`.
 ///
 /// # Errors
-/// [`Error::Fault`] for a damaged record.
+/// [`Error::Internal`] for a damaged record.
 pub fn due(txn: &mut Transaction<'_>, limit: usize) -> Result<Vec<Reservation>> {
     let now = txn.now();
     let mut found = Vec::new();

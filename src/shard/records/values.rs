@@ -21,7 +21,7 @@ fn no_such_key() -> Error {
 /// Executes a command on a value.
 ///
 /// # Errors
-/// [`Error::NotFound`] or [`Error::Precondition`].
+/// [`Error::NotFound`] or [`Error::PreconditionFailed`].
 pub fn execute(
     txn: &mut Transaction<'_>,
     request: &Request,

@@ -11,7 +11,7 @@ use crate::payment::PaymentGateway;
 use crate::shard::clock;
 use crate::shard::engine::{CommitDependency, SharedWriter, Transaction, Waiter};
 
-/// What the steps of an order work with.
+/// The home shard's side of orders: its writer, the other shards, the gateway.
 pub struct Coordinator {
     /// The shard's own records.
     pub(super) writer: Arc<SharedWriter>,

@@ -15,7 +15,7 @@ pub type Outcome = std::result::Result<(Order<Payable>, SingleItem), Refusal>;
 /// Creates an order whose stock this shard holds and which asks no money; nothing remains to be done for it.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] for a damaged record.
+/// [`crate::error::Error::Internal`] for a damaged record.
 pub fn create_at_once(txn: &mut Transaction<'_>, order: Order<Payable>) -> Result<DecidedOrder> {
     let mut order = create(txn, order)?;
     order.claimed(txn.now());
@@ -28,7 +28,7 @@ pub fn create_at_once(txn: &mut Transaction<'_>, order: Order<Payable>) -> Resul
 /// payment are still to be settled.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] for a damaged record.
+/// [`crate::error::Error::Internal`] for a damaged record.
 pub fn commit(txn: &mut Transaction<'_>, outcome: Outcome) -> Result<(DecidedOrder, WireReply)> {
     match outcome {
         Ok((order, item)) => {

@@ -59,11 +59,11 @@ impl Identity {
     /// Loads the header and checks it against what is expected. `None` for a fresh storage.
     ///
     /// # Errors
-    /// [`Error::Fault`] when the storage belongs to another shard or store, or fails.
+    /// [`Error::Internal`] when the storage belongs to another shard or store, or fails.
     pub fn load(storage: &dyn Storage, expected: ExpectedIdentity) -> Result<Option<Self>> {
         let Some(bytes) = storage.get(HEADER_KEY)? else { return Ok(None) };
         let mut header: Header = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Fault(format!("the data directory's header cannot be read: {error}")))?;
+            .map_err(|error| Error::Internal(format!("the data directory's header cannot be read: {error}")))?;
         check(&header, expected)?;
         if header.store_id.is_none() && expected.store_id.is_some() {
             header.store_id = expected.store_id;
@@ -91,7 +91,7 @@ impl Identity {
     /// Writes the header, in one commit with the records that a fresh store begins with.
     ///
     /// # Errors
-    /// [`Error::Fault`] when storage fails.
+    /// [`Error::Internal`] when storage fails.
     pub fn create(&self, storage: &dyn Storage, records: Vec<Write>) -> Result<()> {
         write(storage, &self.lock(), records)
     }
@@ -116,7 +116,7 @@ impl Identity {
     /// Says durably which file is being imported, before any of it is written.
     ///
     /// # Errors
-    /// [`Error::Fault`] when storage fails.
+    /// [`Error::Internal`] when storage fails.
     pub fn begin_import(&self, storage: &dyn Storage, file: PendingImport) -> Result<()> {
         let mut header = self.lock();
         header.catalog = Some(file);
@@ -126,7 +126,7 @@ impl Identity {
     /// Writes the last records of the catalog, and in the same commit that the import is done.
     ///
     /// # Errors
-    /// [`Error::Fault`] when storage fails.
+    /// [`Error::Internal`] when storage fails.
     pub fn finish_import(&self, storage: &dyn Storage, last: Vec<Write>) -> Result<()> {
         let mut header = self.lock();
         header.catalog = None;
@@ -148,7 +148,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Error::WrongSlot`] when it means another shard or store, [`Error::Unavailable`] when
-    /// neither side knows the store, [`Error::Fault`] when storage fails.
+    /// neither side knows the store, [`Error::Internal`] when storage fails.
     pub fn greet(&self, storage: &dyn Storage, theirs: &Hello) -> Result<Hello> {
         let mut header = self.lock();
         let ours = hello(&header);
@@ -188,7 +188,7 @@ fn hello(header: &Header) -> Hello {
 }
 
 fn check(header: &Header, expected: ExpectedIdentity) -> Result<()> {
-    let refuse = |text: String| Err(Error::Fault(format!("the data directory is another one's: {text}")));
+    let refuse = |text: String| Err(Error::Internal(format!("the data directory is another one's: {text}")));
     if header.format != FORMAT {
         return refuse(format!("its format is {}, this release knows {FORMAT}", header.format));
     }
@@ -207,7 +207,7 @@ fn check(header: &Header, expected: ExpectedIdentity) -> Result<()> {
 }
 
 fn write(storage: &dyn Storage, header: &Header, mut beside: Vec<Write>) -> Result<()> {
-    let text = serde_json::to_vec(header).map_err(|error| Error::Fault(format!("the header: {error}")))?;
+    let text = serde_json::to_vec(header).map_err(|error| Error::Internal(format!("the header: {error}")))?;
     beside.push(Write::Put(Record::from_parts(HEADER_KEY, &text)));
     storage.write(&beside)?;
     storage.sync()

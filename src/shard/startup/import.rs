@@ -48,7 +48,7 @@ pub fn sample_records(slots: &RangeInclusive<u16>) -> Vec<Write> {
 /// Imports a shard's part of a catalog file. Nothing is written before the whole file is checked.
 ///
 /// # Errors
-/// [`Error::Fault`] when the file changes meanwhile or storage fails; [`Error::Invalid`] that names a bad row;
+/// [`Error::Internal`] when the file changes meanwhile or storage fails; [`Error::Invalid`] that names a bad row;
 /// [`Error::Unavailable`] when a shutdown is asked for.
 pub fn import(storage: &dyn Storage, identity: &Identity, path: &Path, shutdown: &Shutdown) -> Result<()> {
     let checked = check(path, shutdown)?;
@@ -60,7 +60,7 @@ pub fn import(storage: &dyn Storage, identity: &Identity, path: &Path, shutdown:
 /// Goes on with an import that was interrupted: the file is written again from its beginning, which ends the same.
 ///
 /// # Errors
-/// As for [`import`], and [`Error::Fault`] without the file that was begun with.
+/// As for [`import`], and [`Error::Internal`] without the file that was begun with.
 pub fn resume(
     storage: &dyn Storage,
     identity: &Identity,
@@ -106,13 +106,13 @@ fn write(
         progress.tell("filling", importer.counter, shutdown)
     })?;
     if written != checked {
-        return Err(Error::Fault(format!("{}: was changed while it was read", path.display())));
+        return Err(Error::Internal(format!("{}: was changed while it was read", path.display())));
     }
     identity.finish_import(storage, importer.take())
 }
 
 fn other_file(begun: &PendingImport, catalog: &Catalog) -> Error {
-    Error::Fault(format!(
+    Error::Internal(format!(
         "the import of {} was interrupted; start again with --catalog {} (unchanged), not {catalog}",
         begun.file, begun.file
     ))

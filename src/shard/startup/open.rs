@@ -11,7 +11,7 @@ use crate::storage::Storage;
 /// is finished first.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] when the storage belongs to another shard or store, or fails; and whatever an import
+/// [`crate::error::Error::Internal`] when the storage belongs to another shard or store, or fails; and whatever an import
 /// refuses.
 pub fn open(
     storage: &dyn Storage,

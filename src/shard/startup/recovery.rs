@@ -31,7 +31,7 @@ struct Loader<'a> {
 /// Loads the records of some slots, and returns what stays in memory. What was read is durable when this returns.
 ///
 /// # Errors
-/// [`Error::Fault`] when storage cannot be read, or holds a record that is damaged, of another
+/// [`Error::Internal`] when storage cannot be read, or holds a record that is damaged, of another
 /// shard, or newer than the counter of the last commit: then a part of the store is missing.
 pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Resident> {
     let mut loader = Loader {
@@ -56,7 +56,7 @@ impl Loader<'_> {
             return Ok(());
         }
         if key == COUNTER_KEY {
-            let bytes = value.try_into().map_err(|_| Error::Fault("the stored counter is damaged".into()))?;
+            let bytes = value.try_into().map_err(|_| Error::Internal("the stored counter is damaged".into()))?;
             self.resident.counter = u64::from_be_bytes(bytes);
             return Ok(());
         }
@@ -64,11 +64,11 @@ impl Loader<'_> {
         let (Some(hash), Some((kind, id))) =
             (record.hash(), key[..].get(KEY_PREFIX_BYTES - 1..).and_then(<[u8]>::split_first))
         else {
-            return Err(Error::Fault("a stored record's key is too short".into()));
+            return Err(Error::Internal("a stored record's key is too short".into()));
         };
         let kind = RecordKind::try_from(*kind)?;
         if !self.slots.contains(&hash.slot().0) {
-            return Err(Error::Fault(format!(
+            return Err(Error::Internal(format!(
                 "a stored record is of slot {}, which is not this shard's",
                 hash.slot().0
             )));
@@ -90,7 +90,7 @@ impl Loader<'_> {
             RecordKind::Kv => codec::decode_value(value)?.version,
             RecordKind::Product => {
                 let product = codec::decode_product(value)?;
-                let id = std::str::from_utf8(id).map_err(|_| Error::Fault("a product's key is damaged".into()))?;
+                let id = std::str::from_utf8(id).map_err(|_| Error::Internal("a product's key is damaged".into()))?;
                 self.resident.indexes.products.insert(&ProductId::from_stored(id), &product.details);
                 product.version
             }
@@ -125,7 +125,7 @@ impl Loader<'_> {
     fn finish(self) -> Result<Resident> {
         let mut resident = self.resident;
         if self.newest_version > resident.counter {
-            return Err(Error::Fault(format!(
+            return Err(Error::Internal(format!(
                 "a record has version {}, but the last commit's counter is {}: a part of the store is missing",
                 self.newest_version, resident.counter
             )));
@@ -138,12 +138,14 @@ impl Loader<'_> {
 }
 
 fn digest_id(id: &[u8]) -> Result<DigestId> {
-    id.try_into().map(DigestId).map_err(|_| Error::Fault("a stored record's key is damaged".into()))
+    id.try_into().map(DigestId).map_err(|_| Error::Internal("a stored record's key is damaged".into()))
 }
 
 fn in_order(mut records: Vec<Expiring>) -> ExpiryIndex {
     records.sort_unstable_by_key(|(expires_at, ..)| *expires_at);
     let mut index = ExpiryIndex::default();
-    records.into_iter().for_each(|(expires_at, hash, id)| index.insert(hash, id, expires_at));
+    for (expires_at, hash, id) in records {
+        index.insert(hash, id, expires_at);
+    }
     index
 }

@@ -61,7 +61,7 @@ pub fn encode_cart(cart: &Cart) -> Vec<u8> {
 /// Decodes a cart.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] when the bytes are not a cart.
+/// [`crate::error::Error::Internal`] when the bytes are not a cart.
 pub fn decode_cart(bytes: &[u8]) -> Result<Cart> {
     let decoded = match split(bytes)? {
         (FORMAT_1, body) => CartV2::from(decode_body::<CartV1>(body)?),
@@ -82,7 +82,7 @@ pub fn decode_cart(bytes: &[u8]) -> Result<Cart> {
 /// The order that checks a cart out, without decoding a cart that none does.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] when the bytes are not a cart.
+/// [`crate::error::Error::Internal`] when the bytes are not a cart.
 pub fn decode_checkout(bytes: &[u8]) -> Result<Option<OrderId>> {
     match split(bytes)? {
         (FORMAT_2, _) => Ok(decode_cart(bytes)?.checkout),

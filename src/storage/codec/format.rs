@@ -22,7 +22,7 @@ const CONFIG: Configuration<LittleEndian, Varint, Limit<MAX_ENCODED_BYTES>> =
 /// The version of any record, which every format begins with.
 ///
 /// # Errors
-/// [`Error::Fault`] when the bytes are not a record.
+/// [`Error::Internal`] when the bytes are not a record.
 pub fn decode_version(bytes: &[u8]) -> Result<u64> {
     let (_, body) = split(bytes)?;
     let (version, _) = bincode::borrow_decode_from_slice(body, CONFIG).map_err(|error| corrupt(&error.to_string()))?;
@@ -85,5 +85,5 @@ pub(super) fn order_id(bytes: [u8; 16]) -> Result<OrderId> {
 }
 
 pub(super) fn corrupt(what: &str) -> Error {
-    Error::Fault(format!("a stored record cannot be read: {what}"))
+    Error::Internal(format!("a stored record cannot be read: {what}"))
 }

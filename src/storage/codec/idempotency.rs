@@ -40,7 +40,7 @@ pub fn encode_idempotency(record: &IdempotencyRecord) -> Vec<u8> {
 /// Decodes a stored reply.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] when the bytes are not one.
+/// [`crate::error::Error::Internal`] when the bytes are not one.
 pub fn decode_idempotency(bytes: &[u8]) -> Result<IdempotencyRecord> {
     let decoded: IdempotencyV1 = decode(bytes)?;
     Ok(IdempotencyRecord {

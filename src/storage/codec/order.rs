@@ -95,7 +95,7 @@ fn encode_line(line: &OrderLine) -> LineV1<'_> {
 /// Decodes an order.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] when the bytes are not one, or its parts are not a state.
+/// [`crate::error::Error::Internal`] when the bytes are not one, or its parts are not a state.
 pub fn decode_order(bytes: &[u8]) -> Result<OrderRecord> {
     let decoded: OrderV1 = decode(bytes)?;
     if decoded.lines.is_empty() {

@@ -42,7 +42,7 @@ pub fn encode_product(product: &Product) -> Vec<u8> {
 /// Decodes a product.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] when the bytes are not one, or stock was lost or invented.
+/// [`crate::error::Error::Internal`] when the bytes are not one, or stock was lost or invented.
 pub fn decode_product(bytes: &[u8]) -> Result<Product> {
     let decoded: ProductV1 = decode(bytes)?;
     let product = Product {

@@ -56,7 +56,7 @@ pub fn encode_reservation(reservation: &Reservation) -> Vec<u8> {
 /// Decodes a reservation.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] when the bytes are not one.
+/// [`crate::error::Error::Internal`] when the bytes are not one.
 pub fn decode_reservation(bytes: &[u8]) -> Result<Reservation> {
     let decoded: ReservationV1 = decode(bytes)?;
     if decoded.count == 0 || decoded.count > MAX_COUNT {
@@ -83,7 +83,7 @@ pub fn encode_settlement(settlement: &SettlementRecord) -> Vec<u8> {
 /// Decodes a settlement.
 ///
 /// # Errors
-/// [`crate::error::Error::Fault`] when the bytes are not one.
+/// [`crate::error::Error::Internal`] when the bytes are not one.
 pub fn decode_settlement(bytes: &[u8]) -> Result<SettlementRecord> {
     let SettlementV1 { version, expires_at, claimed } = decode(bytes)?;
     Ok(SettlementRecord { version, expires_at: time(expires_at)?, claimed })

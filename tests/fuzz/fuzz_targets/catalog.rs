@@ -1,4 +1,4 @@
-//! Catalogue files in every form: whatever is read is written as lines and read the same again.
+//! Catalog files in every form: whatever is read is written as lines and read the same again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -84,7 +84,7 @@ fn refusals_leave_the_cart_and_the_stock_as_they_were() {
 }
 
 #[test]
-fn a_sale_that_is_over_is_sold_at_the_catalogues_price_if_that_is_accepted() {
+fn a_sale_that_is_over_is_sold_at_the_catalog_price_if_that_is_accepted() {
     let (_store, mut client, document) = start();
     let sale = r#"{"offeredPrice": 4, "itemCount": 1, "specialSale": true, "saleExpiration": "2020-01-01"}"#;
     client.post("/item/alice/978-1", sale).expect(201);

@@ -1,4 +1,4 @@
-//! Products: found, bought, replenished, purchased; the catalogue's entries. Every answer is held against
+//! Products: found, bought, replenished, purchased; the catalog's entries. Every answer is held against
 //! the OpenAPI document too.
 
 use std::collections::HashSet;
@@ -151,7 +151,7 @@ fn a_purchase_sells_one_copy_without_payment() {
 }
 
 #[test]
-fn the_catalogue_is_edited() {
+fn the_catalog_is_edited() {
     let (_store, mut client, document) = start();
     let book = r#"{"isbn": "978-c", "title": "T", "price": "12.10", "stock": 5, "author": "A", "topic": null, "x": 1}"#;
     let made = client.call("POST", "/catalog/books").json(book).send_as_documented(&document).expect(201);
