@@ -5,12 +5,6 @@ use proptest::prelude::*;
 use super::format::{FORMAT_1, FORMAT_2};
 use super::*;
 
-#[test]
-fn a_format_of_a_later_release_is_named() {
-    let error = decode_cart(&[9, 0]).unwrap_err();
-    assert!(error.detail().contains("format 9"), "{error}");
-}
-
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), valid_format: bool) {
