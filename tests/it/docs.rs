@@ -12,13 +12,12 @@ use std::process::{Command, Stdio};
 
 use shardcart::access::{KEY_VARIABLES, KeyFile, Role};
 
+use crate::harness::launcher::{Launcher, PROGRAM};
 use crate::harness::shop::CARD;
 use crate::harness::{Client, Process, Setup, eventually};
-use crate::processes::launcher::Launcher;
 use markdown::{Document, Step, root};
 use output::is_as_shown;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_shardcart");
 const ANY_PORT: &str = "127.0.0.1:0";
 const CONSOLE: &str = "console";
 const SHELL: &str = "sh";

@@ -3,6 +3,7 @@
 pub mod document;
 pub mod gateway;
 pub mod http;
+pub mod launcher;
 pub mod linearizability;
 pub mod process;
 pub mod proxy;

@@ -1,6 +1,7 @@
 //! The processes themselves: starting, stopping, options, clocks.
 
 mod identity;
-pub mod launcher;
+mod launcher;
 mod ntp;
+mod options;
 mod shutdown;

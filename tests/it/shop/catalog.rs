@@ -9,10 +9,8 @@ use std::process::{Command, Stdio};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
+use crate::harness::launcher::{Launcher, PROGRAM};
 use crate::harness::{Client, Facade, Process, Setup, eventually};
-use crate::processes::launcher::Launcher;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_shardcart");
 
 fn spawn(directory: &Path, more: &[&str]) -> Launcher {
     let ports = ["--shards", "2", "--http", "127.0.0.1:0", "--kv", "127.0.0.1:0"];
