@@ -4,6 +4,7 @@ mod connect;
 mod queue;
 mod router;
 mod session;
+mod shared;
 
 pub use router::Client;
-pub use session::KnownStore;
+pub use shared::Shared;

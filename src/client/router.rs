@@ -10,7 +10,8 @@ use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
 use super::queue::CallError;
-use super::session::{KnownStore, Session};
+use super::session::Session;
+use super::shared::Shared;
 use crate::error::{Error, Result};
 use crate::process::shutdown::Shutdown;
 use crate::protocol::{
@@ -41,12 +42,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Invalid`] for an unusable number of shards.
-    pub fn start(shards: &[Address], store: &KnownStore, shutdown: &Shutdown) -> Result<Self> {
+    pub fn start(shards: &[Address], shared: &Arc<Shared>, shutdown: &Shutdown) -> Result<Self> {
         let count = u32::try_from(shards.len()).unwrap_or(u32::MAX);
         let table = SlotTable::initial(count)?;
         let mut tasks = JoinSet::new();
         let sessions = shards.iter().zip(0..).map(|(address, index)| {
-            let session = Arc::new(Session::new(index, count, address.clone(), store.clone()));
+            let session = Arc::new(Session::new(index, count, address.clone(), shared.clone()));
             tasks.spawn(session.clone().run(table.version(), shutdown.clone()));
             session
         });

@@ -1,14 +1,14 @@
 //! The session with one shard: opened, kept, and opened again when it breaks.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tonic::Streaming;
 use tonic::transport::Channel;
-use uuid::Uuid;
 
 use super::connect::connect;
 use super::queue::{CallError, CallResult, EXPIRE_INTERVAL, Queue};
+use super::shared::Shared;
 use crate::error::{Error, Result};
 use crate::process::shutdown::Shutdown;
 use crate::protocol::{Hello, ShardStatus, proto};
@@ -21,13 +21,6 @@ const RECONNECT_INTERVAL: Duration = Duration::from_millis(50);
 /// The time limit of the answer to the Hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The outage after which a shard's absence is logged: at a start they come up one after the other, and a
-/// launcher logs and restarts one that dies.
-const OUTAGE_TOLD_AFTER: Duration = Duration::from_secs(3);
-
-/// The store's id as all sessions of a process know it: given, or learned from the first shard.
-pub type KnownStore = Arc<OnceLock<Uuid>>;
-
 /// The end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -37,36 +30,12 @@ enum End {
     BrokenOff,
 }
 
-/// A time without a session, and what was said of it.
-struct Outage {
-    since: Instant,
-    is_told: bool,
-    last: Option<Error>,
-}
-
-impl Default for Outage {
-    fn default() -> Self {
-        Outage { since: Instant::now(), is_told: false, last: None }
-    }
-}
-
-impl Outage {
-    /// Tells why the shard is down, once for each reason.
-    fn tell(&mut self, shard: u32, error: Error) {
-        if self.since.elapsed() >= OUTAGE_TOLD_AFTER && self.last.as_ref() != Some(&error) {
-            tracing::warn!(shard, %error, "the shard is down");
-            self.is_told = true;
-            self.last = Some(error);
-        }
-    }
-}
-
 /// The session with one shard.
 pub struct Session {
     shard: u32,
     shards: u32,
     address: Address,
-    store: KnownStore,
+    shared: Arc<Shared>,
     queue: Arc<Queue>,
     /// For calls that are not part of the session.
     client: Mutex<Option<ShardClient<Channel>>>,
@@ -74,8 +43,8 @@ pub struct Session {
 
 impl Session {
     /// A session that is down until [`Session::run`] has opened it.
-    pub fn new(shard: u32, shards: u32, address: Address, store: KnownStore) -> Self {
-        Session { shard, shards, address, store, queue: Arc::default(), client: Mutex::default() }
+    pub fn new(shard: u32, shards: u32, address: Address, shared: Arc<Shared>) -> Self {
+        Session { shard, shards, address, shared, queue: Arc::default(), client: Mutex::default() }
     }
 
     /// The shard's number.
@@ -109,23 +78,21 @@ impl Session {
 
     /// Keeps the session open until a shutdown is asked for; then it ends with its connection.
     pub async fn run(self: Arc<Self>, table_version: u64, shutdown: Shutdown) {
-        let mut outage = Outage::default();
+        let mut down_since = Instant::now();
         while !shutdown.is_requested() {
             match self.open(table_version).await {
                 Ok(replies) => {
-                    if outage.is_told {
-                        tracing::info!(shard = self.shard, "the shard is up again");
-                    }
+                    self.shared.shard_is_up(self.shard);
                     self.queue.up();
                     let end = self.receive(replies).await;
                     self.close();
-                    outage = Outage::default();
+                    down_since = Instant::now();
                     tracing::debug!(shard = self.shard, address = %self.address, ?end, "the session ended");
                 }
                 Err(error) => {
                     self.close();
                     if !shutdown.is_requested() {
-                        outage.tell(self.shard, error);
+                        self.shared.shard_is_down(self.shard, down_since, error);
                     }
                     tokio::time::sleep(RECONNECT_INTERVAL).await;
                 }
@@ -140,7 +107,7 @@ impl Session {
 
     async fn open(&self, table_version: u64) -> Result<Streaming<proto::ReplyBatch>> {
         let mut client = connect(&self.address).await?;
-        let hello = Hello { store: self.store.get().copied(), shard: self.shard, shards: self.shards, table_version };
+        let hello = Hello { store: self.shared.store(), shard: self.shard, shards: self.shards, table_version };
         let requests = self.queue.begin(proto::Hello::from(&hello));
         let greeted = async {
             let mut replies = client.session(requests).await?.into_inner();
@@ -161,7 +128,7 @@ impl Session {
     /// Checks that the shard is of the store that we know. The shard itself has checked the rest.
     fn check(&self, theirs: &Hello) -> Result<()> {
         let id = theirs.store.ok_or_else(|| Error::Unavailable("it does not know its store".into()))?;
-        let known = *self.store.get_or_init(|| id);
+        let known = self.shared.learn_store(id);
         if known != id || (theirs.shard, theirs.shards) != (self.shard, self.shards) {
             return Err(Error::Unavailable(format!(
                 "it is shard {} of {} of store {id}, not shard {} of {} of store {known}",

@@ -19,7 +19,7 @@ use super::routes;
 use super::service::{FacadeService, RequestIds, WorkerContext};
 use super::shop::Shop;
 use crate::access;
-use crate::client::{Client, KnownStore};
+use crate::client::{Client, Shared};
 use crate::error::{Error, Result};
 use crate::process::announce;
 use crate::process::shutdown::Shutdown;
@@ -64,7 +64,7 @@ pub struct Options {
 /// The state that all workers share.
 #[derive(Clone)]
 struct FacadeContext {
-    store: KnownStore,
+    shared: Arc<Shared>,
     auth: Arc<Auth>,
     executions: Arc<Executions>,
     /// Workers whose sessions have been waited for.
@@ -85,16 +85,13 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if options.shards.is_empty() || options.workers == 0 || options.max_connections < options.workers {
         return Err(Error::Invalid("a facade needs a shard, a worker, and a connection for each worker".into()));
     }
-    let store = KnownStore::default();
-    if let Some(id) = options.store_id {
-        store.get_or_init(|| id);
-    }
+    let shared = Arc::new(Shared::of_store(options.store_id));
     let auth = Arc::new(Auth::open(&options.access, options.http.iter().chain(&options.kv).copied())?);
     let clock = Arc::new(Clock::default());
     if let Some(server) = options.ntp_server.clone() {
         follow(server, clock.clone())?;
     }
-    let context = FacadeContext { store, auth, executions: Arc::new(Executions::new(clock)), started: Arc::default() };
+    let context = FacadeContext { shared, auth, executions: Arc::new(Executions::new(clock)), started: Arc::default() };
     let (first, options) = bind_first(options)?;
     let mut sockets = vec![first];
     for _ in 1..options.workers {
@@ -158,7 +155,7 @@ async fn serve(
     metrics: Metrics,
     shutdown: &Shutdown,
 ) -> Result<()> {
-    let client = Client::start(&options.shards, &context.store, shutdown)?;
+    let client = Client::start(&options.shards, &context.shared, shutdown)?;
     let limits = Limits {
         header_timeout: options.header_timeout,
         connections: Arc::new(Semaphore::new(options.max_connections / options.workers)),

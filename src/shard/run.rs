@@ -14,7 +14,7 @@ use super::housekeeping;
 use super::options::Options;
 use super::saga::{Coordinator, driver, in_doubt};
 use super::startup::{self, ExpectedIdentity, Identity};
-use crate::client::{Client, KnownStore};
+use crate::client::{Client, Shared};
 use crate::error::{Error, Result};
 use crate::process::files::{self, failed_to};
 use crate::process::shutdown::Shutdown;
@@ -101,11 +101,8 @@ fn connect_to_peers(options: &Options, identity: &Identity, shutdown: &Shutdown)
     if options.peers.is_empty() {
         return Ok(None);
     }
-    let store = KnownStore::default();
-    if let Some(id) = identity.store_id() {
-        store.get_or_init(|| id);
-    }
-    Client::start(&options.peers, &store, shutdown).map(Some)
+    let shared = Arc::new(Shared::of_store(identity.store_id()));
+    Client::start(&options.peers, &shared, shutdown).map(Some)
 }
 
 /// Takes the data directory for this process alone, for as long as the file is held.

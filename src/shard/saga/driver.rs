@@ -50,10 +50,12 @@ async fn drive(coordinator: &Coordinator, id: OrderId, card: Option<Card>, reply
     fail_point::hit("begun");
     let since = Instant::now();
     // Nothing may be held for an order whose record could still be lost.
-    let order = coordinator.transact(|txn| orders::find(txn, id)).await;
-    let Ok(Some(OrderRecord::Pending(order))) = order else {
-        tracing::error!(order = %id, "the record of an order that was just written cannot be read");
-        return;
+    let order = match coordinator.transact(|txn| orders::find(txn, id)).await {
+        Ok(Some(OrderRecord::Pending(order))) => order,
+        Ok(_) => {
+            abort(&Error::Internal(format!("order {id} is not pending")), "an order was lost after it was written")
+        }
+        Err(error) => abort(&error, "an order cannot be read after it was written"),
     };
     fail_point::hit("pending");
     let outcome = reserve_and_pay(coordinator, order, card, since + stock::HOLD_TIMEOUT).await;

@@ -54,6 +54,18 @@ fn a_shard_that_is_down_is_missed_by_its_customers_only() {
 }
 
 #[test]
+fn an_outage_is_logged_once_for_all_workers() {
+    let mut store = Setup::new(2).durable().start();
+    let log = |store: &Store, text: &str| store.facade.process.log().matches(text).count();
+    store.shards[1].kill();
+    eventually("the outage is logged", || (log(&store, "the shard is down") > 0).then_some(()));
+    store.start_shard(1);
+    store.wait_for_shard(1);
+    eventually("its end is logged", || (log(&store, "the shard is up again") > 0).then_some(()));
+    assert_eq!((log(&store, "the shard is down"), log(&store, "the shard is up again")), (1, 1));
+}
+
+#[test]
 fn a_store_starts_in_any_order() {
     let mut store = Setup::new(2).durable().start();
     let customers: Vec<_> = (0..2).map(|shard| store.customer_on(shard, "customer")).collect();
