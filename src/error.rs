@@ -1,18 +1,19 @@
 //! The one error type of the library, free of any transport. HTTP (`http::problem`) and gRPC (`protocol`) each
 //! translate it in one table.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::fmt::{self, Display};
 
 /// A result of this library.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The reason why an operation failed.
 ///
 /// Every variant but [`Error::Indeterminate`] states that nothing was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// The request is malformed. The text names the field.
-    Invalid(String),
+    /// The request is malformed.
+    Invalid(Invalid),
     /// The record does not exist.
     NotFound(String),
     /// No card was given where one is needed, or the payment was refused.
@@ -37,6 +38,14 @@ pub enum Error {
     Indeterminate(String),
     /// A failure of the server itself: unreadable storage, a data directory of another store.
     Internal(String),
+}
+
+/// The reason why a request, an option or a file is malformed, and the field at fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// Empty when no single field is at fault.
+    field: Cow<'static, str>,
+    reason: String,
 }
 
 /// The lines of an order that cannot be sold, each with its problem.
@@ -76,6 +85,58 @@ pub enum LineProblem {
     },
 }
 
+impl Invalid {
+    /// One field is malformed. The reason goes on after its name: `must be 1 to 10`.
+    pub fn new(field: impl Into<Cow<'static, str>>, reason: impl Display) -> Self {
+        Invalid { field: field.into(), reason: reason.to_string() }
+    }
+
+    /// No single field is at fault, or the caller knows its name and adds it with [`Invalid::at`].
+    pub fn general(reason: impl Display) -> Self {
+        Invalid::new("", reason)
+    }
+
+    /// The same reason under the name by which the sender knows the field.
+    #[must_use]
+    pub fn at(self, field: impl Into<Cow<'static, str>>) -> Self {
+        Invalid { field: field.into(), ..self }
+    }
+
+    /// The field as a member of an object: `path` ends with a dot, as `payment.`.
+    #[must_use]
+    pub fn within(self, path: &str) -> Self {
+        Invalid { field: format!("{path}{}", self.field).into(), ..self }
+    }
+
+    /// The field at fault; `None` when there is no single one.
+    pub fn field(&self) -> Option<&str> {
+        Some(&*self.field).filter(|field| !field.is_empty())
+    }
+
+    /// The reason, without the field.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// `field: reason`, or the reason alone.
+impl Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field() {
+            Some(field) => write!(f, "{field}: {}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Error::Invalid(invalid)
+    }
+}
+
 impl LineProblem {
     /// The name in answers.
     pub fn name(self) -> &'static str {
@@ -96,11 +157,16 @@ impl RejectedLines {
 }
 
 impl Error {
+    /// A malformed field, as [`Invalid::new`].
+    pub fn invalid(field: impl Into<Cow<'static, str>>, reason: impl Display) -> Self {
+        Error::Invalid(Invalid::new(field, reason))
+    }
+
     /// The explanation for people.
-    pub fn detail(&self) -> &str {
+    pub fn detail(&self) -> Cow<'_, str> {
         match self {
-            Error::Invalid(text)
-            | Error::NotFound(text)
+            Error::Invalid(invalid) => invalid.to_string().into(),
+            Error::NotFound(text)
             | Error::PaymentRefused(text)
             | Error::Conflict(text)
             | Error::LinesRejected(RejectedLines { detail: text, .. })
@@ -111,7 +177,7 @@ impl Error {
             | Error::Unavailable(text)
             | Error::WrongSlot(text)
             | Error::Indeterminate(text)
-            | Error::Internal(text) => text,
+            | Error::Internal(text) => text.into(),
         }
     }
 
@@ -135,7 +201,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.detail())
+        f.write_str(&self.detail())
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use shardcart::access::{KEY_VARIABLES, Secret, Settings};
-use shardcart::error::Error;
+use shardcart::error::{Error, Invalid};
 
 #[derive(Args, Clone)]
 pub struct Access {
@@ -55,13 +55,12 @@ fn key_of_environment(read: impl Fn(&str) -> Result<String, VarError>) -> anyhow
             Ok(text) => Secret::new(&text).context(variable)?,
             Err(VarError::NotPresent) => continue,
             Err(VarError::NotUnicode(_)) => {
-                return Err(Error::Invalid("is not UTF-8".into())).context(variable);
+                return Err(Error::from(Invalid::general("is not UTF-8"))).context(variable);
             }
         };
         if let Some((other, _)) = found.as_ref().filter(|(_, known)| known.reveal() != key.reveal()) {
-            return Err(
-                Error::Invalid(format!("{other} and {variable} are different API keys: set one of them")).into()
-            );
+            let reason = format!("{other} and {variable} are different API keys: set one of them");
+            return Err(Error::from(Invalid::general(reason)).into());
         }
         found = Some((variable, key));
     }

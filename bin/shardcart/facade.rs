@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, value_parser};
-use shardcart::error::Error;
+use shardcart::error::{Error, Invalid};
 use shardcart::http::{
     self, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, NtpServer, Options,
 };
@@ -97,10 +97,11 @@ impl Tuning {
         let half_the_cores = || thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
         let workers = self.workers.unwrap_or_else(half_the_cores);
         if self.max_connections < workers {
-            return Err(Error::Invalid(format!(
+            return Err(Invalid::general(format!(
                 "--max-connections {}: must be at least {workers}, one for each of the --workers",
                 self.max_connections
-            )));
+            ))
+            .into());
         }
         Ok(workers)
     }

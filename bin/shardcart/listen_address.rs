@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-use shardcart::error::Error;
+use shardcart::error::{Error, Invalid};
 
 /// Reads `HOST:PORT`. A name is resolved once, here. Of several addresses it is the first IPv4 one, else
 /// the first: `localhost` is 127.0.0.1, also where ::1 is listed before it.
@@ -30,7 +30,7 @@ pub fn check_distinct(http: &[SocketAddr], kv: Option<SocketAddr>) -> Result<(),
     let named: Vec<_> = http.iter().map(|address| ("--http", *address)).chain(kv.map(|kv| ("--kv", kv))).collect();
     for (position, (option, address)) in named.iter().enumerate() {
         if let Some((other, taken)) = named[..position].iter().find(|(_, earlier)| overlap(*earlier, *address)) {
-            return Err(Error::Invalid(format!("{option} {address}: the port is taken by {other} {taken}")));
+            return Err(Invalid::general(format!("{option} {address}: the port is taken by {other} {taken}")).into());
         }
     }
     Ok(())

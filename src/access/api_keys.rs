@@ -11,7 +11,7 @@ use super::key_file::KeyFile;
 use super::key_set::KeySet;
 use super::role::{Denied, Role};
 use super::secret::Secret;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// The environment variables that may have a key of the role `admin`. Both are understood; set to different
 /// keys they are refused.
@@ -63,10 +63,11 @@ impl ApiKeys {
         let keys = KeySet::new(own, listed.as_ref());
         if let Some(address) = exposed.filter(|_| keys.is_empty()) {
             let [variable, _] = KEY_VARIABLES;
-            return Err(Error::Invalid(format!(
+            return Err(Invalid::general(format!(
                 "{address} can be reached from other machines and there is no API key: set {variable}, or make a \
                  file with `shardcart keys new` and give it as --api-keys"
-            )));
+            ))
+            .into());
         }
         Ok(ApiKeys { keys: RwLock::new(keys), watch, is_development })
     }

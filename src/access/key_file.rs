@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::role::Role;
 use super::secret::{Digest, Secret};
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::process::files::{self, failed_to};
 
 /// The most keys in a file.
@@ -69,9 +69,10 @@ impl KeyFile {
     /// [`Error::Internal`] when it cannot be changed.
     pub fn add(path: &Path, name: &str, role: Role) -> Result<(Entry, Secret)> {
         if name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-            return Err(Error::Invalid(format!(
+            return Err(Invalid::general(format!(
                 "--name: must be at most {MAX_NAME_BYTES} bytes without control characters"
-            )));
+            ))
+            .into());
         }
         let key = Secret::random()?;
         let mut id = uuid::Uuid::new_v4().simple().to_string();

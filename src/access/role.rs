@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// The rights of a key's owner. Each role includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ impl FromStr for Role {
         [Role::Read, Role::Write, Role::Admin]
             .into_iter()
             .find(|role| role.to_string() == text)
-            .ok_or_else(|| Error::Invalid(format!("`{text}` is none of read, write, admin")))
+            .ok_or_else(|| Error::Invalid(Invalid::general(format!("`{text}` is none of read, write, admin"))))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 256;
@@ -30,7 +30,7 @@ impl Secret {
     pub fn new(text: &str) -> Result<Self> {
         if text.is_empty() || text.len() > MAX_KEY_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             let what = format!("an API key is 1 to {MAX_KEY_BYTES} printable ASCII characters without spaces");
-            return Err(Error::Invalid(what));
+            return Err(Invalid::general(what).into());
         }
         Ok(Self::of_text(text))
     }

@@ -10,7 +10,7 @@ use super::row::{Each, Row, at};
 use super::row_limit::RowLimit;
 use crate::domain::money::Money;
 use crate::domain::product::{Details, MAX_STOCK, NewProduct};
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::json::product;
 
 const REQUIRED: [&str; 3] = ["title", "price", "stock"];
@@ -37,11 +37,11 @@ impl Columns {
         record.get(position).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
-    fn required(&self, record: &StringRecord, name: &str) -> Result<String> {
-        self.get(record, name).ok_or_else(|| Error::Invalid(format!("{name}: is missing")))
+    fn required(&self, record: &StringRecord, name: &'static str) -> Result<String, Invalid> {
+        self.get(record, name).ok_or_else(|| Invalid::new(name, "is missing"))
     }
 
-    fn product(&self, record: &StringRecord) -> Result<NewProduct> {
+    fn product(&self, record: &StringRecord) -> Result<NewProduct, Invalid> {
         let (id, has_isbn) = product::id(self.get(record, "id"), self.get(record, "isbn"))?;
         let price = Money::parse(&self.required(record, "price")?);
         let details = Details {
@@ -49,12 +49,12 @@ impl Columns {
             author: self.get(record, "author"),
             topic: self.get(record, "topic"),
             has_isbn,
-            price: price.map_err(|error| Error::Invalid(format!("price: {error}")))?,
+            price: price.map_err(|invalid| invalid.at("price"))?,
         };
         let stock = self.required(record, "stock")?;
         let digits = stock.bytes().all(|byte| byte.is_ascii_digit());
         let stock = stock.parse().ok().filter(|stock| digits && *stock <= MAX_STOCK);
-        NewProduct::new(id, details, stock.ok_or_else(|| Error::Invalid(format!("stock: must be 0 to {MAX_STOCK}")))?)
+        NewProduct::new(id, details, stock.ok_or_else(|| Invalid::new("stock", format!("must be 0 to {MAX_STOCK}")))?)
     }
 }
 

@@ -15,11 +15,7 @@ use crate::json::product;
 
 fn product(text: &[u8], line: u64) -> Result<Row> {
     let product = JsonObject::parse(text).and_then(|members| product::from_members(&members));
-    match product {
-        Ok(product) => Ok(Row { product, line }),
-        Err(Error::Invalid(detail)) => Err(at(line, detail)),
-        Err(error) => Err(error),
-    }
+    Ok(Row { product: product.map_err(|invalid| at(line, invalid))?, line })
 }
 
 /// Reads one object a line; empty lines are left out.

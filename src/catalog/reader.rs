@@ -14,7 +14,7 @@ use super::row::{Row, at};
 use super::row_limit::RowLimit;
 use super::{csv, json_rows};
 use crate::domain::product::NewProduct;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// The longest row, in bytes: as long as the longest body of a request that makes a product.
 pub const MAX_ROW_BYTES: u64 = 64 << 10;
@@ -78,7 +78,7 @@ pub fn read(path: &Path, each: impl FnMut(NewProduct, u64) -> Result<()>) -> Res
     let fault = |error: std::io::Error| Error::Internal(format!("cannot read {}: {error}", path.display()));
     // A pipe without a writer would be waited for, so it is looked at before it is opened.
     if !path.metadata().map_err(fault)?.is_file() {
-        return Err(Error::Invalid(format!("{}: is no regular file, and it is read more than once", path.display())));
+        return Err(Error::invalid(path.display().to_string(), "is no regular file, and it is read more than once"));
     }
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     read_from(&name, extension(path).as_deref(), File::open(path).map_err(fault)?, each)
@@ -121,7 +121,7 @@ pub fn read_from(
         _ => csv::read(guard, &mut take),
     };
     match result {
-        Err(Error::Invalid(detail)) => Err(Error::Invalid(format!("{name}:{detail}"))),
+        Err(Error::Invalid(invalid)) => Err(Invalid::general(format!("{name}:{invalid}")).into()),
         Err(error) => Err(error),
         Ok(()) => Ok(CatalogSummary { products: seen.len(), digest: reader.get_ref().digest() }),
     }
@@ -155,7 +155,7 @@ mod tests {
 
     fn complaint(name: &str, text: &str) -> String {
         match read_text(name, text.as_bytes()) {
-            Err(Error::Invalid(detail)) => detail,
+            Err(Error::Invalid(invalid)) => invalid.to_string(),
             other => panic!("{other:?}"),
         }
     }

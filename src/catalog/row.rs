@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::domain::product::NewProduct;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// A product of a catalog and its line.
 pub struct Row {
@@ -18,5 +18,5 @@ pub type Each<'a> = dyn FnMut(Row) -> Result<()> + 'a;
 
 /// An error in a line; the reader puts the file's name before it.
 pub fn at(line: u64, what: impl fmt::Display) -> Error {
-    Error::Invalid(format!("{line}: {what}"))
+    Error::Invalid(Invalid::general(format!("{line}: {what}")))
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, Result};
+use crate::error::{Invalid, Result};
 
 /// The length of a card's number, in letters or digits.
 pub const CARD_NUMBER_CHARS: usize = 16;
@@ -33,11 +33,11 @@ impl CardNumber {
     /// Checks and takes a number. The error does not show it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is not 16 letters or digits.
-    pub fn new(text: impl Into<String>) -> Result<Self> {
+    /// [`Invalid`] when it is not 16 letters or digits.
+    pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
         let text = text.into();
         if text.len() != CARD_NUMBER_CHARS || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(Error::Invalid(format!("must be {CARD_NUMBER_CHARS} letters or digits")));
+            return Err(Invalid::new("card_number", format!("must be {CARD_NUMBER_CHARS} letters or digits")));
         }
         Ok(CardNumber(text))
     }
@@ -69,12 +69,12 @@ impl Card {
     /// Checks and takes a card.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the field.
-    pub fn new(number: impl Into<String>, expiry: Option<String>) -> Result<Self> {
-        let number = CardNumber::new(number).map_err(|error| Error::Invalid(format!("card_number: {error}")))?;
+    /// [`Invalid`] that names the field.
+    pub fn new(number: impl Into<String>, expiry: Option<String>) -> Result<Self, Invalid> {
+        let number = CardNumber::new(number)?;
         let fits = |text: &String| text.len() <= MAX_EXPIRY_BYTES && !text.chars().any(char::is_control);
         if !expiry.as_ref().is_none_or(fits) {
-            return Err(Error::Invalid(format!("expiry: must be at most {MAX_EXPIRY_BYTES} bytes")));
+            return Err(Invalid::new("expiry", format!("must be at most {MAX_EXPIRY_BYTES} bytes")));
         }
         Ok(Card { number, expiry })
     }
@@ -106,7 +106,7 @@ mod tests {
             ["", "424242424242424", "42424242424242424", "4242-4242-4242-1", "424242424242424é", "4242 42424242424"]
         {
             let error = CardNumber::new(text).unwrap_err();
-            assert!(text.is_empty() || !error.detail().contains(text), "{error}");
+            assert!(text.is_empty() || !error.to_string().contains(text), "{error}");
         }
         assert!(Card::new("4242424242421234", Some("x".repeat(17))).is_err());
     }

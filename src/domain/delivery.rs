@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::tag::Tag;
 use super::time::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::routing::{DeliveryId, OrderId};
 
 /// The longest address, in bytes.
@@ -49,26 +49,26 @@ pub struct Delivery {
 /// Checks an address.
 ///
 /// # Errors
-/// [`Error::Invalid`] that names the field.
-pub fn check_address(text: &str) -> Result<()> {
+/// [`Invalid`] that names the field.
+pub fn check_address(text: &str) -> Result<(), Invalid> {
     check("address", text, MAX_ADDRESS_BYTES)
 }
 
 /// Checks the name of a courier.
 ///
 /// # Errors
-/// [`Error::Invalid`] that names the field.
-pub fn check_courier(text: &str) -> Result<()> {
+/// [`Invalid`] that names the field.
+pub fn check_courier(text: &str) -> Result<(), Invalid> {
     check("courier", text, MAX_COURIER_BYTES)
 }
 
 /// An address may have several lines; other control characters are no part of one.
-fn check(field: &str, text: &str, most: usize) -> Result<()> {
+fn check(field: &'static str, text: &str, most: usize) -> Result<(), Invalid> {
     if text.trim().is_empty() || text.len() > most {
-        return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {most}, not only spaces", text.len())));
+        return Err(Invalid::new(field, format!("{} bytes, must be 1 to {most}, not only spaces", text.len())));
     }
     if text.chars().any(|char| char.is_control() && char != '\n' && char != '\r' && char != '\t') {
-        return Err(Error::Invalid(format!("{field}: control characters are not allowed")));
+        return Err(Invalid::new(field, "control characters are not allowed"));
     }
     Ok(())
 }
@@ -91,10 +91,10 @@ impl DeliveryStatus {
     /// Reads a name.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the field.
-    pub fn parse(text: &str) -> Result<Self> {
+    /// [`Invalid`] that names the field.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
         let found = Self::ALL.into_iter().find(|status| status.name() == text);
-        found.ok_or_else(|| Error::Invalid("status: must be scheduled, dispatched, delivered or cancelled".into()))
+        found.ok_or_else(|| Invalid::new("status", "must be scheduled, dispatched, delivered or cancelled"))
     }
 }
 

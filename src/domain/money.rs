@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, Result};
+use crate::error::{Invalid, Result};
 
 /// The greatest price: 9999999999.99, in hundredths.
 pub const MAX_HUNDREDTHS: u64 = 999_999_999_999;
@@ -23,8 +23,8 @@ impl Money {
     /// Takes hundredths, at most [`MAX_HUNDREDTHS`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] past the limit.
-    pub fn from_hundredths(hundredths: u64) -> Result<Self> {
+    /// [`Invalid`] past the limit.
+    pub fn from_hundredths(hundredths: u64) -> Result<Self, Invalid> {
         if hundredths > MAX_HUNDREDTHS {
             return Err(out_of_range());
         }
@@ -42,13 +42,13 @@ impl Money {
     /// and is refused, and `1.21e1` has one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is not such a number, negative, too large, or has more than two
+    /// [`Invalid`] when it is not such a number, negative, too large, or has more than two
     /// fraction digits.
-    pub fn parse(text: &str) -> Result<Self> {
-        let number = Number::split(text).ok_or_else(|| Error::Invalid("is not a decimal number".into()))?;
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let number = Number::split(text).ok_or_else(|| Invalid::general("is not a decimal number"))?;
         let fraction_digits = number.fraction.len() as i64 - number.exponent;
         if fraction_digits > FRACTION_DIGITS {
-            return Err(Error::Invalid("has more than 2 fraction digits".into()));
+            return Err(Invalid::general("has more than 2 fraction digits"));
         }
         let digits = || number.integer.bytes().chain(number.fraction.bytes()).skip_while(|byte| *byte == b'0');
         let significant = digits().count() as i64;
@@ -56,7 +56,7 @@ impl Money {
             return Ok(Money(0));
         }
         if number.negative {
-            return Err(Error::Invalid("is negative".into()));
+            return Err(Invalid::general("is negative"));
         }
         let zeros = FRACTION_DIGITS - fraction_digits;
         if significant.saturating_add(zeros) > MAX_DIGITS {
@@ -93,8 +93,8 @@ impl fmt::Display for Total {
     }
 }
 
-fn out_of_range() -> Error {
-    Error::Invalid("is greater than 9999999999.99".into())
+fn out_of_range() -> Invalid {
+    Invalid::general("is greater than 9999999999.99")
 }
 
 /// The parts of a number in JSON's grammar.

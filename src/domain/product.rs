@@ -2,7 +2,7 @@
 
 use super::money::Money;
 use super::tag::Tag;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::routing::ProductId;
 
 /// The longest title, in bytes.
@@ -61,9 +61,9 @@ pub struct Product {
     pub received: u64,
 }
 
-/// A change of a product; `None` keeps the present value.
+/// An update of a product. An empty field keeps the present value, but for [`UpdateMode::Replace`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Change {
+pub struct ProductUpdate {
     /// A new title.
     pub title: Option<String>,
     /// A new author.
@@ -76,16 +76,26 @@ pub struct Change {
     pub price: Option<Money>,
     /// The number that can be sold now.
     pub stock: Option<u64>,
-    /// An author or a topic that is not given is removed.
-    pub replaces: bool,
+    /// The treatment of fields that are not given.
+    pub mode: UpdateMode,
+}
+
+/// The treatment of fields that an update does not give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UpdateMode {
+    /// They keep their values (`PATCH`).
+    #[default]
+    Merge,
+    /// The author and the topic are removed (`PUT`); the others must be given.
+    Replace,
 }
 
 impl NewProduct {
     /// Checks and takes a product.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the field.
-    pub fn new(id: ProductId, details: Details, stock: u64) -> Result<Self> {
+    /// [`Invalid`] that names the field.
+    pub fn new(id: ProductId, details: Details, stock: u64) -> Result<Self, Invalid> {
         details.check()?;
         if details.has_isbn {
             check_isbn(&id)?;
@@ -96,19 +106,19 @@ impl NewProduct {
 }
 
 impl Details {
-    fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<(), Invalid> {
         check_text("title", &self.title, MAX_TITLE_BYTES)?;
         self.author.as_ref().map_or(Ok(()), |author| check_text("author", author, MAX_AUTHOR_BYTES))?;
         self.topic.as_ref().map_or(Ok(()), |topic| check_text("topic", topic, MAX_TOPIC_BYTES))
     }
 }
 
-impl Change {
-    /// Checks a change of the product with this id.
+impl ProductUpdate {
+    /// Checks an update of the product with this id.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the field.
-    pub fn check(&self, id: &ProductId) -> Result<()> {
+    /// [`Invalid`] that names the field.
+    pub fn check(&self, id: &ProductId) -> Result<(), Invalid> {
         for (field, text, most) in [
             ("title", &self.title, MAX_TITLE_BYTES),
             ("author", &self.author, MAX_AUTHOR_BYTES),
@@ -126,29 +136,29 @@ impl Change {
 /// Checks that an id can be an ISBN: 1 to 20 letters, digits and hyphens.
 ///
 /// # Errors
-/// [`Error::Invalid`] that names the field.
-pub fn check_isbn(id: &ProductId) -> Result<()> {
+/// [`Invalid`] that names the field.
+pub fn check_isbn(id: &ProductId) -> Result<(), Invalid> {
     let text = id.as_str();
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if text.len() > MAX_ISBN_BYTES || !plain {
-        return Err(Error::Invalid(format!("isbn: must be 1 to {MAX_ISBN_BYTES} letters, digits or hyphens")));
+        return Err(Invalid::new("isbn", format!("must be 1 to {MAX_ISBN_BYTES} letters, digits or hyphens")));
     }
     Ok(())
 }
 
-fn check_text(field: &str, text: &str, most: usize) -> Result<()> {
+fn check_text(field: &'static str, text: &str, most: usize) -> Result<(), Invalid> {
     if text.is_empty() || text.len() > most {
-        return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {most}", text.len())));
+        return Err(Invalid::new(field, format!("{} bytes, must be 1 to {most}", text.len())));
     }
     if text.chars().any(char::is_control) {
-        return Err(Error::Invalid(format!("{field}: control characters are not allowed")));
+        return Err(Invalid::new(field, "control characters are not allowed"));
     }
     Ok(())
 }
 
-fn check_stock(stock: u64) -> Result<()> {
+fn check_stock(stock: u64) -> Result<(), Invalid> {
     if stock > MAX_STOCK {
-        return Err(Error::Invalid(format!("stock: must be 0 to {MAX_STOCK}")));
+        return Err(Invalid::new("stock", format!("must be 0 to {MAX_STOCK}")));
     }
     Ok(())
 }
@@ -210,20 +220,20 @@ impl Product {
         Ok(())
     }
 
-    /// Applies a change that was checked; the difference in stock counts as received or written off.
-    pub fn apply(&mut self, change: &Change) {
+    /// Applies an update that was checked; the difference in stock counts as received or written off.
+    pub fn apply(&mut self, update: &ProductUpdate) {
         let details = &mut self.details;
-        if let Some(title) = &change.title {
+        if let Some(title) = &update.title {
             details.title.clone_from(title);
         }
-        for (field, new) in [(&mut details.author, &change.author), (&mut details.topic, &change.topic)] {
-            if new.is_some() || change.replaces {
+        for (field, new) in [(&mut details.author, &update.author), (&mut details.topic, &update.topic)] {
+            if new.is_some() || update.mode == UpdateMode::Replace {
                 field.clone_from(new);
             }
         }
-        details.has_isbn |= change.has_isbn;
-        details.price = change.price.unwrap_or(details.price);
-        if let Some(stock) = change.stock {
+        details.has_isbn |= update.has_isbn;
+        details.price = update.price.unwrap_or(details.price);
+        if let Some(stock) = update.stock {
             self.received = self.received - self.stock + stock;
             self.stock = stock;
         }
@@ -281,7 +291,7 @@ mod tests {
                     1 => if let Some(count) = holds.pop() { product.claim(count) },
                     2 => if let Some(count) = holds.pop() { product.release(count) },
                     3 => product.replenish(count).unwrap(),
-                    _ => product.apply(&Change { stock: Some(u64::from(count)), ..Change::default() }),
+                    _ => product.apply(&ProductUpdate { stock: Some(u64::from(count)), ..ProductUpdate::default() }),
                 }
                 prop_assert!(product.is_balanced(), "{product:?}");
                 prop_assert_eq!(product.held, holds.iter().map(|count| u64::from(*count)).sum::<u64>());

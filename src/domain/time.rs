@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
-use crate::error::{Error, Result};
+use crate::error::{Invalid, Result};
 
 const EXPECTED: &str = "is not a time: use RFC 3339, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS";
 
@@ -17,11 +17,11 @@ impl Timestamp {
     /// Takes microseconds since the epoch, between the years 0000 and 9999.
     ///
     /// # Errors
-    /// [`Error::Invalid`] outside of them.
-    pub fn from_micros(micros: i64) -> Result<Self> {
+    /// [`Invalid`] outside of them.
+    pub fn from_micros(micros: i64) -> Result<Self, Invalid> {
         match jiff::Timestamp::from_microsecond(micros) {
             Ok(time) if (0..=9999).contains(&TimeZone::UTC.to_datetime(time).year()) => Ok(Timestamp(micros)),
-            _ => Err(Error::Invalid("is outside of the years 0000 to 9999".into())),
+            _ => Err(Invalid::general("is outside of the years 0000 to 9999")),
         }
     }
 
@@ -33,9 +33,9 @@ impl Timestamp {
     /// Reads RFC 3339, or a date or date and time without an offset, taken as UTC.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for anything else.
-    pub fn parse(text: &str) -> Result<Self> {
-        let invalid = || Error::Invalid(EXPECTED.into());
+    /// [`Invalid`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let invalid = || Invalid::general(EXPECTED);
         if !text.is_ascii() || !has_shape(text.as_bytes()) {
             return Err(invalid());
         }

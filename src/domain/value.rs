@@ -1,6 +1,6 @@
 //! Values of the key-value API.
 
-use crate::error::{Error, Result};
+use crate::error::{Invalid, Result};
 
 /// The longest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1_024;
@@ -18,8 +18,8 @@ pub struct Value {
 /// answer to that is another one.
 ///
 /// # Errors
-/// [`Error::Invalid`] when they are not UTF-8.
-pub fn check_text(bytes: &[u8]) -> Result<&str> {
+/// [`Invalid`] when they are not UTF-8.
+pub fn check_text(bytes: &[u8]) -> Result<&str, Invalid> {
     std::str::from_utf8(bytes)
-        .map_err(|error| Error::Invalid(format!("value: not UTF-8 from byte {} on", error.valid_up_to())))
+        .map_err(|error| Invalid::new("value", format!("not UTF-8 from byte {} on", error.valid_up_to())))
 }

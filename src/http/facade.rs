@@ -20,7 +20,7 @@ use super::service::{FacadeService, RequestIds, WorkerContext};
 use super::shop::Shop;
 use crate::access;
 use crate::client::{Client, Shared};
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::process::announce;
 use crate::process::shutdown::Shutdown;
 use crate::routing::Address;
@@ -83,7 +83,7 @@ struct Sockets {
 /// [`Error::Invalid`] for impossible options, [`Error::Internal`] when an address cannot be used.
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if options.shards.is_empty() || options.workers == 0 || options.max_connections < options.workers {
-        return Err(Error::Invalid("a facade needs a shard, a worker, and a connection for each worker".into()));
+        return Err(Invalid::general("a facade needs a shard, a worker, and a connection for each worker").into());
     }
     let shared = Arc::new(Shared::of_store(options.store_id));
     let auth = Arc::new(Auth::open(&options.access, options.http.iter().chain(&options.kv).copied())?);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::domain::money::Money;
-use crate::error::{Error, LineProblem, RejectedLine};
+use crate::error::{Error, Invalid, LineProblem, RejectedLine};
 
 /// Seconds after which a request that was not applied may be sent again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -27,6 +27,7 @@ pub struct Problem {
     header: Option<Box<(HeaderName, HeaderValue)>>,
     replayed: bool,
     lines: Box<[RejectedLine]>,
+    field: Option<Box<str>>,
 }
 
 /// A line of an order that cannot be sold.
@@ -66,6 +67,8 @@ struct Body<'a> {
     detail: &'a str,
     /// The same as `detail`: older clients read it.
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lines: Vec<Line<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,17 +77,20 @@ struct Body<'a> {
 
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, slug, detail: detail.into(), header: None, replayed: false, lines: Box::default() }
+        Problem {
+            status,
+            slug,
+            detail: detail.into(),
+            header: None,
+            replayed: false,
+            lines: Box::default(),
+            field: None,
+        }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some(Box::new((name, value)));
         self
-    }
-
-    /// 400: the text names the field.
-    pub fn invalid(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid", detail)
     }
 
     /// 401: the text says what is wrong with the key.
@@ -147,6 +153,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             message: &self.detail,
+            field: self.field.as_deref(),
             lines: self.lines.iter().map(Line::from).collect(),
             execution_id,
         };
@@ -182,7 +189,7 @@ impl From<&Error> for Problem {
         };
         let detail = match error {
             // What went wrong inside is for the log, not for the client.
-            Error::Internal(_) => "the server failed; the fault is in its log",
+            Error::Internal(_) => "the server failed; the fault is in its log".into(),
             other => other.detail(),
         };
         let problem = Problem::new(status, slug, detail);
@@ -191,6 +198,7 @@ impl From<&Error> for Problem {
                 problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS)
             }
             Error::Exhausted(_) => problem.with(RETRY_AFTER, RETRY_AFTER_LIMIT_SECONDS),
+            Error::Invalid(invalid) => Problem { field: invalid.field().map(Box::from), ..problem },
             Error::LinesRejected(at_fault) => Problem { lines: at_fault.lines.as_slice().into(), ..problem },
             _ => problem,
         }
@@ -203,5 +211,11 @@ impl From<Error> for Problem {
             tracing::error!(%detail, "a request failed");
         }
         Problem::from(&error)
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        Problem::from(&Error::Invalid(invalid))
     }
 }

@@ -14,7 +14,7 @@ use super::execution::{Executions, carries_id};
 use super::metrics::Label;
 use super::problem::Problem;
 use crate::domain::tag::{Condition, Tag};
-use crate::error::{Error, Result};
+use crate::error::{Invalid, Result};
 use crate::json::object::JsonObject;
 use crate::protocol::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::protocol::{self, MAX_TAGS};
@@ -77,12 +77,12 @@ impl HttpRequest {
     ///
     /// # Errors
     /// 400 when it is given more than once.
-    pub fn parameter(&self, name: &str) -> std::result::Result<Option<Cow<'_, str>>, Problem> {
+    pub fn parameter(&self, name: &str) -> Result<Option<Cow<'_, str>>, Invalid> {
         let query = form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
         let mut values = query.filter(|(other, _)| other == name);
         let value = values.next();
         if values.next().is_some() {
-            return Err(Problem::invalid(format!("{name}: must be given once")));
+            return Err(Invalid::new(name.to_owned(), "must be given once"));
         }
         Ok(value.map(|(_, value)| value))
     }
@@ -90,8 +90,8 @@ impl HttpRequest {
     /// A command that changes something, on the terms of `Idempotency-Key` and `If-Match`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the header.
-    pub fn command(&self, command: Command) -> Result<Request> {
+    /// [`Invalid`] that names the header.
+    pub fn command(&self, command: Command) -> Result<Request, Invalid> {
         let idempotency =
             self.idempotency_key()?.map(|key| Idempotency { key, fingerprint: protocol::fingerprint(&command) });
         Ok(Request { idempotency, if_match: self.condition(&IF_MATCH)?, ..Request::new(command) })
@@ -100,16 +100,16 @@ impl HttpRequest {
     /// True if `If-None-Match` says that the client has the version of a tag.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the header.
-    pub fn has_current(&self, tag: Tag) -> Result<bool> {
+    /// [`Invalid`] that names the header.
+    pub fn has_current(&self, tag: Tag) -> Result<bool, Invalid> {
         let condition = self.condition(&IF_NONE_MATCH)?;
         Ok(condition.is_some_and(|condition| condition.matches(Some(tag))))
     }
 
-    fn idempotency_key(&self) -> Result<Option<String>> {
+    fn idempotency_key(&self) -> Result<Option<String>, Invalid> {
         let mut values = self.headers.get_all(IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next() else { return Ok(None) };
-        let invalid = |what: &str| Err(Error::Invalid(format!("Idempotency-Key: {what}")));
+        let invalid = |what: &str| Err(Invalid::new("Idempotency-Key", what));
         if values.next().is_some() {
             return invalid("must be given once");
         }
@@ -123,7 +123,7 @@ impl HttpRequest {
 
     /// Reads `If-Match` or `If-None-Match` (RFC 9110, section 13.1). A weak tag matches only in
     /// `If-None-Match`.
-    fn condition(&self, name: &HeaderName) -> Result<Option<Condition>> {
+    fn condition(&self, name: &HeaderName) -> Result<Option<Condition>, Invalid> {
         let mut values = self.headers.get_all(name).iter().peekable();
         if values.peek().is_none() {
             return Ok(None);
@@ -140,7 +140,7 @@ impl HttpRequest {
                 let (weak, opaque, after) = split_tag(rest).ok_or_else(|| malformed(name))?;
                 members += 1;
                 if members > MAX_TAGS {
-                    return Err(Error::Invalid(format!("{name}: more than {MAX_TAGS} tags")));
+                    return Err(Invalid::new(name.to_string(), format!("more than {MAX_TAGS} tags")));
                 }
                 if !weak || *name == IF_NONE_MATCH {
                     tags.extend(Tag::parse(opaque));
@@ -152,8 +152,8 @@ impl HttpRequest {
     }
 }
 
-fn malformed(name: &HeaderName) -> Error {
-    Error::Invalid(format!("{name}: is neither * nor a list of quoted tags"))
+fn malformed(name: &HeaderName) -> Invalid {
+    Invalid::new(name.to_string(), "is neither * nor a list of quoted tags")
 }
 
 /// Splits the first tag off a list: its weakness, its opaque part, the rest of the list.
@@ -195,8 +195,8 @@ impl PathSegment {
     /// The segment percent-decoded; `+` is a plus.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the segment, for a broken escape or invalid UTF-8.
-    pub fn decode(self) -> Result<String> {
+    /// [`Invalid`] that names the segment, for a broken escape or invalid UTF-8.
+    pub fn decode(self) -> Result<String, Invalid> {
         let PathSegment { raw, name } = self;
         if !raw.contains('%') {
             return Ok(raw);
@@ -205,10 +205,10 @@ impl PathSegment {
             part.as_bytes().first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
         });
         if !escapes_are_whole {
-            return Err(Error::Invalid(format!("{name}: has a % without two hexadecimal digits")));
+            return Err(Invalid::new(name, "has a % without two hexadecimal digits"));
         }
         let decoded = percent_encoding::percent_decode_str(&raw).decode_utf8();
-        decoded.map(Cow::into_owned).map_err(|_| Error::Invalid(format!("{name}: is not UTF-8")))
+        decoded.map(Cow::into_owned).map_err(|_| Invalid::new(name, "is not UTF-8"))
     }
 }
 
@@ -224,7 +224,7 @@ mod tests {
         HttpRequest::new(Port::Shop, request.body(()).unwrap().into_parts().0, Bytes::new())
     }
 
-    fn if_match(values: &[&str]) -> Result<Option<Condition>> {
+    fn if_match(values: &[&str]) -> Result<Option<Condition>, Invalid> {
         request(IF_MATCH, values).condition(&IF_MATCH)
     }
 

@@ -23,6 +23,7 @@ use super::metrics::Metrics;
 use super::problem::Problem;
 use super::request::HttpRequest;
 use super::routes;
+use crate::error::Invalid;
 
 /// The longest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 << 10;
@@ -171,9 +172,10 @@ impl From<BodyError> for Rejection {
             BodyError::TooLarge { drained } => {
                 Rejection { problem: Problem::too_large(MAX_BODY_BYTES), is_last: !drained }
             }
-            BodyError::Broken => {
-                Rejection { problem: Problem::invalid("body: could not be read to its end"), is_last: true }
-            }
+            BodyError::Broken => Rejection {
+                problem: Problem::from(Invalid::new("body", "could not be read to its end")),
+                is_last: true,
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Invalid, Result};
 
 /// The most members of a body.
 const MAX_MEMBERS: usize = 256;
@@ -28,16 +28,15 @@ impl<'a> JsonObject<'a> {
     /// Reads a body.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is not a JSON object, or has a member twice, at any depth.
-    pub fn parse(body: &'a [u8]) -> Result<Self> {
+    /// [`Invalid`] when it is not a JSON object, or has a member twice, at any depth.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Invalid> {
         let text = std::str::from_utf8(body)
-            .map_err(|error| Error::Invalid(format!("body: not UTF-8 from byte {} on", error.valid_up_to())))?;
-        let members: JsonObject =
-            serde_json::from_str(text).map_err(|error| Error::Invalid(format!("body: {error}")))?;
+            .map_err(|error| Invalid::new("body", format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
+        let members: JsonObject = serde_json::from_str(text).map_err(|error| Invalid::new("body", error))?;
         for (name, value) in &members.members {
             if value.get().starts_with(['{', '[']) {
                 let mut deserializer = serde_json::Deserializer::from_str(value.get());
-                Strict.deserialize(&mut deserializer).map_err(|error| Error::Invalid(format!("{name}: {error}")))?;
+                Strict.deserialize(&mut deserializer).map_err(|error| Invalid::new(name.to_string(), error))?;
             }
         }
         Ok(members)
@@ -49,38 +48,43 @@ impl<'a> JsonObject<'a> {
         Some(value.get()).filter(|text| *text != "null")
     }
 
-    fn required(&self, name: &str) -> Result<&'a str> {
+    fn required(&self, name: &str) -> Result<&'a str, Invalid> {
         self.get(name).ok_or_else(|| self.invalid(name, "is missing"))
     }
 
-    /// A complaint about a member.
-    pub fn invalid(&self, name: &str, what: impl Display) -> Error {
-        Error::Invalid(format!("{}{name}: {what}", self.at))
+    /// The complaint about a member.
+    pub fn invalid(&self, name: &str, reason: impl Display) -> Invalid {
+        self.named(name, Invalid::general(reason))
+    }
+
+    /// The same complaint under the name of a member, with its path.
+    pub fn named(&self, name: &str, invalid: Invalid) -> Invalid {
+        invalid.at(format!("{}{name}", self.at))
     }
 
     /// A required amount of money: a number, or a string with a number.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn money(&self, name: &str) -> Result<Money> {
+    /// [`Invalid`] that names the member.
+    pub fn money(&self, name: &str) -> Result<Money, Invalid> {
         let raw = self.required(name)?;
         let text = if raw.starts_with('"') { self.unquote(raw, name)? } else { Cow::Borrowed(raw) };
-        Money::parse(&text).map_err(|error| self.invalid(name, error))
+        Money::parse(&text).map_err(|invalid| self.named(name, invalid))
     }
 
     /// The same for one that may be missing.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn optional_money(&self, name: &str) -> Result<Option<Money>> {
+    /// [`Invalid`] that names the member.
+    pub fn optional_money(&self, name: &str) -> Result<Option<Money>, Invalid> {
         self.get(name).map(|_| self.money(name)).transpose()
     }
 
     /// A required integer between two bounds, both included.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn u32_in(&self, name: &str, least: u32, most: u32) -> Result<u32> {
+    /// [`Invalid`] that names the member.
+    pub fn u32_in(&self, name: &str, least: u32, most: u32) -> Result<u32, Invalid> {
         let raw = self.required(name)?;
         let value = self.integer(raw, name, u64::from(least), u64::from(most))?;
         u32::try_from(value).map_err(|_| self.invalid(name, "is too large"))
@@ -89,12 +93,12 @@ impl<'a> JsonObject<'a> {
     /// An optional integer from 0 on.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn optional_u64(&self, name: &str, most: u64) -> Result<Option<u64>> {
+    /// [`Invalid`] that names the member.
+    pub fn optional_u64(&self, name: &str, most: u64) -> Result<Option<u64>, Invalid> {
         self.get(name).map(|raw| self.integer(raw, name, 0, most)).transpose()
     }
 
-    fn integer(&self, raw: &str, name: &str, least: u64, most: u64) -> Result<u64> {
+    fn integer(&self, raw: &str, name: &str, least: u64, most: u64) -> Result<u64, Invalid> {
         let digits = raw.strip_prefix('-').unwrap_or(raw);
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(self.invalid(name, "is not an integer"));
@@ -106,8 +110,8 @@ impl<'a> JsonObject<'a> {
     /// An optional string.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn optional_str(&self, name: &str) -> Result<Option<String>> {
+    /// [`Invalid`] that names the member.
+    pub fn optional_str(&self, name: &str) -> Result<Option<String>, Invalid> {
         let raw = self.get(name);
         raw.map(|raw| self.unquote(raw, name).map(Cow::into_owned)).transpose()
     }
@@ -115,8 +119,8 @@ impl<'a> JsonObject<'a> {
     /// A required string.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn str(&self, name: &str) -> Result<String> {
+    /// [`Invalid`] that names the member.
+    pub fn str(&self, name: &str) -> Result<String, Invalid> {
         self.required(name)?;
         Ok(self.optional_str(name)?.unwrap_or_default())
     }
@@ -124,8 +128,8 @@ impl<'a> JsonObject<'a> {
     /// A required string, or an integer as a string.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn str_or_integer(&self, name: &str) -> Result<String> {
+    /// [`Invalid`] that names the member.
+    pub fn str_or_integer(&self, name: &str) -> Result<String, Invalid> {
         let raw = self.required(name)?;
         let digits = raw.strip_prefix('-').unwrap_or(raw);
         match digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -137,8 +141,8 @@ impl<'a> JsonObject<'a> {
     /// An optional object.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn object(&self, name: &str) -> Result<Option<JsonObject<'a>>> {
+    /// [`Invalid`] that names the member.
+    pub fn object(&self, name: &str) -> Result<Option<JsonObject<'a>>, Invalid> {
         let Some(raw) = self.get(name) else { return Ok(None) };
         let members: JsonObject = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not an object"))?;
         Ok(Some(JsonObject { at: format!("{}{name}.", self.at), ..members }))
@@ -147,23 +151,23 @@ impl<'a> JsonObject<'a> {
     /// A required list of objects, `most` at most.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn objects(&self, name: &str, most: usize) -> Result<Vec<JsonObject<'a>>> {
+    /// [`Invalid`] that names the member.
+    pub fn objects(&self, name: &str, most: usize) -> Result<Vec<JsonObject<'a>>, Invalid> {
         let raw = self.required(name)?;
         let values: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not a list"))?;
         if values.is_empty() || values.len() > most {
             return Err(self.invalid(name, format!("must have 1 to {most} entries")));
         }
         let objects = values.into_iter().enumerate().map(|(index, value)| {
-            let at = format!("{}{name}[{index}]", self.at);
+            let entry = format!("{name}[{index}]");
             let members: JsonObject =
-                serde_json::from_str(value.get()).map_err(|_| Error::Invalid(format!("{at}: is not an object")))?;
-            Ok(JsonObject { at: format!("{at}."), ..members })
+                serde_json::from_str(value.get()).map_err(|_| self.invalid(&entry, "is not an object"))?;
+            Ok(JsonObject { at: format!("{}{entry}.", self.at), ..members })
         });
         objects.collect()
     }
 
-    fn unquote(&self, raw: &'a str, name: &str) -> Result<Cow<'a, str>> {
+    fn unquote(&self, raw: &'a str, name: &str) -> Result<Cow<'a, str>, Invalid> {
         let text: Text = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not a string"))?;
         Ok(text.0)
     }
@@ -171,8 +175,8 @@ impl<'a> JsonObject<'a> {
     /// An optional boolean.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn bool(&self, name: &str, default: bool) -> Result<bool> {
+    /// [`Invalid`] that names the member.
+    pub fn bool(&self, name: &str, default: bool) -> Result<bool, Invalid> {
         match self.get(name) {
             None => Ok(default),
             Some("true") => Ok(true),
@@ -184,11 +188,11 @@ impl<'a> JsonObject<'a> {
     /// An optional time.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names the member.
-    pub fn time(&self, name: &str) -> Result<Option<Timestamp>> {
+    /// [`Invalid`] that names the member.
+    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, Invalid> {
         let Some(raw) = self.get(name) else { return Ok(None) };
         let time = Timestamp::parse(&self.unquote(raw, name)?);
-        time.map(Some).map_err(|error| self.invalid(name, error))
+        time.map(Some).map_err(|invalid| self.named(name, invalid))
     }
 }
 
@@ -326,7 +330,7 @@ mod tests {
         ] {
             assert!(detail(body).contains(field), "{body}: {}", detail(body));
         }
-        assert!(JsonObject::parse(b"{\"a\xff\": 1}").unwrap_err().detail().starts_with("body: not UTF-8"));
+        assert!(JsonObject::parse(b"{\"a\xff\": 1}").unwrap_err().to_string().starts_with("body: not UTF-8"));
         let deep = format!(r#"{{"x": {}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
         assert!(detail(&deep).starts_with("x: "));
     }
@@ -336,7 +340,7 @@ mod tests {
         for text in ["1.0", "1e0", "\"1\"", "true", "[]", "{}", "0", "11", "-1", "99999999999999999999", "-0"] {
             let body = format!(r#"{{"n": {text}}}"#);
             let error = JsonObject::parse(body.as_bytes()).unwrap().u32_in("n", 1, 10).unwrap_err();
-            assert!(error.detail().starts_with("n: "), "{text}");
+            assert!(error.to_string().starts_with("n: "), "{text}");
         }
         assert!(JsonObject::parse(br#"{"n": null}"#).unwrap().u32_in("n", 1, 10).is_err());
     }

@@ -1,15 +1,15 @@
 //! A product as JSON: the members of a request that creates one, and of a row of a catalog.
 
 use crate::domain::product::{Details, MAX_STOCK, NewProduct};
-use crate::error::{Error, Result};
+use crate::error::{Invalid, Result};
 use crate::json::object::JsonObject;
 use crate::routing::ProductId;
 
 /// Reads a product: `id` or `isbn`, `title`, `price`, `stock`; `author` and `topic` may be missing.
 ///
 /// # Errors
-/// [`Error::Invalid`] that names the member.
-pub fn from_members(members: &JsonObject<'_>) -> Result<NewProduct> {
+/// [`Invalid`] that names the member.
+pub fn from_members(members: &JsonObject<'_>) -> Result<NewProduct, Invalid> {
     let (id, has_isbn) = id(members.optional_str("id")?, members.optional_str("isbn")?)?;
     let details = Details {
         title: members.str("title")?,
@@ -25,13 +25,13 @@ pub fn from_members(members: &JsonObject<'_>) -> Result<NewProduct> {
 /// A product's id, and true when it is an ISBN.
 ///
 /// # Errors
-/// [`Error::Invalid`] when both are missing or differ, or the id is malformed.
-pub fn id(id: Option<String>, isbn: Option<String>) -> Result<(ProductId, bool)> {
+/// [`Invalid`] when both are missing or differ, or the id is malformed.
+pub fn id(id: Option<String>, isbn: Option<String>) -> Result<(ProductId, bool), Invalid> {
     match (id, isbn) {
-        (None, None) => Err(Error::Invalid("id: is missing, and so is isbn".into())),
-        (Some(id), Some(isbn)) if id != isbn => Err(Error::Invalid("isbn: is not the id".into())),
-        (_, Some(isbn)) => Ok((ProductId::named("isbn", isbn)?, true)),
-        (Some(id), None) => Ok((ProductId::named("id", id)?, false)),
+        (None, None) => Err(Invalid::new("id", "is missing, and so is isbn")),
+        (Some(id), Some(isbn)) if id != isbn => Err(Invalid::new("isbn", "is not the id")),
+        (_, Some(isbn)) => Ok((ProductId::new(isbn).map_err(|invalid| invalid.at("isbn"))?, true)),
+        (Some(id), None) => Ok((ProductId::new(id)?, false)),
     }
 }
 

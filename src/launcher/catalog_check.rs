@@ -39,7 +39,7 @@ pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummar
     });
     bar.finish_and_clear();
     let summary = read.map_err(|error| match error {
-        Error::Invalid(detail) => Error::Invalid(format!("--catalog: {detail}; nothing was started or written")),
+        Error::Invalid(invalid) => Error::invalid("--catalog", format!("{invalid}; nothing was started or written")),
         other => other,
     })?;
     print_line(format_args!("catalog: {} products", summary.products));

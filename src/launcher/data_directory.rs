@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::catalog_check;
 use super::store_file::{InitialCatalog, STORE_FILE, StoreFile};
 use crate::catalog::{Catalog, CatalogSummary};
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::process::announce::print_line;
 use crate::process::files::{self, failed_to, make_directory};
 use crate::routing::{Address, MAX_SOCKET_PATH};
@@ -50,22 +50,23 @@ impl DataDirectory {
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Self> {
         if shards == 0 || shards > MAX_LOCAL_SHARDS {
-            return Err(Error::Invalid(format!("--shards {shards}: must be 1 to {MAX_LOCAL_SHARDS}")));
+            return Err(Invalid::general(format!("--shards {shards}: must be 1 to {MAX_LOCAL_SHARDS}")).into());
         }
         // Links are kept: a short one is how to use a directory whose own path is too long.
         let path = path::absolute(path).map_err(failed_to("use", path))?;
         if path.to_str().is_none_or(|text| text.contains(',')) {
-            return Err(Error::Invalid(format!(
+            return Err(Invalid::general(format!(
                 "--data {}: must be UTF-8 without a comma, which separates the shards' addresses",
                 path.display()
-            )));
+            ))
+            .into());
         }
         let longest = socket_path(&path, shards - 1).as_os_str().len();
         if longest > MAX_SOCKET_PATH {
-            return Err(Error::Invalid(format!(
+            return Err(Invalid::general(format!(
                 "--data {}: too long, the shards' sockets in it would have paths of {longest} bytes, at most {MAX_SOCKET_PATH} work",
                 path.display()
-            )));
+            )).into());
         }
         // Shards that keep nothing are fresh at every start.
         let is_fresh = storage == StorageKind::Memory || !path.join(STORE_FILE).exists();

@@ -32,7 +32,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentGateway, PaymentState};
 use super::redact::Redactor;
 use crate::domain::card::Card;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::process::backoff::Backoff;
 
 /// The time limit of one attempt; less in a call that has not time for two.
@@ -188,8 +188,9 @@ impl HttpGateway {
 
 /// The token as a header, which nothing prints.
 fn authorization(token: &str) -> Result<HeaderMap> {
-    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| Error::Invalid(format!("{TOKEN_VARIABLE} must be printable ASCII on one line")))?;
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+        Error::Invalid(Invalid::general(format!("{TOKEN_VARIABLE} must be printable ASCII on one line")))
+    })?;
     value.set_sensitive(true);
     Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
@@ -308,8 +309,10 @@ mod tests {
     #[test]
     fn a_token_that_cannot_be_sent_is_refused_and_not_shown() {
         let base: Url = "http://127.0.0.1:1/".parse().unwrap();
-        let Err(Error::Invalid(text)) = HttpGateway::with_token(base, Some("secret\n")) else { panic!("it is taken") };
-        assert!(text.contains(TOKEN_VARIABLE) && !text.contains("secret"), "{text}");
+        let Err(Error::Invalid(invalid)) = HttpGateway::with_token(base, Some("secret\n")) else {
+            panic!("it is taken")
+        };
+        assert!(invalid.reason().contains(TOKEN_VARIABLE) && !invalid.reason().contains("secret"), "{invalid}");
         let headers = authorization("secret").unwrap();
         assert!(!format!("{headers:?}").contains("secret"), "{headers:?}");
     }

@@ -9,7 +9,7 @@ use reqwest::Url;
 use super::gateway::PaymentGateway;
 use super::http::HttpGateway;
 use super::simulated::SimulatedGateway;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// Which gateway takes payments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,13 +49,15 @@ impl FromStr for PaymentKind {
         if text == "simulated" {
             return Ok(PaymentKind::Simulated);
         }
-        let invalid = |what: &str| Error::Invalid(format!("`{text}`: {what}"));
+        let invalid = |what: &str| Error::Invalid(Invalid::general(format!("`{text}`: {what}")));
         let url = Url::parse(text).map_err(|_| invalid("is neither `simulated` nor a URL"))?;
         if !["http", "https"].contains(&url.scheme()) || url.host().is_none() {
             return Err(invalid("must be an http or https URL"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::Invalid("a payment gateway's URL must not hold credentials: they would be seen in the list of processes; use SHARDCART_PAYMENT_TOKEN".into()));
+            return Err(Invalid::general(
+                "a payment gateway's URL must not hold credentials: they would be seen in the list of processes; use SHARDCART_PAYMENT_TOKEN",
+            ).into());
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("must have neither a query nor a fragment"));

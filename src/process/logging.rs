@@ -17,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 
 /// The size past which `error.log` becomes `error.log.1`, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -52,7 +52,7 @@ impl FromStr for LogFormat {
         match text {
             "human" => Ok(LogFormat::Human),
             "json" => Ok(LogFormat::Json),
-            other => Err(Error::Invalid(format!("`{other}` is neither human nor json"))),
+            other => Err(Invalid::general(format!("`{other}` is neither human nor json")).into()),
         }
     }
 }

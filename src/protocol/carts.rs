@@ -84,7 +84,7 @@ impl CartCommand {
 
 pub(super) fn add_line(message: proto::AddLine) -> Result<(CustomerId, CartCommand)> {
     if message.count == 0 || message.count > MAX_COUNT {
-        return Err(Error::Invalid(format!("itemCount: must be 1 to {MAX_COUNT}")));
+        return Err(Error::invalid("itemCount", format!("must be 1 to {MAX_COUNT}")));
     }
     let customer = CustomerId::new(message.customer)?;
     let item = ItemId::new(message.item)?;
@@ -98,7 +98,7 @@ pub(super) fn add_line(message: proto::AddLine) -> Result<(CustomerId, CartComma
 
 pub(super) fn set_count(message: proto::SetCount) -> Result<(CustomerId, CartCommand)> {
     if message.count > MAX_COUNT {
-        return Err(Error::Invalid(format!("newCount: must be 0 to {MAX_COUNT}")));
+        return Err(Error::invalid("newCount", format!("must be 0 to {MAX_COUNT}")));
     }
     let customer = CustomerId::new(message.customer)?;
     Ok((customer, CartCommand::SetCount { item: ItemId::new(message.item)?, count: message.count }))

@@ -154,7 +154,7 @@ mod tests {
     use crate::domain::delivery::DeliveryStatus;
     use crate::domain::money::Money;
     use crate::domain::order::OrderedItem;
-    use crate::domain::product::{Change, Details};
+    use crate::domain::product::{Details, ProductUpdate};
     use crate::domain::reservation::{HoldMode, Settlement};
     use crate::protocol::orders::{Basket, PlaceOrder};
     use crate::protocol::peers::{Hold, Settle};
@@ -201,7 +201,7 @@ mod tests {
                             Details { title: "Tea".into(), author: None, topic: None, has_isbn: false, price };
                         product(ProductCommand::Create { details, stock: 9 })
                     }
-                    ProductCommand::Create { .. } => product(ProductCommand::Update(Change::default())),
+                    ProductCommand::Create { .. } => product(ProductCommand::Update(ProductUpdate::default())),
                     ProductCommand::Update(_) => product(ProductCommand::Delete),
                     ProductCommand::Delete => product(ProductCommand::Replenish { count: 4 }),
                     ProductCommand::Replenish { .. } => {

@@ -83,11 +83,11 @@ pub(super) fn create(message: proto::CreateDelivery) -> Result<DeliveryCommand> 
 pub(super) fn move_to(message: &proto::MoveDelivery) -> Result<DeliveryCommand> {
     let delivery = delivery_id(&message.delivery)?;
     let status = usize::try_from(message.status).ok().and_then(|number| DeliveryStatus::ALL.get(number));
-    let status = status.ok_or_else(|| Error::Invalid("status: is not known to this release".into()))?;
+    let status = status.ok_or_else(|| Error::invalid("status", "is not known to this release"))?;
     Ok(DeliveryCommand::Move { delivery, status: *status })
 }
 
 pub(super) fn delivery_id(bytes: &[u8]) -> Result<DeliveryId> {
     let id = bytes.try_into().ok().and_then(DeliveryId::from_bytes);
-    id.ok_or_else(|| Error::Invalid("delivery: is no delivery's id".into()))
+    id.ok_or_else(|| Error::invalid("delivery", "is no delivery's id"))
 }

@@ -9,7 +9,7 @@ use super::proto;
 use crate::domain::card::Card;
 use crate::domain::delivery::check_address;
 use crate::domain::order::{MAX_ORDER_LINES, OrderedItem};
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::routing::{CustomerId, OrderId, ProductId};
 use proto::place_order::Basket as BasketMessage;
 use proto::request::Command as Message;
@@ -124,7 +124,7 @@ pub(super) fn place(message: proto::PlaceOrder) -> Result<PlaceOrder> {
                 accepts_price_changes: cart.accepts_price_changes,
             }
         }
-        None => return Err(Error::Invalid("the order holds nothing".into())),
+        None => return Err(Invalid::general("the order holds nothing").into()),
     };
     let card = message.card.map(|card| Card::new(card.number, card.expiry)).transpose()?;
     Ok(PlaceOrder { basket, card })
@@ -141,14 +141,14 @@ fn item(line: proto::Line) -> Result<OrderedItem> {
 
 pub(super) fn items(lines: Vec<proto::Line>, most: usize) -> Result<Vec<OrderedItem>> {
     if lines.is_empty() || lines.len() > most {
-        return Err(Error::Invalid(format!("items: {} lines, must be 1 to {most}", lines.len())));
+        return Err(Error::invalid("items", format!("{} lines, must be 1 to {most}", lines.len())));
     }
     lines.into_iter().map(item).collect()
 }
 
 pub(super) fn order_id(bytes: &[u8]) -> Result<OrderId> {
     let id = bytes.try_into().ok().and_then(OrderId::from_bytes);
-    id.ok_or_else(|| Error::Invalid("order: is no order's id".into()))
+    id.ok_or_else(|| Error::invalid("order", "is no order's id"))
 }
 
 /// Reduces a card to what a fingerprint may cover: the last four characters of its number.

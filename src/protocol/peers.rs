@@ -8,7 +8,7 @@ use crate::domain::cart::MAX_LINES;
 use crate::domain::money::Money;
 use crate::domain::order::OrderedItem;
 use crate::domain::reservation::{Decision, HoldMode, HoldResult, Quote, Settlement};
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::routing::{OrderId, ProductId};
 use proto::holding::State;
 use proto::request::Command as Message;
@@ -50,7 +50,7 @@ impl Hold {
     /// [`Error::Invalid`] for no line at all and for too many.
     pub fn new(order: OrderId, lines: Vec<OrderedItem>, mode: HoldMode) -> Result<Self> {
         if lines.is_empty() || lines.len() > MAX_LINES {
-            return Err(Error::Invalid(format!("items: {} lines, must be 1 to {MAX_LINES}", lines.len())));
+            return Err(Error::invalid("items", format!("{} lines, must be 1 to {MAX_LINES}", lines.len())));
         }
         Ok(Hold { order, mode, lines })
     }
@@ -68,7 +68,7 @@ impl Settle {
     /// [`Error::Invalid`] for no product at all and for too many.
     pub fn new(order: OrderId, products: Vec<ProductId>, settlement: Settlement) -> Result<Self> {
         if products.is_empty() || products.len() > MAX_LINES {
-            return Err(Error::Invalid(format!("products: must be 1 to {MAX_LINES}")));
+            return Err(Error::invalid("products", format!("must be 1 to {MAX_LINES}")));
         }
         Ok(Settle { order, products, settlement })
     }
@@ -137,8 +137,8 @@ pub(super) fn hold(message: proto::Hold) -> Result<Hold> {
 
 pub(super) fn settle(message: proto::Settle) -> Result<Settle> {
     let settlement = decode_decision(message.ruling)?.settlement();
-    let settlement = settlement.ok_or_else(|| Error::Invalid("ruling: must be to claim or to release".into()))?;
-    let products = message.products.into_iter().map(ProductId::new).collect::<Result<_>>()?;
+    let settlement = settlement.ok_or_else(|| Error::invalid("ruling", "must be to claim or to release"))?;
+    let products = message.products.into_iter().map(ProductId::new).collect::<Result<_, _>>()?;
     Settle::new(order_id(&message.order)?, products, settlement)
 }
 
@@ -158,7 +158,7 @@ pub(super) fn decode_decision(number: i32) -> Result<Decision> {
         Ok(proto::Ruling::Keep) => Ok(Decision::Undecided),
         Ok(proto::Ruling::Claim) => Ok(Decision::Created),
         Ok(proto::Ruling::Release) => Ok(Decision::Refused),
-        Err(_) => Err(Error::Invalid("ruling: is not known to this release".into())),
+        Err(_) => Err(Error::invalid("ruling", "is not known to this release")),
     }
 }
 
@@ -181,10 +181,15 @@ pub(super) fn encode_hold_result(result: &HoldResult) -> proto::Holding {
 
 pub(super) fn decode_hold_result(message: proto::Holding) -> Result<HoldResult> {
     let state = State::try_from(message.state);
-    let state = state.map_err(|_| Error::Invalid("holding: is not known to this release".into()))?;
+    let state = state.map_err(|_| Error::invalid("holding", "is not known to this release"))?;
     let quote = || {
         let price = Money::from_hundredths(message.price)?;
-        Ok(Quote { price, has_isbn: message.has_isbn, available: message.available, title: message.title })
+        Ok::<_, Invalid>(Quote {
+            price,
+            has_isbn: message.has_isbn,
+            available: message.available,
+            title: message.title,
+        })
     };
     Ok(match state {
         State::Unknown => HoldResult::UnknownProduct,

@@ -4,7 +4,7 @@ use super::effect::Effect;
 use super::proto;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::money::Money;
-use crate::domain::product::{Change, Details, NewProduct};
+use crate::domain::product::{Details, NewProduct, ProductUpdate, UpdateMode};
 use crate::error::{Error, Result};
 use crate::routing::ProductId;
 use proto::list_products::Filter as FilterMessage;
@@ -26,7 +26,7 @@ pub enum ProductCommand {
         stock: u64,
     },
     /// Changes the product.
-    Update(Change),
+    Update(ProductUpdate),
     /// Deletes the product. The reply holds it as it was.
     Delete,
     /// Adds to the stock.
@@ -92,15 +92,15 @@ impl ProductCommand {
                 price: details.price.hundredths(),
                 stock: *stock,
             }),
-            ProductCommand::Update(change) => Message::ChangeProduct(proto::ChangeProduct {
+            ProductCommand::Update(update) => Message::ChangeProduct(proto::ChangeProduct {
                 product,
-                title: change.title.clone(),
-                author: change.author.clone(),
-                topic: change.topic.clone(),
-                has_isbn: change.has_isbn,
-                price: change.price.map(Money::hundredths),
-                stock: change.stock,
-                replaces: change.replaces,
+                title: update.title.clone(),
+                author: update.author.clone(),
+                topic: update.topic.clone(),
+                has_isbn: update.has_isbn,
+                price: update.price.map(Money::hundredths),
+                stock: update.stock,
+                replaces: update.mode == UpdateMode::Replace,
             }),
             ProductCommand::Delete => Message::DeleteProduct(proto::DeleteProduct { product }),
             ProductCommand::Replenish { count } => Message::Replenish(proto::Replenish { product, count: *count }),
@@ -136,17 +136,17 @@ pub(super) fn create(message: proto::CreateProduct) -> Result<(ProductId, Produc
 
 pub(super) fn update(message: proto::ChangeProduct) -> Result<(ProductId, ProductCommand)> {
     let product = ProductId::new(message.product)?;
-    let change = Change {
+    let update = ProductUpdate {
         title: message.title,
         author: message.author,
         topic: message.topic,
         has_isbn: message.has_isbn,
         price: message.price.map(Money::from_hundredths).transpose()?,
         stock: message.stock,
-        replaces: message.replaces,
+        mode: if message.replaces { UpdateMode::Replace } else { UpdateMode::Merge },
     };
-    change.check(&product)?;
-    Ok((product, ProductCommand::Update(change)))
+    update.check(&product)?;
+    Ok((product, ProductCommand::Update(update)))
 }
 
 pub(super) fn replenish(message: proto::Replenish) -> Result<(ProductId, ProductCommand)> {
@@ -156,7 +156,7 @@ pub(super) fn replenish(message: proto::Replenish) -> Result<(ProductId, Product
 
 pub(super) fn list(message: proto::ListProducts) -> Result<ListProducts> {
     if message.limit == 0 || message.limit > MAX_LIST {
-        return Err(Error::Invalid(format!("limit: must be 1 to {MAX_LIST}")));
+        return Err(Error::invalid("limit", format!("must be 1 to {MAX_LIST}")));
     }
     let filter = match message.filter {
         None => Filter::All,
@@ -169,7 +169,7 @@ pub(super) fn list(message: proto::ListProducts) -> Result<ListProducts> {
 /// Checks how many copies of a product a command is about.
 pub(super) fn quantity(count: u32) -> Result<u32> {
     if count == 0 || count > MAX_COUNT {
-        return Err(Error::Invalid(format!("quantity: must be 1 to {MAX_COUNT}")));
+        return Err(Error::invalid("quantity", format!("must be 1 to {MAX_COUNT}")));
     }
     Ok(count)
 }

@@ -11,7 +11,7 @@ use crate::domain::product::Product;
 use crate::domain::reservation::{Decision, HoldResult};
 use crate::domain::time::Timestamp;
 use crate::domain::value::Value;
-use crate::error::{Error, LineProblem, RejectedLine, RejectedLines, Result};
+use crate::error::{Error, Invalid, LineProblem, RejectedLine, RejectedLines, Result};
 use crate::routing::ProductId;
 use crate::storage::codec;
 use proto::failure::Reason;
@@ -249,7 +249,11 @@ fn failure(error: &Error) -> Outcomes {
         Error::LinesRejected(at_fault) => at_fault.lines.iter().map(encode_fault).collect(),
         _ => Vec::new(),
     };
-    Outcomes::Failure(proto::Failure { reason: reason.into(), detail: error.detail().to_owned(), lines })
+    let field = match error {
+        Error::Invalid(invalid) => invalid.field().unwrap_or_default().to_owned(),
+        _ => String::new(),
+    };
+    Outcomes::Failure(proto::Failure { reason: reason.into(), detail: error.detail().into_owned(), lines, field })
 }
 
 /// Decodes a reply. One that cannot be read is an [`Error::Internal`].
@@ -284,7 +288,7 @@ fn decode_result(reply: proto::Reply) -> Result<Answer<ReplyBody>> {
 fn decode_failure(failure: proto::Failure) -> Error {
     let detail = failure.detail;
     match Reason::try_from(failure.reason) {
-        Ok(Reason::Invalid) => Error::Invalid(detail),
+        Ok(Reason::Invalid) => Error::Invalid(decode_invalid(failure.field, &detail)),
         Ok(Reason::NotFound) => Error::NotFound(detail),
         Ok(Reason::PaymentRefused) => Error::PaymentRefused(detail),
         Ok(Reason::Refused) => Error::Conflict(detail),
@@ -300,6 +304,13 @@ fn decode_failure(failure: proto::Failure) -> Error {
         Ok(Reason::WrongSlot) => Error::WrongSlot(detail),
         Ok(Reason::Indeterminate) => Error::Indeterminate(detail),
         Ok(Reason::Fault | Reason::Unspecified) | Err(_) => Error::Internal(detail),
+    }
+}
+
+fn decode_invalid(field: String, detail: &str) -> Invalid {
+    match detail.strip_prefix(field.as_str()).and_then(|rest| rest.strip_prefix(": ")) {
+        Some(reason) => Invalid::new(field, reason),
+        None => Invalid::general(detail),
     }
 }
 

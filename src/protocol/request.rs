@@ -8,7 +8,7 @@ use super::effect::Effect;
 use super::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use super::{orders, proto};
 use crate::domain::tag::{Condition, Tag};
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::routing::KeyHash;
 use proto::request::Command as Message;
 
@@ -76,7 +76,8 @@ pub fn encode_request(request: &Request) -> proto::Request {
 /// # Errors
 /// [`Error::Invalid`] when it breaks a limit or lacks something.
 pub fn decode_request(message: proto::Request) -> Result<Request> {
-    let command = message.command.ok_or_else(|| Error::Invalid("the request holds no known command".into()))?;
+    let command =
+        message.command.ok_or_else(|| Error::Invalid(Invalid::general("the request holds no known command")))?;
     Ok(Request {
         hash: KeyHash::from_bits(message.hash),
         command: Command::decode(command)?,
@@ -99,7 +100,7 @@ pub fn fingerprint(command: &Command) -> Vec<u8> {
 fn decode_idempotency(message: proto::Idempotency) -> Result<Idempotency> {
     let key_fits = (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&message.key.len());
     if !key_fits || message.fingerprint.len() != FINGERPRINT_BYTES {
-        return Err(Error::Invalid("idempotency: the key or its fingerprint has a wrong length".into()));
+        return Err(Error::invalid("idempotency", "the key or its fingerprint has a wrong length"));
     }
     Ok(Idempotency { key: message.key, fingerprint: message.fingerprint })
 }
@@ -119,7 +120,7 @@ fn decode_condition(message: proto::Condition) -> Result<Condition> {
         return Ok(Condition::Any);
     }
     if message.tags.len() > MAX_TAGS {
-        return Err(Error::Invalid(format!("if_match: more than {MAX_TAGS} tags")));
+        return Err(Error::invalid("if_match", format!("more than {MAX_TAGS} tags")));
     }
     let tags = message.tags.into_iter().map(|tag| Tag { version: tag.version, expired: tag.expired });
     Ok(Condition::OneOf(tags.collect()))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::proto;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::process::histogram::Snapshot;
 
 /// The shard that the sender means, or is.
@@ -69,7 +69,7 @@ impl TryFrom<proto::Hello> for Hello {
         let id = Some(message.store_id).filter(|id| !id.is_empty());
         let store = id.map(|id| Uuid::parse_str(&id)).transpose();
         Ok(Hello {
-            store: store.map_err(|_| Error::Invalid("store_id: is no UUID".into()))?,
+            store: store.map_err(|_| Error::invalid("store_id", "is no UUID"))?,
             shard: message.shard,
             shards: message.shards,
             table_version: message.table_version,
@@ -105,8 +105,10 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
     type Error = Error;
 
     fn try_from(message: proto::StatusReply) -> Result<Self> {
-        let identity = message.identity.ok_or_else(|| Error::Invalid("identity: is missing".into()))?;
-        let slot = |number| u16::try_from(number).map_err(|_| Error::Invalid(format!("slot {number} does not exist")));
+        let identity = message.identity.ok_or_else(|| Error::invalid("identity", "is missing"))?;
+        let slot = |number| {
+            u16::try_from(number).map_err(|_| Error::Invalid(Invalid::general(format!("slot {number} does not exist"))))
+        };
         let slots = message.slots.into_iter().map(|range| Ok(slot(range.first)?..=slot(range.last)?));
         let latency = message.commit_seconds.unwrap_or_default();
         Ok(ShardStatus {

@@ -49,7 +49,7 @@ impl ValueCommand {
 
 pub(super) fn put(message: proto::PutValue) -> Result<(KvKey, ValueCommand)> {
     if message.value.len() > MAX_VALUE_BYTES {
-        return Err(Error::Invalid(format!("value: longer than {MAX_VALUE_BYTES} bytes")));
+        return Err(Error::invalid("value", format!("longer than {MAX_VALUE_BYTES} bytes")));
     }
     Ok((KvKey::new(message.key)?, ValueCommand::Put { text: message.value }))
 }

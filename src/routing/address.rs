@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 
 /// The longest path of a Unix socket, in bytes: `sun_path` holds 108 with its final zero, and some
 /// room is left for the name that a restart binds first.
@@ -25,15 +25,16 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Error> {
         if let Some(path) = text.strip_prefix("unix:") {
             if path.is_empty() || path.len() > MAX_SOCKET_PATH {
-                return Err(Error::Invalid(format!(
+                return Err(Invalid::general(format!(
                     "`{text}`: the path of a Unix socket has 1 to {MAX_SOCKET_PATH} bytes"
-                )));
+                ))
+                .into());
             }
             return Ok(Address::Unix(PathBuf::from(path)));
         }
         let valid = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
         if !valid {
-            return Err(Error::Invalid(format!("`{text}` is neither HOST:PORT nor unix:PATH")));
+            return Err(Invalid::general(format!("`{text}` is neither HOST:PORT nor unix:PATH")).into());
         }
         Ok(Address::Tcp(text.to_owned()))
     }

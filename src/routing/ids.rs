@@ -1,7 +1,7 @@
 //! Identifiers that clients choose: validated text.
 
 use super::hash::KeyHash;
-use crate::error::{Error, Result};
+use crate::error::{Invalid, Result};
 
 /// The longest identifier, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 128;
@@ -18,18 +18,10 @@ macro_rules! identifier {
             /// Checks and takes an identifier.
             ///
             /// # Errors
-            /// [`Error::Invalid`] that names the field.
-            pub fn new(text: impl Into<String>) -> Result<Self> {
-                Self::named($field, text)
-            }
-
-            /// The same for one that comes in a field of another name.
-            ///
-            /// # Errors
-            /// [`Error::Invalid`] that names the field.
-            pub fn named(field: &str, text: impl Into<String>) -> Result<Self> {
+            /// [`Invalid`] that names the field.
+            pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
                 let text = text.into();
-                $check(field, &text)?;
+                $check(&text).map_err(|invalid: Invalid| invalid.at($field))?;
                 Ok($name(text))
             }
 
@@ -81,23 +73,23 @@ macro_rules! stored {
 
 stored!(CustomerId, ItemId, ProductId);
 
-fn check_id(field: &str, text: &str) -> Result<()> {
+fn check_id(text: &str) -> Result<(), Invalid> {
     if text.is_empty() || text.len() > MAX_ID_BYTES {
-        return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {MAX_ID_BYTES}", text.len())));
+        return Err(Invalid::general(format!("{} bytes, must be 1 to {MAX_ID_BYTES}", text.len())));
     }
     let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if !plain && text.chars().any(char::is_control) {
-        return Err(Error::Invalid(format!("{field}: control characters are not allowed")));
+        return Err(Invalid::general("control characters are not allowed"));
     }
     Ok(())
 }
 
-fn check_kv_key(field: &str, text: &str) -> Result<()> {
+fn check_kv_key(text: &str) -> Result<(), Invalid> {
     if text.is_empty() || text.len() > MAX_KV_KEY_BYTES {
-        return Err(Error::Invalid(format!("{field}: {} bytes, must be 1 to {MAX_KV_KEY_BYTES}", text.len())));
+        return Err(Invalid::general(format!("{} bytes, must be 1 to {MAX_KV_KEY_BYTES}", text.len())));
     }
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(Error::Invalid(format!("{field}: only a-z, A-Z and 0-9 are allowed")));
+        return Err(Invalid::general("only a-z, A-Z and 0-9 are allowed"));
     }
     Ok(())
 }
@@ -112,7 +104,7 @@ mod tests {
         assert!(CustomerId::new("a/b c+d").is_ok());
         for text in ["", "a\0", "a\nb", "\u{85}", &"é".repeat(65), &"x".repeat(129)] {
             let error = CustomerId::new(text).unwrap_err();
-            assert!(error.detail().starts_with("customerId: "), "{error}");
+            assert!(error.to_string().starts_with("customerId: "), "{error}");
         }
     }
 

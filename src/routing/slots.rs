@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use super::hash::{KeyHash, SLOTS, Slot};
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// The most shards of one store.
 pub const MAX_SHARDS: u32 = 1_024;
@@ -26,7 +26,7 @@ impl SlotTable {
     /// [`Error::Invalid`] unless there are 1 to [`MAX_SHARDS`] shards.
     pub fn initial(shards: u32) -> Result<Self> {
         if shards == 0 || shards > MAX_SHARDS {
-            return Err(Error::Invalid(format!("shards: {shards}, must be 1 to {MAX_SHARDS}")));
+            return Err(Error::invalid("shards", format!("{shards}, must be 1 to {MAX_SHARDS}")));
         }
         let ranges: Vec<_> = (0..shards).map(|shard| (shard, initial_range(shard, shards))).collect();
         Self::from_ranges(FIRST_TABLE_VERSION, shards, &ranges)
@@ -41,15 +41,16 @@ impl SlotTable {
         for (shard, range) in ranges {
             for slot in range.clone() {
                 let owner = owners.get_mut(usize::from(slot));
-                let owner = owner.ok_or_else(|| Error::Invalid(format!("slot {slot} does not exist")))?;
+                let owner =
+                    owner.ok_or_else(|| Error::Invalid(Invalid::general(format!("slot {slot} does not exist"))))?;
                 if let Some(other) = owner.replace(*shard) {
-                    return Err(Error::Invalid(format!("slot {slot} belongs to shards {other} and {shard}")));
+                    return Err(Invalid::general(format!("slot {slot} belongs to shards {other} and {shard}")).into());
                 }
             }
         }
         let missing = owners.iter().position(Option::is_none);
         if let Some(slot) = missing {
-            return Err(Error::Invalid(format!("slot {slot} belongs to no shard")));
+            return Err(Invalid::general(format!("slot {slot} belongs to no shard")).into());
         }
         Ok(SlotTable { version, shards, owners: owners.into_iter().flatten().collect() })
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::payment::PaymentKind;
 use crate::routing::{Address, MAX_SHARDS};
 use crate::storage::StorageKind;
@@ -43,13 +43,13 @@ impl Options {
     pub fn check(&self) -> Result<()> {
         let Options { index, shards, peers, .. } = self;
         if *shards == 0 || *shards > MAX_SHARDS {
-            return Err(Error::Invalid(format!("--shards {shards}: must be 1 to {MAX_SHARDS}")));
+            return Err(Invalid::general(format!("--shards {shards}: must be 1 to {MAX_SHARDS}")).into());
         }
         if index >= shards {
-            return Err(Error::Invalid(format!("--index {index}: must be less than --shards {shards}")));
+            return Err(Invalid::general(format!("--index {index}: must be less than --shards {shards}")).into());
         }
         if !peers.is_empty() && peers.len() != *shards as usize {
-            return Err(Error::Invalid(format!("--peers: {} addresses for {shards} shards", peers.len())));
+            return Err(Error::invalid("--peers", format!("{} addresses for {shards} shards", peers.len())));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::backend::Storage;
 use super::fjall::FjallStorage;
 use super::memory::MemoryStorage;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// The storage that a shard uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl FromStr for StorageKind {
         match text {
             "fjall" => Ok(StorageKind::Fjall),
             "memory" => Ok(StorageKind::Memory),
-            other => Err(Error::Invalid(format!("`{other}` is neither fjall nor memory"))),
+            other => Err(Invalid::general(format!("`{other}` is neither fjall nor memory")).into()),
         }
     }
 }

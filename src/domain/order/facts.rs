@@ -169,7 +169,7 @@ impl Facts {
         match self.origin {
             Origin::Purchase | Origin::Buy if !unknown.is_empty() => Error::NotFound("there is no such product".into()),
             Origin::Books if !unknown.is_empty() => {
-                Error::Invalid(format!("items: unknown book {}", unknown.join(", ")))
+                Error::invalid("items", format!("unknown book {}", unknown.join(", ")))
             }
             _ => Error::LinesRejected(RejectedLines::new(rejected)),
         }

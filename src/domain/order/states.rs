@@ -155,7 +155,7 @@ impl<S> Order<S> {
             self.facts.record_step(OrderEvent::Voided, now);
         }
         self.facts.record_step(OrderEvent::Refused, now);
-        let reason = error.detail().to_owned();
+        let reason = error.to_string();
         Refusal { order: self.into_state(Refused { reason, payment }), error }
     }
 }

@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 
 use super::products::{PRODUCT_BYTES, create, read, write_product};
 use crate::domain::product::{MAX_TOPIC_BYTES, Product};
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
@@ -58,16 +58,16 @@ impl<'a> Query<'a> {
     }
 }
 
-fn limit(text: &str) -> Result<u32, Problem> {
+fn limit(text: &str) -> Result<u32, Invalid> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let limit = text.parse().ok().filter(|limit| digits && (1..=MAX_LIST).contains(limit));
-    limit.ok_or_else(|| Problem::invalid(format!("limit: must be 1 to {MAX_LIST}")))
+    limit.ok_or_else(|| Invalid::new("limit", format!("must be 1 to {MAX_LIST}")))
 }
 
-fn decode_cursor(text: &str) -> Result<String, Problem> {
+fn decode_cursor(text: &str) -> Result<String, Invalid> {
     let id = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let id = id.filter(|id| ProductId::new(id.as_str()).is_ok());
-    id.ok_or_else(|| Problem::invalid("cursor: is not valid"))
+    id.ok_or_else(|| Invalid::new("cursor", "is not valid"))
 }
 
 async fn page(shop: &Shop, filter: Filter, query: &Query<'_>, default_limit: u32) -> Result<Page, Problem> {
@@ -129,10 +129,10 @@ async fn search(shop: &Shop, request: &HttpRequest, topic: PathSegment) -> HttpR
     Ok(with_link(json_text(StatusCode::OK, body), request, page.next.as_deref()))
 }
 
-fn checked_topic(topic: &str) -> Result<Filter, Problem> {
+fn checked_topic(topic: &str) -> Result<Filter, Invalid> {
     if topic.is_empty() || topic.len() > MAX_TOPIC_BYTES || topic.chars().any(char::is_control) {
-        let detail = format!("topic: must be 1 to {MAX_TOPIC_BYTES} bytes without control characters");
-        return Err(Problem::from(Error::Invalid(detail)));
+        let reason = format!("must be 1 to {MAX_TOPIC_BYTES} bytes without control characters");
+        return Err(Invalid::new("topic", reason));
     }
     Ok(Filter::Topic(topic.to_owned()))
 }
@@ -162,7 +162,7 @@ async fn books(shop: &Shop, request: &HttpRequest) -> HttpResult {
 }
 
 async fn book(shop: &Shop, request: &HttpRequest, isbn: PathSegment) -> HttpResult {
-    let id = ProductId::named("isbn", isbn.decode()?)?;
+    let id = ProductId::new(isbn.decode()?).map_err(|invalid| invalid.at("isbn"))?;
     let product = read(shop, &id).await?;
     if !product.details.has_isbn {
         return Err(Problem::from(Error::NotFound("there is no such book".into())));

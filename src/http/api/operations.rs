@@ -5,7 +5,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 use crate::http::endpoint::endpoints;
 use crate::http::openapi;
 use crate::http::problem::{HttpResult, Problem};
@@ -72,7 +72,7 @@ async fn readyz(shop: &Shop, request: &HttpRequest) -> HttpResult {
         None => shards,
         Some(text) => {
             let needed = text.parse().ok().filter(|needed| (1..=shards).contains(needed));
-            needed.ok_or_else(|| Problem::invalid(format!("shards: must be 1 to {shards}")))?
+            needed.ok_or_else(|| Invalid::new("shards", format!("must be 1 to {shards}")))?
         }
     };
     let ready = shop.client.ping().await.into_iter().filter(|answered| *answered).count();

@@ -7,7 +7,7 @@ use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::delivery::check_address;
 use crate::domain::order::{Facts, MAX_ORDER_LINES, OrderRecord, OrderedItem, Recorded, Status, add_together};
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
@@ -42,7 +42,7 @@ fn path_of(order: &Facts) -> String {
 }
 
 async fn purchase(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
-    let id = ProductId::named("bookId", id.decode()?)?;
+    let id = ProductId::new(id.decode()?).map_err(|invalid| invalid.at("bookId"))?;
     let order = PlaceOrder { basket: Basket::Purchase(id.clone()), card: None };
     let (placed, replayed) = place(shop, request, order).await?;
     let price = placed.order.lines.first().and_then(|line| line.price).unwrap_or_default();
@@ -58,30 +58,29 @@ async fn purchase(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpRe
 
 async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let customer = CustomerId::named("customer_id", members.str("customer_id")?)?;
+    let customer = CustomerId::new(members.str("customer_id")?).map_err(|invalid| invalid.at("customer_id"))?;
     let lines = members.objects("items", MAX_ORDER_LINES)?;
-    let lines = lines.iter().map(wanted).collect::<Result<Vec<_>, Problem>>()?;
+    let lines = lines.iter().map(wanted).collect::<Result<Vec<_>, Invalid>>()?;
     let card = card(&members)?;
     let basket = Basket::Books { customer, lines: add_together(lines, MAX_COUNT)? };
     let (placed, replayed) = place(shop, request, PlaceOrder { basket, card }).await?;
     Ok(with_replayed(order_response(&placed.order, order_summary(&placed.order)), replayed))
 }
 
-fn wanted(line: &JsonObject<'_>) -> Result<OrderedItem, Problem> {
+fn wanted(line: &JsonObject<'_>) -> Result<OrderedItem, Invalid> {
     let isbn = line.str_or_integer("isbn")?;
-    let product =
-        ProductId::new(isbn).map_err(|error| line.invalid("isbn", error.detail().trim_start_matches("id: ")))?;
+    let product = ProductId::new(isbn).map_err(|invalid| line.named("isbn", invalid))?;
     Ok(OrderedItem { product, count: line.u32_in("quantity", 1, MAX_COUNT)? })
 }
 
 /// The card of a body; `None` when `payment` or its `card_number` is missing or empty.
-fn card(members: &JsonObject<'_>) -> Result<Option<Card>, Problem> {
+fn card(members: &JsonObject<'_>) -> Result<Option<Card>, Invalid> {
     let Some(payment) = members.object("payment")? else { return Ok(None) };
     let Some(number) = payment.optional_str("card_number")?.filter(|number| !number.is_empty()) else {
         return Ok(None);
     };
     let card = Card::new(number, payment.optional_str("expiry")?);
-    card.map(Some).map_err(|error| Problem::invalid(format!("payment.{error}")))
+    card.map(Some).map_err(|invalid| invalid.within("payment."))
 }
 
 async fn checkout(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> HttpResult {

@@ -8,7 +8,7 @@ use super::orders::place;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::order::OrderedItem;
-use crate::domain::product::{Change, MAX_STOCK, NewProduct, Product};
+use crate::domain::product::{MAX_STOCK, NewProduct, Product, ProductUpdate, UpdateMode};
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
@@ -76,7 +76,7 @@ async fn write(
 }
 
 async fn find(shop: &Shop, _: &HttpRequest, id: PathSegment) -> HttpResult {
-    let id = ProductId::named("id", id.decode()?)?;
+    let id = ProductId::new(id.decode()?)?;
     let product = read(shop, &id).await?;
     let mut json = executed(shop);
     json.raw(r#","product":"#);
@@ -94,11 +94,13 @@ fn executed(shop: &Shop) -> Json {
 
 async fn buy(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let id = ProductId::named("id", members.str_or_integer("id")?)?;
+    let id = ProductId::new(members.str_or_integer("id")?)?;
     let count = members.u32_in("quantity", 1, MAX_COUNT)?;
     let number = members.str("card")?;
-    let card = Card::new(number, members.optional_str("expiry")?)
-        .map_err(|error| members.invalid("card", error.detail().trim_start_matches("card_number: ")))?;
+    let card = Card::new(number, members.optional_str("expiry")?).map_err(|invalid| match invalid.field() {
+        Some("card_number") => invalid.at("card"),
+        _ => invalid,
+    })?;
     let basket = Basket::Buy(OrderedItem { product: id.clone(), count });
     let (placed, replayed) = place(shop, request, PlaceOrder { basket, card: Some(card) }).await?;
     let mut json = executed(shop);
@@ -112,7 +114,7 @@ async fn buy(shop: &Shop, request: &HttpRequest) -> HttpResult {
 
 async fn replenish(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let id = ProductId::named("id", members.str_or_integer("id")?)?;
+    let id = ProductId::new(members.str_or_integer("id")?)?;
     let count = members.u32_in("quantity", 1, MAX_COUNT)?;
     let (product, replayed) = write(shop, request, &id, ProductCommand::Replenish { count }).await?;
     let mut json = executed(shop);
@@ -122,11 +124,11 @@ async fn replenish(shop: &Shop, request: &HttpRequest) -> HttpResult {
 }
 
 async fn info(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
-    get(shop, request, &ProductId::named("bookId", id.decode()?)?).await
+    get(shop, request, &ProductId::new(id.decode()?).map_err(|invalid| invalid.at("bookId"))?).await
 }
 
 async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
-    get(shop, request, &ProductId::named("id", id.decode()?)?).await
+    get(shop, request, &ProductId::new(id.decode()?)?).await
 }
 
 async fn get(shop: &Shop, request: &HttpRequest, id: &ProductId) -> HttpResult {
@@ -147,47 +149,47 @@ pub async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
 }
 
 async fn replace(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
-    update(shop, request, id, true).await
+    update(shop, request, id, UpdateMode::Replace).await
 }
 
 async fn merge(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
-    update(shop, request, id, false).await
+    update(shop, request, id, UpdateMode::Merge).await
 }
 
-async fn update(shop: &Shop, request: &HttpRequest, id: PathSegment, replaces: bool) -> HttpResult {
-    let id = ProductId::named("id", id.decode()?)?;
-    let change = changed(request, &id, replaces)?;
-    let (product, replayed) = write(shop, request, &id, ProductCommand::Update(change)).await?;
+async fn update(shop: &Shop, request: &HttpRequest, id: PathSegment, mode: UpdateMode) -> HttpResult {
+    let id = ProductId::new(id.decode()?)?;
+    let update = read_update(request, &id, mode)?;
+    let (product, replayed) = write(shop, request, &id, ProductCommand::Update(update)).await?;
     Ok(with_replayed(product_response(StatusCode::OK, &id, &product), replayed))
 }
 
 async fn delete(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
-    let id = ProductId::named("id", id.decode()?)?;
+    let id = ProductId::new(id.decode()?)?;
     let (product, replayed) = write(shop, request, &id, ProductCommand::Delete).await?;
     Ok(with_replayed(product_response(StatusCode::OK, &id, &product), replayed))
 }
 
-fn changed(request: &HttpRequest, id: &ProductId, replaces: bool) -> Result<Change, Problem> {
+fn read_update(request: &HttpRequest, id: &ProductId, mode: UpdateMode) -> Result<ProductUpdate, Problem> {
     let members = request.members()?;
     for field in ["id", "isbn"] {
         if members.optional_str(field)?.is_some_and(|text| text != id.as_str()) {
-            return Err(Problem::invalid(format!("{field}: is not the one in the path; it cannot be changed")));
+            return Err(members.invalid(field, "is not the one in the path; it cannot be changed").into());
         }
     }
-    let change = Change {
+    let update = ProductUpdate {
         title: members.optional_str("title")?,
         author: members.optional_str("author")?,
         topic: members.optional_str("topic")?,
         has_isbn: members.optional_str("isbn")?.is_some(),
         price: members.optional_money("price")?,
         stock: members.optional_u64("stock", MAX_STOCK)?,
-        replaces,
+        mode,
     };
     let missing =
-        [("title", change.title.is_none()), ("price", change.price.is_none()), ("stock", change.stock.is_none())];
-    if let Some((field, _)) = missing.iter().find(|(_, is_missing)| replaces && *is_missing) {
-        return Err(Problem::invalid(format!("{field}: is missing")));
+        [("title", update.title.is_none()), ("price", update.price.is_none()), ("stock", update.stock.is_none())];
+    if let Some((field, _)) = missing.iter().find(|(_, is_missing)| mode == UpdateMode::Replace && *is_missing) {
+        return Err(members.invalid(field, "is missing").into());
     }
-    change.check(id)?;
-    Ok(change)
+    update.check(id)?;
+    Ok(update)
 }

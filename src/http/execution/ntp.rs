@@ -12,7 +12,7 @@ use http::uri::Authority;
 use rsntp::{Config, ProtocolError, SntpClient, SynchronizationError};
 
 use super::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// The time between two questions to a server that answers.
 const INTERVAL: Duration = Duration::from_secs(300);
@@ -42,7 +42,7 @@ impl FromStr for NtpServer {
 
     fn from_str(text: &str) -> Result<Self> {
         let server = |host: &str, port| NtpServer { host: host.to_owned(), port };
-        let invalid = || Error::Invalid(format!("`{text}` is neither HOST nor HOST:PORT"));
+        let invalid = || Error::Invalid(Invalid::general(format!("`{text}` is neither HOST nor HOST:PORT")));
         // An authority would read the colons of a bare IPv6 address as a port.
         if let Ok(ip) = text.parse::<IpAddr>() {
             return Ok(server(&ip.to_string(), DEFAULT_PORT));

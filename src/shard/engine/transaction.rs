@@ -134,8 +134,8 @@ impl<'w> Transaction<'w> {
     /// Ends the process when a result is torn, so that the next start loads what is durable.
     pub fn abort_if_torn<T>(&self, result: &Result<T>) {
         if self.is_torn(result) {
-            let error = result.as_ref().err().map(Error::detail);
-            tracing::error!(error, "a command failed after it had written: aborting, so that nothing of it is kept");
+            let error = result.as_ref().err().map(Error::detail).unwrap_or_default();
+            tracing::error!(%error, "a command failed after it had written: aborting, so that nothing of it is kept");
             std::process::abort();
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::domain::product::{Change, Details, Product, fold_topic};
+use crate::domain::product::{Details, Product, ProductUpdate, fold_topic};
 use crate::domain::tag::Condition;
 use crate::error::{Error, Result};
 use crate::protocol::{CommandOutput, Filter, ListProducts, ProductCommand, Request};
@@ -69,7 +69,7 @@ pub fn execute(
     match command {
         ProductCommand::Get => get(txn, id),
         ProductCommand::Create { details, stock } => create(txn, request, id, details, *stock),
-        ProductCommand::Update(change) => update(txn, request, id, change),
+        ProductCommand::Update(new) => update(txn, request, id, new),
         ProductCommand::Delete => delete(txn, request, id),
         ProductCommand::Replenish { count } => replenish(txn, request, id, *count),
     }
@@ -101,10 +101,10 @@ fn create(
 }
 
 /// Changes a product.
-fn update(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, change: &Change) -> Result<CommandOutput> {
+fn update(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, new: &ProductUpdate) -> Result<CommandOutput> {
     let old = checked(txn, request, id)?;
     let mut product = old.clone();
-    product.apply(change);
+    product.apply(new);
     put(txn, id, Some(&old), &mut product);
     Ok(output(&product))
 }

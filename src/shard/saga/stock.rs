@@ -48,7 +48,7 @@ pub async fn hold(
             None => hold_here(coordinator, &hold).await?,
             Some(_) => hold_elsewhere(coordinator, hold, deadline).await?,
         };
-        Ok((positions, found))
+        Ok::<_, Error>((positions, found))
     });
     let mut results = vec![HoldResult::UnknownProduct; order.lines.len()];
     for answer in join_all(asked).await {
@@ -90,7 +90,7 @@ async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant
         loop {
             match peers.call::<Vec<HoldResult>>(&request).await.result {
                 Ok(answer) => return answer.body,
-                Err(error) => error.detail().clone_into(&mut last),
+                Err(error) => last = error.to_string(),
             }
             backoff.pause().await;
         }

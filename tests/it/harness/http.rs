@@ -299,8 +299,8 @@ impl Answer {
         let problem = self.json();
         let mut members: Vec<_> = problem.as_object().expect("an object").keys().map(String::as_str).collect();
         members.sort_unstable();
-        // Which lines of an order are at fault, where that is what is wrong.
-        members.retain(|member| *member != "lines");
+        // The lines or the field at fault, where they are the reason.
+        members.retain(|member| *member != "lines" && *member != "field");
         assert_eq!(members, expected);
         assert_eq!(problem["status"], status);
         assert_eq!(problem["message"], problem["detail"]);
@@ -309,6 +309,11 @@ impl Answer {
         }
         let detail = problem["detail"].as_str().unwrap_or_default();
         assert!(detail.contains(mentions), "{detail:?} does not mention {mentions:?}");
+        // A text that begins with one word and a colon is about a field.
+        let named = detail.split_once(": ").map(|(field, _)| field).filter(|field| !field.contains(' '));
+        if status == 400 || problem.get("field").is_some() {
+            assert_eq!(problem.get("field").and_then(Value::as_str), named, "{problem}");
+        }
         self
     }
 }
