@@ -173,7 +173,9 @@ fn can_run(command: &str, recipes: &str) -> bool {
     let words: Vec<_> = command.split_whitespace().filter(|word| *word != "\\").collect();
     let exists = |path: String| root().join(path).exists();
     match words.as_slice() {
-        ["cargo", "run", "--release", "--", arguments @ ..] | ["shardcart", arguments @ ..] => is_understood(arguments),
+        ["cargo", "run", "--release", "--", arguments @ ..]
+        | ["shardcart", arguments @ ..]
+        | ["sudo", "shardcart", arguments @ ..] => is_understood(arguments),
         ["cargo", "run", "--release", "--example", name, ..] => exists(format!("examples/{name}.rs")),
         ["cargo", "bench", "--bench", name, ..] => {
             exists(format!("benches/{name}.rs")) || exists(format!("benches/{name}/main.rs"))
@@ -181,7 +183,8 @@ fn can_run(command: &str, recipes: &str) -> bool {
         ["cargo", "test" | "build"] | ["cargo", "test", "--lib", _] | ["cargo", "test", "--test", "it", _] => true,
         ["python3", path] | [path] if exists((*path).to_owned()) => true,
         ["just", name, ..] => recipes.lines().any(|line| line.split([' ', ':']).next() == Some(name)),
-        ["sudo", "systemctl", "start" | "stop", "shardcart"] => true,
+        ["sudo", "systemctl", "start" | "stop", "shardcart"] | ["sudo", "useradd", "--system", "shardcart"] => true,
+        ["sudo", "mkdir", "-p", "/etc/shardcart"] | ["sudo", "chown", "-R", "shardcart", "/etc/shardcart"] => true,
         ["sudo", "tar", "-C", "/var/lib/shardcart", ..] => true,
         _ => false,
     }
