@@ -25,12 +25,12 @@ pub struct Card {
     pub expiry: Option<String>,
 }
 
-/// The last four characters of a card's number: what may be kept.
+/// The last four characters of a card's number, the only part that may be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFour(String);
 
 impl CardNumber {
-    /// Checks and takes a number. The error does not show it.
+    /// Checks a number. The error does not contain it.
     ///
     /// # Errors
     /// [`Invalid`] when it is not 16 letters or digits.
@@ -42,19 +42,19 @@ impl CardNumber {
         Ok(CardNumber(text))
     }
 
-    /// The number itself, for the gateway alone.
+    /// The whole number. Only the payment gateway may see it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// The last four characters, which may be kept.
+    /// The last four characters, which may be stored.
     pub fn last_four(&self) -> LastFour {
         LastFour(self.0[CARD_NUMBER_CHARS - SHOWN_CHARS..].to_owned())
     }
 }
 
 impl LastFour {
-    /// Takes what was stored.
+    /// Restores the characters from a record, unchecked.
     pub(crate) fn from_stored(text: &str) -> Self {
         LastFour(text.to_owned())
     }
@@ -66,7 +66,7 @@ impl LastFour {
 }
 
 impl Card {
-    /// Checks and takes a card.
+    /// Checks a card.
     ///
     /// # Errors
     /// [`Invalid`] that names the field.

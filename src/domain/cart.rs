@@ -1,5 +1,5 @@
-//! The rules of a cart: lines in the order they were first added, counts that add up, the newest
-//! offer wins.
+//! The rules of a cart. Lines stay in the order in which they were first added. Adding an item again adds to
+//! its count and replaces its offer.
 
 use super::money::{Money, Total};
 use super::tag::Tag;
@@ -19,7 +19,7 @@ pub struct Offer {
     pub price: Money,
     /// True for a special sale.
     pub special_sale: bool,
-    /// The end of the special sale; `None`: it does not end.
+    /// The end of the special sale; `None` when it does not end.
     pub sale_expiration: Option<Timestamp>,
 }
 
@@ -38,7 +38,7 @@ impl Offer {
 /// One item of a cart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Which item.
+    /// The item.
     pub item: ItemId,
     /// The newest offer.
     pub offer: Offer,
@@ -46,7 +46,7 @@ pub struct Line {
     pub count: u32,
 }
 
-/// A customer's cart. One without lines is the same as none: it has version 0 and is not stored.
+/// A customer's cart. An empty cart counts as absent: it has version 0 and is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cart {
     /// The record's version; 0 when there is none.
@@ -55,7 +55,7 @@ pub struct Cart {
     pub updated_at: Option<Timestamp>,
     /// The lines, in the order they were first added.
     pub lines: Vec<Line>,
-    /// The order that checks the cart out. Until it is decided, its lines can only be added to.
+    /// The order that checks the cart out. Until that order is decided, the cart's lines can only be added to.
     pub checkout: Option<OrderId>,
 }
 
@@ -115,7 +115,7 @@ impl Cart {
         Ok(())
     }
 
-    /// Takes out what was sold; what was added meanwhile stays.
+    /// Removes the count that was sold; what was added since the checkout stays.
     pub fn subtract(&mut self, item: &ItemId, count: u32) {
         if let Ok(index) = self.position(item) {
             let line = &mut self.lines[index];
@@ -136,7 +136,7 @@ impl Cart {
         self.lines.iter().fold(Total::default(), |total, line| total.add(line.offer.price, line.count))
     }
 
-    /// The entity tag at a time.
+    /// The entity tag at the time `now`.
     pub fn tag(&self, now: Timestamp) -> Tag {
         let expired = self.lines.iter().filter(|line| line.offer.has_sale_expired(now)).count();
         Tag { version: self.version, expired: expired as u32 }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sale_ends_at_its_expiration_and_the_tag_tells() {
+    fn a_sale_ends_at_its_expiration_and_changes_the_tag() {
         let at = |micros| Timestamp::from_micros(micros).unwrap();
         let mut cart = Cart { version: 9, ..Cart::default() };
         let sale = Offer { special_sale: true, sale_expiration: Some(at(100)), ..offer(1) };
@@ -212,31 +212,31 @@ mod tests {
         prop::collection::vec(op, 0..40)
     }
 
-    /// A cart as one would write it down on paper: (item, price, count) in order.
-    type Paper = Vec<(u32, u64, u32)>;
+    /// The model of a cart: (item, price, count) in order.
+    type Model = Vec<(u32, u64, u32)>;
 
-    fn on_paper(paper: &mut Paper, op: &Op) -> bool {
+    fn apply_to_model(model: &mut Model, op: &Op) -> bool {
         let (Op::Add(i, ..) | Op::SetCount(i, _) | Op::Remove(i)) = op;
-        let at = paper.iter().position(|line| line.0 == *i);
+        let at = model.iter().position(|line| line.0 == *i);
         match (op, at) {
             (Op::Add(_, price, count), Some(at)) => {
-                let fits = paper[at].2 + count <= MAX_COUNT;
+                let fits = model[at].2 + count <= MAX_COUNT;
                 if fits {
-                    paper[at] = (*i, *price, paper[at].2 + count);
+                    model[at] = (*i, *price, model[at].2 + count);
                 }
                 fits
             }
             (Op::Add(_, price, count), None) => {
-                paper.push((*i, *price, *count));
+                model.push((*i, *price, *count));
                 true
             }
             (_, None) => false,
             (Op::SetCount(_, count), Some(at)) if *count > 0 => {
-                paper[at].2 = *count;
+                model[at].2 = *count;
                 true
             }
             (_, Some(at)) => {
-                paper.remove(at);
+                model.remove(at);
                 true
             }
         }
@@ -244,21 +244,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_agrees_with_a_cart_on_paper(ops in ops()) {
-            let (mut cart, mut paper) = (Cart::default(), Paper::new());
+        fn a_cart_agrees_with_its_model(ops in ops()) {
+            let (mut cart, mut model) = (Cart::default(), Model::new());
             for op in &ops {
                 let applied = match op {
                     Op::Add(i, price, count) => cart.add(item(*i), offer(*price), *count).is_ok(),
                     Op::SetCount(i, count) => cart.set_count(&item(*i), *count).is_ok(),
                     Op::Remove(i) => cart.remove(&item(*i)).is_ok(),
                 };
-                prop_assert_eq!(applied, on_paper(&mut paper, op));
+                prop_assert_eq!(applied, apply_to_model(&mut model, op));
             }
-            let lines: Paper = cart.lines.iter()
+            let lines: Model = cart.lines.iter()
                 .map(|l| (l.item.as_str()[1..].parse().unwrap(), l.offer.price.hundredths(), l.count)).collect();
-            prop_assert_eq!(&lines, &paper);
-            prop_assert_eq!(cart.total().hundredths(), paper.iter().map(|l| u128::from(l.1) * u128::from(l.2)).sum::<u128>());
-            prop_assert_eq!(cart.item_total(), paper.iter().map(|l| u64::from(l.2)).sum::<u64>());
+            prop_assert_eq!(&lines, &model);
+            prop_assert_eq!(cart.total().hundredths(), model.iter().map(|l| u128::from(l.1) * u128::from(l.2)).sum::<u128>());
+            prop_assert_eq!(cart.item_total(), model.iter().map(|l| u64::from(l.2)).sum::<u64>());
         }
     }
 }

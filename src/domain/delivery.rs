@@ -1,4 +1,4 @@
-//! The rules of a delivery: where an order goes, and how far it is.
+//! The rules of a delivery: its address, its courier, and the moves between statuses.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub struct Delivery {
     pub order: OrderId,
     /// The postal address.
     pub address: String,
-    /// By whom.
+    /// The courier.
     pub courier: String,
     /// The status.
     pub status: DeliveryStatus,
@@ -62,7 +62,7 @@ pub fn check_courier(text: &str) -> Result<(), Invalid> {
     check("courier", text, MAX_COURIER_BYTES)
 }
 
-/// An address may have several lines; other control characters are no part of one.
+/// Allows line feeds, since an address has several lines, and no other control character.
 fn check(field: &'static str, text: &str, most: usize) -> Result<(), Invalid> {
     if text.trim().is_empty() || text.len() > most {
         return Err(Invalid::new(field, format!("{} bytes, must be 1 to {most}, not only spaces", text.len())));
@@ -74,11 +74,11 @@ fn check(field: &'static str, text: &str, most: usize) -> Result<(), Invalid> {
 }
 
 impl DeliveryStatus {
-    /// All of them, in the order in which they are numbered.
+    /// All statuses, in the order of their numbers.
     pub const ALL: [DeliveryStatus; 4] =
         [DeliveryStatus::Scheduled, DeliveryStatus::Dispatched, DeliveryStatus::Delivered, DeliveryStatus::Cancelled];
 
-    /// Its name in answers.
+    /// The name in HTTP responses.
     pub fn name(self) -> &'static str {
         match self {
             DeliveryStatus::Scheduled => "scheduled",
@@ -105,10 +105,11 @@ impl fmt::Display for DeliveryStatus {
 }
 
 impl Delivery {
-    /// Goes on to another status.
+    /// Moves the delivery to another status.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for any move but scheduled, dispatched, delivered, or cancelled before that.
+    /// [`Error::Conflict`] unless the move is from scheduled to dispatched, from dispatched to delivered, or from
+    /// either of these two to cancelled.
     pub fn move_to(&mut self, status: DeliveryStatus) -> Result<()> {
         use DeliveryStatus::{Cancelled, Delivered, Dispatched, Scheduled};
         match (self.status, status) {

@@ -8,7 +8,7 @@ use crate::error::{Invalid, Result};
 pub const MAX_HUNDREDTHS: u64 = 999_999_999_999;
 
 const FRACTION_DIGITS: i64 = 2;
-/// Digits of [`MAX_HUNDREDTHS`]: a number that needs more is out of range whatever it is.
+/// The number of digits of [`MAX_HUNDREDTHS`]; a number with more is out of range.
 const MAX_DIGITS: i64 = 12;
 
 /// A price: 0 to 9999999999.99 with at most two fraction digits.
@@ -20,7 +20,7 @@ pub struct Money(u64);
 pub struct Total(u128);
 
 impl Money {
-    /// Takes hundredths, at most [`MAX_HUNDREDTHS`].
+    /// Makes a price from hundredths, at most [`MAX_HUNDREDTHS`].
     ///
     /// # Errors
     /// [`Invalid`] past the limit.
@@ -38,8 +38,8 @@ impl Money {
 
     /// Reads a number in JSON's grammar (RFC 8259, section 6) exactly: `12.10`, `7`, `1.5e3`.
     ///
-    /// Fraction digits count as they stand once the exponent is written out, so `12.100` has three
-    /// and is refused, and `1.21e1` has one.
+    /// Fraction digits are counted after the exponent is applied: `12.100` has three and is refused, `1.21e1`
+    /// has one.
     ///
     /// # Errors
     /// [`Invalid`] when it is not such a number, negative, too large, or has more than two
@@ -129,7 +129,7 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Exponents past what an `i32` holds mean "far out of range" all the same, so they saturate.
+/// Saturates where the exponent does not fit an `i32`: such a number is far out of range anyway.
 fn parse_exponent(text: &str) -> Option<i64> {
     let (sign, digits) = match text.as_bytes().first()? {
         b'-' => (-1, &text[1..]),

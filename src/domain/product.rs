@@ -1,4 +1,5 @@
-//! The rules of stock: what came in is always what can be sold, what is held and what was sold.
+//! The rules of a product and its stock. The count received is always the sum of the counts that can be sold,
+//! are held and were sold.
 
 use super::money::Money;
 use super::tag::Tag;
@@ -9,17 +10,17 @@ use crate::routing::ProductId;
 pub const MAX_TITLE_BYTES: usize = 512;
 /// The longest author, in bytes.
 pub const MAX_AUTHOR_BYTES: usize = 256;
-/// The longest topic, in bytes: it has to fit into a path as ids do.
+/// The longest topic, in bytes: as the longest id, since both are part of a path.
 pub const MAX_TOPIC_BYTES: usize = 128;
 /// The longest ISBN, in letters, digits and hyphens.
 pub const MAX_ISBN_BYTES: usize = 20;
 /// The most stock that a product can have.
 pub const MAX_STOCK: u64 = 1_000_000_000;
 
-/// The details of a product, all but its stock.
+/// The fields of a product except its stock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Details {
-    /// Its title: 1 to [`MAX_TITLE_BYTES`].
+    /// Its title: 1 to [`MAX_TITLE_BYTES`] bytes.
     pub title: String,
     /// The author.
     pub author: Option<String>,
@@ -31,7 +32,7 @@ pub struct Details {
     pub price: Money,
 }
 
-/// A product that is to be made.
+/// A product to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewProduct {
     /// Its id.
@@ -47,7 +48,7 @@ pub struct NewProduct {
 pub struct Product {
     /// The record's version.
     pub version: u64,
-    /// The version it was made with: tells it from one of the same id that was deleted before.
+    /// The version it was created with, which tells it from a deleted product of the same id.
     pub incarnation: u64,
     /// The details.
     pub details: Details,
@@ -57,11 +58,11 @@ pub struct Product {
     pub held: u64,
     /// The number sold.
     pub sold: u64,
-    /// The number received, less what was written off.
+    /// The number received, less the number written off.
     pub received: u64,
 }
 
-/// An update of a product. An empty field keeps the present value, but for [`UpdateMode::Replace`].
+/// An update of a product. [`ProductUpdate::mode`] decides what a field that is not given means.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProductUpdate {
     /// A new title.
@@ -70,11 +71,11 @@ pub struct ProductUpdate {
     pub author: Option<String>,
     /// A new topic.
     pub topic: Option<String>,
-    /// The id is the ISBN from now on.
+    /// True to declare that the id is an ISBN.
     pub has_isbn: bool,
     /// A new price.
     pub price: Option<Money>,
-    /// The number that can be sold now.
+    /// A new number that can be sold.
     pub stock: Option<u64>,
     /// The treatment of fields that are not given.
     pub mode: UpdateMode,
@@ -91,7 +92,7 @@ pub enum UpdateMode {
 }
 
 impl NewProduct {
-    /// Checks and takes a product.
+    /// Checks a product.
     ///
     /// # Errors
     /// [`Invalid`] that names the field.
@@ -163,13 +164,13 @@ fn check_stock(stock: u64) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// A topic as search compares it.
+/// Folds a topic to the form that search compares: case is ignored.
 pub fn fold_topic(topic: &str) -> String {
     topic.to_lowercase()
 }
 
 impl Product {
-    /// A product that was just made.
+    /// A product that was just created.
     pub fn new(details: Details, stock: u64, version: u64) -> Self {
         Product { version, incarnation: version, details, stock, held: 0, sold: 0, received: stock }
     }
@@ -184,7 +185,7 @@ impl Product {
         u128::from(self.received) == u128::from(self.stock) + u128::from(self.held) + u128::from(self.sold)
     }
 
-    /// Takes copies out of what can be sold, for an order.
+    /// Moves copies from those that can be sold to those that are held.
     ///
     /// # Errors
     /// [`Error::Conflict`] when fewer are in stock; nothing is held then.
@@ -194,19 +195,19 @@ impl Product {
         Ok(())
     }
 
-    /// Gives back what was held.
+    /// Moves held copies back to those that can be sold.
     pub fn release(&mut self, count: u32) {
         self.held -= u64::from(count);
         self.stock += u64::from(count);
     }
 
-    /// Sells what was held.
+    /// Sells held copies.
     pub fn claim(&mut self, count: u32) {
         self.held -= u64::from(count);
         self.sold += u64::from(count);
     }
 
-    /// Adds to what can be sold.
+    /// Adds copies to those that can be sold.
     ///
     /// # Errors
     /// [`Error::Conflict`] past [`MAX_STOCK`].
@@ -220,7 +221,7 @@ impl Product {
         Ok(())
     }
 
-    /// Applies an update that was checked; the difference in stock counts as received or written off.
+    /// Applies a checked update. A difference in stock counts as received or written off.
     pub fn apply(&mut self, update: &ProductUpdate) {
         let details = &mut self.details;
         if let Some(title) = &update.title {
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sold_that_is_not_there() {
+    fn no_more_is_sold_than_is_in_stock() {
         let mut product = product(2);
         assert!(matches!(product.hold(3), Err(Error::Conflict(_))));
         assert_eq!((product.stock, product.held), (2, 0));
@@ -282,7 +283,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_or_invented(steps in prop::collection::vec((0..5_u8, 1..50_u32), 0..200)) {
+        fn stock_stays_balanced(steps in prop::collection::vec((0..5_u8, 1..50_u32), 0..200)) {
             let mut product = product(20);
             let mut holds = Vec::new();
             for (step, count) in steps {

@@ -1,11 +1,11 @@
-//! Stock that an order holds, on the product's shard: how it is asked for, what is found, and how it ends.
+//! Stock that an order holds on a product's shard: the request for it, its result, and its end.
 
 use super::money::Money;
 use super::time::Timestamp;
 use crate::routing::{OrderId, ProductId};
 
-/// Stock that an order holds. It carries what the order needs of the product, which may be deleted
-/// meanwhile.
+/// Stock that an order holds. It has a copy of the product's price and ISBN flag, since the product may be
+/// deleted before the order is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
     /// The record's version.
@@ -29,7 +29,7 @@ pub struct Reservation {
 /// The mode of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldMode {
-    /// Only looks: nothing is held.
+    /// Reads prices and stock without holding anything.
     Quote,
     /// Holds all lines, or none.
     Hold,
@@ -38,13 +38,13 @@ pub enum HoldMode {
 /// The result of a hold for one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldResult {
-    /// There is enough. It is held, unless the hold only looked or another of its lines failed.
+    /// There is enough stock. It is held, unless the mode is a quote or another line failed.
     Held(Quote),
-    /// There is not enough.
+    /// There is not enough stock.
     Short(Quote),
     /// There is no such product.
     UnknownProduct,
-    /// The order was decided before: a late hold.
+    /// The hold is late: the order's stock was settled before.
     AlreadySettled,
 }
 
@@ -61,7 +61,7 @@ pub struct Quote {
     pub title: String,
 }
 
-/// The decision on an order, as its home tells it to a shard that holds stock for it.
+/// The decision on an order, as its home shard reports it to a shard that holds stock for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// There is none yet: keep the stock.
@@ -77,12 +77,12 @@ pub enum Decision {
 pub enum Settlement {
     /// The stock is sold.
     Claim,
-    /// The stock can be sold to others again.
+    /// The stock can be sold again.
     Release,
 }
 
 impl Decision {
-    /// The settlement that follows from it; `None` while there is no decision.
+    /// The settlement that follows from the decision; `None` while there is none.
     pub fn settlement(self) -> Option<Settlement> {
         match self {
             Decision::Undecided => None,

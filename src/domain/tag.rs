@@ -1,12 +1,11 @@
-//! Entity tags (RFC 9110, section 8.8.3): what an `ETag` says of a record, and what `If-Match` and
-//! `If-None-Match` ask of it.
+//! Entity tags (RFC 9110, section 8.8.3) and the conditions of `If-Match` and `If-None-Match`.
 
 use std::fmt;
 
 use crate::error::{Error, Result};
 
-/// A record's state: its version, and for a cart how many of its sales have expired, since a sale's
-/// end changes what the cart says without a write.
+/// The entity tag of a record: its version and, for a cart, the number of expired sales. The end of a sale changes
+/// a cart's representation without a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tag {
     /// The record's version; 0 when there is no record.
@@ -16,12 +15,12 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// The tag of a record that no passing of time changes.
+    /// The tag of a record whose representation does not depend on the time.
     pub fn of_version(version: u64) -> Self {
         Tag { version, expired: 0 }
     }
 
-    /// The tag as it stands in a header, in quotes.
+    /// The tag in quotes, as headers have it.
     pub fn quoted(&self) -> String {
         let mut text = String::with_capacity(24);
         text.push('"');
@@ -34,7 +33,7 @@ impl Tag {
         text
     }
 
-    /// Reads the opaque part of a tag; `None` when we never made such a tag.
+    /// Reads the opaque part of a tag; `None` for a tag that the store never makes.
     pub fn parse(opaque: &str) -> Option<Self> {
         let (version, expired) = match opaque.split_once('.') {
             Some((version, expired)) => (version, expired.parse().ok().filter(|count| *count > 0)?),
@@ -57,14 +56,14 @@ impl fmt::Display for Tag {
 /// The condition of an `If-Match` or `If-None-Match` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// `*`: anything that is there.
+    /// `*`: any existing record.
     Any,
-    /// One of these; tags that we never made match nothing and are left out.
+    /// One of these tags. Tags that the store never makes match nothing and are left out.
     OneOf(Vec<Tag>),
 }
 
 impl Condition {
-    /// True when it matches the current tag; `None`: the record does not exist.
+    /// True when it matches the current tag, which is `None` when the record does not exist.
     pub fn matches(&self, current: Option<Tag>) -> bool {
         match (self, current) {
             (_, None) => false,
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_read_back_and_others_are_not_ours() {
+    fn tags_are_read_back_and_foreign_ones_are_not() {
         for tag in [Tag::of_version(0), Tag::of_version(u64::MAX), Tag { version: 7, expired: 2 }] {
             assert_eq!(Tag::parse(&tag.to_string()), Some(tag));
             assert_eq!(tag.quoted(), format!("\"{tag}\""));
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_matches_only_what_is_there() {
+    fn a_star_matches_only_an_existing_record() {
         assert!(Condition::Any.matches(Some(Tag::of_version(0))));
         assert!(!Condition::Any.matches(None));
         assert!(Condition::OneOf(vec![Tag::of_version(3)]).matches(Some(Tag::of_version(3))));

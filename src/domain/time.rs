@@ -1,4 +1,4 @@
-//! Points in time as the contract writes them (RFC 3339), kept to the microsecond.
+//! Points in time, read and written as RFC 3339 and kept to the microsecond.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ const EXPECTED: &str = "is not a time: use RFC 3339, YYYY-MM-DD or YYYY-MM-DDTHH
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Takes microseconds since the epoch, between the years 0000 and 9999.
+    /// Makes a timestamp from microseconds since the epoch, between the years 0000 and 9999.
     ///
     /// # Errors
     /// [`Invalid`] outside of them.
@@ -49,7 +49,7 @@ impl Timestamp {
     }
 }
 
-/// RFC 3339 in UTC, with as many fraction digits as are needed.
+/// Writes RFC 3339 in UTC, with as many fraction digits as are needed.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_microsecond(self.0) {
@@ -59,8 +59,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// True when the bytes look like one of the accepted forms; jiff then checks the values. Without this
-/// its wider grammar (week dates, annotations, basic format) would be part of the contract.
+/// True when the bytes look like one of the accepted forms; jiff then checks the values. Without this check,
+/// jiff's wider grammar (week dates, annotations, basic format) would become part of the API.
 fn has_shape(text: &[u8]) -> bool {
     let digits =
         |range: std::ops::Range<usize>| text.get(range).is_some_and(|part| part.iter().all(u8::is_ascii_digit));

@@ -14,8 +14,8 @@ pub struct Value {
     pub text: String,
 }
 
-/// Checks that bytes are a value. Their length is checked by whoever reads the body, since the
-/// answer to that is another one.
+/// Checks that the bytes of a value are UTF-8. The reader of the body checks their length, since that error has
+/// another HTTP status.
 ///
 /// # Errors
 /// [`Invalid`] when they are not UTF-8.

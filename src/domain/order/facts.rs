@@ -1,5 +1,4 @@
-//! The facts of an order: what is true of it whatever its state, what it costs, and why its lines cannot be
-//! sold.
+//! The facts that an order has in every state, its total, and the reasons to refuse it.
 
 use super::history::{OrderEvent, OrderStep};
 use super::line::OrderLine;
@@ -13,9 +12,9 @@ use crate::error::{Error, LineProblem, RejectedLine, RejectedLines, Result};
 use crate::routing::{CustomerId, KeyHash, OrderId};
 
 numbered! {
-    /// The request an order came from; it decides how a refusal is told. The number is its number in records.
+    /// The request that placed an order; it decides which error a refusal is. Records hold the number.
     pub enum Origin {
-        /// `/purchase`: one copy, no payment asked.
+        /// `/purchase`: one copy, without payment.
         Purchase = 0,
         /// `/buy`: one product.
         Buy = 1,
@@ -26,7 +25,7 @@ numbered! {
     }
 }
 
-/// The idempotency key an order was placed under, as its shard keeps it.
+/// The idempotency key under which an order was placed, as its shard stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRef {
     /// The id of the stored reply.
@@ -35,20 +34,20 @@ pub struct IdempotencyRef {
     pub fingerprint: Vec<u8>,
 }
 
-/// An order that is to be placed.
+/// An order to be placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewOrder {
     /// Its id.
     pub id: OrderId,
     /// The request it came from.
     pub origin: Origin,
-    /// The customer; `None` for `/buy` and `/purchase`, which name nobody.
+    /// The customer; `None` for `/buy` and `/purchase`, which name none.
     pub customer: Option<CustomerId>,
     /// The lines, without prices; never empty.
     pub lines: Vec<OrderLine>,
     /// The address of a checkout's delivery.
     pub address: Option<String>,
-    /// True if a checkout's customer takes the catalog price where a sale has ended.
+    /// True if a checkout's customer accepts the catalog price where a sale has ended.
     pub accepts_price_changes: bool,
     /// The last four characters of the card, if one was given.
     pub card: Option<LastFour>,
@@ -56,22 +55,22 @@ pub struct NewOrder {
     pub idempotency: Option<IdempotencyRef>,
 }
 
-/// The content of an order in every state. [`super::Order`] derefs to it, and never mutably.
+/// The content of an order in every state. [`super::Order`] derefs to it, but not mutably.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// The record's version; 0 until it was written.
+    /// The record's version; 0 until the record is written.
     pub version: u64,
     /// Its id.
     pub id: OrderId,
     /// The request it came from.
     pub origin: Origin,
-    /// The customer; `None` for `/buy` and `/purchase`, which name nobody.
+    /// The customer; `None` for `/buy` and `/purchase`, which name none.
     pub customer: Option<CustomerId>,
     /// The lines; never empty.
     pub lines: Vec<OrderLine>,
     /// The address of a checkout's delivery.
     pub address: Option<String>,
-    /// True if a checkout's customer takes the catalog price where a sale has ended.
+    /// True if a checkout's customer accepts the catalog price where a sale has ended.
     pub accepts_price_changes: bool,
     /// The last four characters of the card, if one was given.
     pub card: Option<LastFour>,
@@ -103,7 +102,7 @@ impl Facts {
         }
     }
 
-    /// The hash its request was routed by: the customer's, or without one the product's.
+    /// The hash that routed its request: the customer's, or the product's for an order without a customer.
     pub fn home(&self) -> KeyHash {
         match (&self.customer, self.lines.first()) {
             (Some(customer), _) => customer.hash(),
@@ -117,35 +116,35 @@ impl Facts {
         Tag::of_version(self.version)
     }
 
-    /// The total, as far as prices are known: 0 for an order that was just placed or read back.
+    /// The sum over the lines whose price is known: 0 for an order that was just placed or read back.
     pub fn total(&self) -> Total {
         let priced = self.lines.iter().filter_map(|line| Some((line.price?, line.count)));
         priced.fold(Total::default(), |total, (price, count)| total.add(price, count))
     }
 
-    /// True if money is due for it, as far as prices are known.
+    /// True if the lines whose price is known cost money.
     pub fn asks_payment(&self) -> bool {
         self.origin != Origin::Purchase && self.total().hundredths() > 0
     }
 
-    /// Notes a step.
+    /// Adds a step to the history.
     pub(super) fn record_step(&mut self, event: OrderEvent, at: Timestamp) {
         self.steps.push(OrderStep { event, at });
     }
 
-    /// Notes that all stock is held, unless that was noted before.
+    /// Adds the step that all stock is held, unless the history has it.
     pub(super) fn record_held(&mut self, at: Timestamp) {
         if !self.steps.iter().any(|step| step.event == OrderEvent::Held) {
             self.record_step(OrderEvent::Held, at);
         }
     }
 
-    /// Takes over prices from what a look, or a hold, found of each line. Prices stay also when it fails: a
-    /// refused order shows them.
+    /// Sets the price of each line from the results of a quote or a hold. The prices are kept on an error too,
+    /// since a refused order shows them.
     ///
     /// # Errors
-    /// The reason to refuse the order, naming all lines at fault. Unknown products and changed prices come
-    /// before the missing card, that before a short stock.
+    /// The reason to refuse the order, naming all lines at fault. Unknown products and changed prices take
+    /// precedence over a missing card, and a missing card over insufficient stock.
     pub(super) fn apply_quotes(&mut self, found: &[HoldResult]) -> Result<()> {
         let needs_isbn = self.origin == Origin::Books;
         let mut rejected = Vec::new();

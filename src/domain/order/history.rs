@@ -1,32 +1,32 @@
-//! An order's history: the steps it made, each with its time.
+//! An order's history: its steps, each with its time.
 
 use super::numbered::numbered;
 use crate::domain::time::Timestamp;
 
 numbered! {
-    /// A step of an order. The number is its number in records.
+    /// A step of an order. Records hold the number.
     pub enum OrderEvent {
-        /// It was written down.
+        /// It was stored, undecided.
         Pending = 0,
         /// All its stock is held.
         Held = 1,
-        /// Its money is set aside.
+        /// Its payment is authorised.
         Authorised = 2,
         /// It was created.
         Created = 3,
         /// It was refused.
         Refused = 4,
-        /// Its shard was started again and goes on with it.
+        /// Its shard was restarted and resumes it.
         Resumed = 5,
         /// All held stock is sold.
         Claimed = 6,
-        /// All held stock is given back.
+        /// All held stock is released.
         Released = 7,
-        /// The money is taken.
+        /// Its payment is captured.
         Captured = 8,
-        /// The gateway refuses to take the money for good.
+        /// The gateway finally refused to capture the payment.
         CaptureFailed = 9,
-        /// The payment was given up.
+        /// The payment is voided.
         Voided = 10,
     }
 }
@@ -41,7 +41,7 @@ pub struct OrderStep {
 }
 
 impl OrderEvent {
-    /// Its name in answers.
+    /// The name in HTTP responses.
     pub fn name(self) -> &'static str {
         match self {
             OrderEvent::Pending => "pending",
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_is_read_back_and_every_name_is_another_one() {
+    fn every_number_is_read_back_and_names_are_distinct() {
         let events: Vec<_> = (0..=u8::MAX).filter_map(|number| OrderEvent::try_from(number).ok()).collect();
         assert_eq!(events.iter().map(|event| *event as u8).collect::<Vec<_>>(), (0..=10).collect::<Vec<_>>());
         let names: HashSet<_> = events.iter().map(|event| event.name()).collect();

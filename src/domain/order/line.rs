@@ -1,11 +1,11 @@
-//! The lines of an order: what is ordered, the price agreed on, and the price that holding stock found.
+//! The lines of an order: the product and count, the agreed price, and the price found by a quote or a hold.
 
 use crate::domain::money::Money;
 use crate::domain::reservation::{HoldResult, Quote};
 use crate::error::{Error, LineProblem, Result};
 use crate::routing::ProductId;
 
-/// The most lines of an order that is not a cart's.
+/// The most lines of an order that is not the checkout of a cart.
 pub const MAX_ORDER_LINES: usize = 100;
 
 /// A product and its count, as a customer orders it.
@@ -20,7 +20,7 @@ pub struct OrderedItem {
 /// The price at which a line was ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgreedPrice {
-    /// The catalog's, whatever it is when the stock is held.
+    /// The catalog price at the time of the hold.
     Catalog,
     /// The price it was offered at.
     Offer(Money),
@@ -37,7 +37,7 @@ pub struct OrderLine {
     pub count: u32,
     /// The price agreed on.
     pub agreed: AgreedPrice,
-    /// The price of one; `None` until the product was looked at.
+    /// The price of one; `None` until a quote or a hold.
     pub price: Option<Money>,
     /// True if the id is known to be an ISBN.
     pub has_isbn: bool,
@@ -53,7 +53,7 @@ pub struct SingleItem {
 }
 
 impl SingleItem {
-    /// The only product among what a hold found.
+    /// The product of a hold with a single held line; empty otherwise.
     pub fn of(found: &[HoldResult]) -> Self {
         match found {
             [HoldResult::Held(quote)] => SingleItem { title: quote.title.clone(), remaining: quote.available },
@@ -73,11 +73,10 @@ impl OrderLine {
         OrderedItem { product: self.product.clone(), count: self.count }
     }
 
-    /// Takes over the price from what a look at the product, or a hold, found. Returns what is wrong with the
-    /// line, if anything.
+    /// Sets the price from the result of a quote or a hold. Returns the line's problem, if it has one.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the order was settled before.
+    /// [`Error::Unavailable`] when the order's stock was settled before.
     pub(super) fn apply_quote(
         &mut self,
         found: &HoldResult,
@@ -116,7 +115,7 @@ impl OrderLine {
     }
 }
 
-/// Adds the counts of each product together, in the order of their first mention.
+/// Merges the items of each product into one, in the order of their first mention.
 ///
 /// # Errors
 /// [`Error::Conflict`] when a sum passes `most`.

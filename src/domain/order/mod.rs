@@ -1,7 +1,6 @@
-//! An order: what it is, the states it goes through, and what is kept of them.
+//! An order: its facts, its states and the transitions between them, and its form in records.
 //!
-//! An undecided order walks one way, and each state is a type of its own, so that a step whose precondition
-//! is missing does not compile:
+//! Each state is a type of its own, so that a transition whose precondition is missing does not compile:
 //!
 //! ```text
 //! Order<Pending> ── hold ──► Order<Unpaid> ── authorised ──► Order<Payable> ── create ──► Order<Created>
@@ -9,8 +8,9 @@
 //!       └──────── refuse, also from Unpaid ────────────────────────────────────────────► Order<Refused>
 //! ```
 //!
-//! A [`Payable`] order has all its stock held and all its money set aside, so the only way on is to create it. It
-//! is in memory only: after a crash the order is pending again. What can be on disk is an [`OrderRecord`].
+//! A [`Payable`] order has all its stock held and its payment authorised, so the only transition left is to
+//! create it. It is in memory only: after a crash the order is pending again. The states that can be on disk
+//! are those of [`OrderRecord`].
 
 mod facts;
 mod history;

@@ -1,8 +1,8 @@
-//! Enums whose variants stand in records as numbers: one list gives the enum and both directions, so that a
+//! Enums whose variants are numbers in records. One list defines the enum and both conversions, so that a
 //! variant without a number does not compile.
 
-/// Defines an enum with a fixed number for each variant, and `TryFrom<u8>`. A number is never changed or
-/// given again: records on disk have it.
+/// Defines an enum with a fixed number for each variant, and `TryFrom<u8>`. Records on disk hold the numbers, so
+/// a number never changes and is never reused.
 macro_rules! numbered {
     (
         $(#[$meta:meta])*

@@ -1,4 +1,4 @@
-//! The states of an order that can be on disk, and their flat form, which records, answers and `GET` share.
+//! The states of an order that can be on disk, and the flat form that records and replies share.
 
 use std::ops::Deref;
 
@@ -19,7 +19,7 @@ pub enum OrderRecord {
     Refused(Order<Refused>),
 }
 
-/// A decided order: one that can be closed.
+/// A decided order: only its record can be closed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DecidedOrder {
     /// Created.
@@ -28,14 +28,14 @@ pub enum DecidedOrder {
     Refused(Order<Refused>),
 }
 
-/// A decision, or that there is none yet.
+/// The decision on an order, if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status<'a> {
     /// Not decided.
     Pending,
     /// Created.
     Created,
-    /// Refused; stock, payment and cart are unchanged.
+    /// Refused: stock and cart are as before, and no money is taken.
     Refused {
         /// The reason, for people.
         reason: &'a str,
@@ -43,26 +43,26 @@ pub enum Status<'a> {
 }
 
 numbered! {
-    /// The state of an order's payment. The number is its number in records.
+    /// The state of an order's payment. Records hold the number.
     pub enum PaymentStatus {
-        /// None was asked for.
+        /// No payment was asked for.
         None = 0,
-        /// A card was given; nothing is decided.
+        /// A card was given; the order is undecided.
         Pending = 1,
-        /// The money is set aside.
+        /// The gateway has authorised it.
         Authorised = 2,
-        /// The money is taken.
+        /// The gateway has captured it.
         Captured = 3,
-        /// The gateway refuses to take the money for good.
+        /// The gateway finally refused to capture it.
         CaptureFailed = 4,
-        /// The gateway refused to set the money aside.
+        /// The gateway refused to authorise it.
         Refused = 5,
-        /// Given up, and the gateway knows.
+        /// The gateway has voided it.
         Voided = 6,
     }
 }
 
-/// A state as its parts, of which not every combination is one: see [`OrderRecord::restore`].
+/// A state as its parts. Not every combination is a state: see [`OrderRecord::restore`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordedState<'a> {
     /// The decision.
@@ -76,7 +76,7 @@ pub struct RecordedState<'a> {
 }
 
 impl Status<'_> {
-    /// Its name in answers.
+    /// The name in HTTP responses.
     pub fn name(self) -> &'static str {
         match self {
             Status::Pending => "pending",
@@ -87,7 +87,7 @@ impl Status<'_> {
 }
 
 impl PaymentStatus {
-    /// Its name in answers.
+    /// The name in HTTP responses.
     pub fn name(self) -> &'static str {
         match self {
             PaymentStatus::None => "none",
@@ -101,10 +101,10 @@ impl PaymentStatus {
     }
 }
 
-/// An order that can be on disk. [`super::Payable`] orders are not: stock and money would be tied to an order
-/// that is neither decided nor pending.
+/// An order that can be on disk. A [`super::Payable`] order cannot: its record would be neither pending nor
+/// decided, and its stock and payment would stay held.
 pub trait Recorded: Deref<Target = Facts> + sealed::Sealed {
-    /// Its state, flat.
+    /// Its state as parts.
     fn recorded_state(&self) -> RecordedState<'_>;
 }
 
@@ -207,7 +207,7 @@ impl Deref for DecidedOrder {
 }
 
 impl DecidedOrder {
-    /// Takes over the version of the record that is about to be written.
+    /// Sets the version of the record about to be written.
     pub(crate) fn recorded_as(&mut self, version: u64) {
         match self {
             DecidedOrder::Created(order) => order.recorded_as(version),
@@ -217,7 +217,7 @@ impl DecidedOrder {
 }
 
 impl OrderRecord {
-    /// An order from the parts of its record; `None` for a combination that is no state:
+    /// Restores an order from the parts of its record. Returns `None` unless they are one of these states:
     ///
     /// | status | payment | transaction | delivery | card |
     /// |---|---|---|---|---|
@@ -255,7 +255,7 @@ impl OrderRecord {
         }
     }
 
-    /// The decision, for shards that hold stock for it.
+    /// The decision, for the shards that hold its stock.
     pub fn decision(&self) -> Decision {
         match self {
             OrderRecord::Pending(_) => Decision::Undecided,

@@ -1,5 +1,5 @@
 //! The states of an order and the transitions between them. A transition consumes the order, or changes it
-//! in place where the state stays, and notes its step in the history.
+//! in place where the state stays the same, and adds its step to the history.
 
 use std::ops::Deref;
 
@@ -20,30 +20,30 @@ pub struct Order<S> {
     pub(super) state: S,
 }
 
-/// Written down; nothing is decided.
+/// Stored, undecided.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pending;
 
-/// All stock is held; money is due and not set aside. Its record says pending.
+/// All stock is held; a payment is due and not authorised. Its record says pending.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unpaid {
     card: LastFour,
 }
 
-/// All stock is held, and nothing is due or the money is set aside. In memory only.
+/// All stock is held, and the payment is authorised or none is due. In memory only.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Payable {
     transaction: Option<String>,
 }
 
-/// Decided: all held stock is sold.
+/// Decided: the held stock is sold.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Created {
     pub(super) payment: CreatedPayment,
     pub(super) delivery: Option<DeliveryId>,
 }
 
-/// Decided: all held stock is given back, and no money is taken.
+/// Decided: the held stock is released, and no payment is captured.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused {
     pub(super) reason: String,
@@ -55,17 +55,17 @@ pub struct Refused {
 pub enum CreatedPayment {
     /// Nothing was due.
     Free,
-    /// The money is set aside.
+    /// The payment is authorised.
     Authorised {
         /// The gateway's id of the payment.
         transaction: String,
     },
-    /// The money is taken.
+    /// The payment is captured.
     Captured {
         /// The gateway's id of the payment.
         transaction: String,
     },
-    /// The gateway refuses to take the money for good.
+    /// The gateway finally refused to capture the payment.
     CaptureFailed {
         /// The gateway's id of the payment.
         transaction: String,
@@ -75,13 +75,13 @@ pub enum CreatedPayment {
 /// The payment of an order that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefusedPayment {
-    /// None was asked for.
+    /// No payment was asked for.
     NotAsked,
-    /// The gateway refused to set the money aside.
+    /// The gateway refused to authorise it.
     Declined,
-    /// Given up, and the gateway knows.
+    /// The gateway has voided it.
     Voided {
-        /// The gateway's id of the payment, if the money had been set aside.
+        /// The gateway's id of the payment, if it was authorised before.
         transaction: Option<String>,
     },
 }
@@ -95,7 +95,7 @@ pub enum Reserved {
     Due(Order<Unpaid>),
 }
 
-/// An order that stays pending, because its lines cannot be sold as ordered.
+/// An order that stays pending because its lines cannot be sold as ordered.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unreserved {
     /// The order.
@@ -104,7 +104,7 @@ pub struct Unreserved {
     pub error: Error,
 }
 
-/// A refused order and the error that its customer is told.
+/// A refused order and the error for its customer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The order.
@@ -113,7 +113,7 @@ pub struct Refusal {
     pub error: Error,
 }
 
-/// Money that is due for an order.
+/// A payment that is due for an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due<'a> {
     /// The order.
@@ -124,7 +124,7 @@ pub struct Due<'a> {
     pub card: &'a LastFour,
 }
 
-/// Money that is set aside and to be taken. Ends with [`CaptureDue::captured`] or [`CaptureDue::failed`].
+/// An authorised payment to be captured. Ends with [`CaptureDue::captured`] or [`CaptureDue::failed`].
 #[derive(Debug)]
 pub struct CaptureDue<'a> {
     order: &'a mut Order<Created>,
@@ -141,7 +141,7 @@ impl<S> Deref for Order<S> {
 }
 
 impl<S> Order<S> {
-    /// Takes over the version of the record that is about to be written.
+    /// Sets the version of the record about to be written.
     pub(crate) fn recorded_as(&mut self, version: u64) {
         self.facts.version = version;
     }
@@ -161,21 +161,21 @@ impl<S> Order<S> {
 }
 
 impl Order<Pending> {
-    /// Writes an order down.
+    /// Makes a pending order.
     pub fn place(new: NewOrder, now: Timestamp) -> Self {
         let mut facts = Facts::new(new);
         facts.record_step(OrderEvent::Pending, now);
         Order { facts: Box::new(facts), state: Pending }
     }
 
-    /// Goes on with an order after its shard was started again.
+    /// Resumes an order after a restart of its shard.
     #[must_use]
     pub fn resumed(mut self, now: Timestamp) -> Self {
         self.facts.record_step(OrderEvent::Resumed, now);
         self
     }
 
-    /// Takes over prices from a look at the products, in the order of the lines.
+    /// Sets prices from the results of a quote, in the order of the lines.
     ///
     /// # Errors
     /// The reason to refuse it.
@@ -183,10 +183,10 @@ impl Order<Pending> {
         self.facts.apply_quotes(found)
     }
 
-    /// Takes over what a hold of all lines found. Holding again is free, and noted once.
+    /// Sets prices from the results of a hold of all lines. After a repeated hold the history has one step.
     ///
     /// # Errors
-    /// The order, which nothing more is held for, and the reason to refuse it.
+    /// The order, still pending, and the reason to refuse it.
     pub fn hold(mut self, found: &[HoldResult], now: Timestamp) -> std::result::Result<Reserved, Unreserved> {
         if let Err(error) = self.quote(found) {
             return Err(Unreserved { order: self, error });
@@ -200,10 +200,11 @@ impl Order<Pending> {
         Ok(Reserved::Due(self.into_state(Unpaid { card })))
     }
 
-    /// Takes over what a hold found for an order whose money was set aside before its shard was started again.
+    /// Sets prices from the results of a hold, for an order whose payment was authorised before a restart of its
+    /// shard.
     ///
     /// # Errors
-    /// The order and the reason to refuse it; the money is to be given up.
+    /// The order and the reason to refuse it; the payment is to be voided.
     pub fn hold_paid(
         self,
         found: &[HoldResult],
@@ -213,7 +214,7 @@ impl Order<Pending> {
         match self.hold(found, now)? {
             Reserved::Due(order) => Ok(order.authorised(transaction, now)),
             Reserved::Free(order) => {
-                let error = Error::Internal("money is set aside for an order that costs nothing".into());
+                let error = Error::Internal("a payment is authorised for an order that costs nothing".into());
                 Err(Unreserved { order: order.into_state(Pending), error })
             }
         }
@@ -226,12 +227,12 @@ impl Order<Pending> {
 }
 
 impl Order<Unpaid> {
-    /// The money that is due.
+    /// The payment that is due.
     pub fn due(&self) -> Due<'_> {
         Due { order: self.id, amount: self.total(), card: &self.state.card }
     }
 
-    /// Its money is set aside.
+    /// Its payment is authorised.
     pub fn authorised(mut self, transaction: String, now: Timestamp) -> Order<Payable> {
         self.facts.record_step(OrderEvent::Authorised, now);
         self.into_state(Payable { transaction: Some(transaction) })
@@ -261,28 +262,28 @@ impl Order<Created> {
         self.facts.record_step(OrderEvent::Claimed, now);
     }
 
-    /// The money that is set aside and not taken, if any.
+    /// The payment that is authorised and not captured, if any.
     pub fn capture_due(&mut self) -> Option<CaptureDue<'_>> {
         let CreatedPayment::Authorised { transaction } = &self.state.payment else { return None };
-        // Money is set aside for a card only: `Unpaid` has one, and no record is restored without it.
+        // Every authorised payment has a card: `Unpaid` has one, and no record is restored without one.
         let (transaction, card) = (transaction.clone(), self.facts.card.clone()?);
         Some(CaptureDue { order: self, transaction, card })
     }
 }
 
 impl CaptureDue<'_> {
-    /// The money.
+    /// The payment to capture.
     pub fn due(&self) -> Due<'_> {
         Due { order: self.order.id, amount: self.order.total(), card: &self.card }
     }
 
-    /// The money is taken.
+    /// The payment is captured.
     pub fn captured(self, now: Timestamp) {
         self.order.state.payment = CreatedPayment::Captured { transaction: self.transaction };
         self.order.facts.record_step(OrderEvent::Captured, now);
     }
 
-    /// The gateway refuses to take the money for good; the order stays created.
+    /// The gateway finally refused to capture the payment; the order stays created.
     pub fn failed(self, now: Timestamp) {
         self.order.state.payment = CreatedPayment::CaptureFailed { transaction: self.transaction };
         self.order.facts.record_step(OrderEvent::CaptureFailed, now);
@@ -290,7 +291,7 @@ impl CaptureDue<'_> {
 }
 
 impl Order<Refused> {
-    /// All its stock is given back.
+    /// All its stock is released.
     pub fn released(&mut self, now: Timestamp) {
         self.facts.record_step(OrderEvent::Released, now);
     }

@@ -1,4 +1,4 @@
-//! Tests of an order's transitions: what each leads to, notes and refuses.
+//! Tests of an order's transitions: the state, the history and the refusals of each.
 
 use proptest::prelude::*;
 
@@ -95,7 +95,7 @@ fn the_price_is_the_one_that_was_agreed() {
 }
 
 #[test]
-fn refusals_come_in_their_order() {
+fn refusals_have_their_precedence() {
     let refuse = |origin, found: &[HoldResult], has_card| {
         let lines = vec![line("a", AgreedPrice::Catalog), line("b", AgreedPrice::Catalog)];
         order(origin, lines, has_card).hold(found, now()).unwrap_err().error
@@ -113,7 +113,7 @@ fn refusals_come_in_their_order() {
 }
 
 #[test]
-fn what_costs_nothing_needs_no_card_and_is_created_free() {
+fn a_free_order_needs_no_card() {
     for (origin, price) in [(Origin::Books, 0), (Origin::Purchase, 100)] {
         let order = order(origin, vec![line("a", AgreedPrice::Catalog)], false);
         let Ok(Reserved::Free(order)) = order.hold(&[held(price)], now()) else { panic!("nothing is due") };
@@ -135,7 +135,7 @@ fn a_paid_order_is_captured_once() {
     assert_eq!(shown(&order), ("created", "authorised", Some("tx")));
     assert_eq!(order.recorded_state().delivery, Some(delivery));
     order.claimed(now());
-    let due = order.capture_due().expect("the money is set aside");
+    let due = order.capture_due().expect("the payment is authorised");
     assert_eq!((due.due().amount.hundredths(), due.due().card.as_str()), (200, "4242"));
     due.captured(now());
     assert!(order.capture_due().is_none());
@@ -146,14 +146,14 @@ fn a_paid_order_is_captured_once() {
 #[test]
 fn a_failed_capture_leaves_the_order_created() {
     let mut order = unpaid().authorised("tx".into(), now()).create(None, now());
-    order.capture_due().expect("the money is set aside").failed(now());
+    order.capture_due().expect("the payment is authorised").failed(now());
     assert!(order.capture_due().is_none());
     assert_eq!(shown(&order), ("created", "capture_failed", Some("tx")));
     assert_eq!(steps(&order).last(), Some(&"capture_failed"));
 }
 
 #[test]
-fn undecided_orders_are_refused_with_their_payment_told() {
+fn a_refused_order_has_the_state_of_its_payment() {
     let error = || Error::Conflict("why".into());
     let mut order = refused();
     assert_eq!(order.recorded_state().status, Status::Refused { reason: "why" });
@@ -208,7 +208,7 @@ fn a_refused_order_shows_the_prices_that_were_found() {
     assert_eq!(refusal.error.detail(), "a: out of stock");
 }
 
-/// Every combination of the parts of a record: those that are restored are those that transitions lead to.
+/// Tries every combination of the parts of a record: only those that transitions lead to are restored.
 #[test]
 fn only_states_are_restored() {
     let statuses = [Status::Pending, Status::Created, Status::Refused { reason: "why" }];
@@ -250,7 +250,7 @@ fn only_states_are_restored() {
 }
 
 #[test]
-fn a_decision_tells_what_becomes_of_held_stock() {
+fn a_decision_claims_or_releases_held_stock() {
     let created = unpaid().authorised("tx".into(), now()).create(None, now());
     let decisions = [OrderRecord::Pending(simple()), OrderRecord::Created(created), OrderRecord::Refused(refused())];
     let decisions = decisions.map(|order| order.decision());
@@ -269,8 +269,8 @@ fn hold_results() -> impl Strategy<Value = HoldResult> {
 }
 
 proptest! {
-    /// Whatever a hold finds and the gateway says, the decided order is one that its record restores, and it was
-    /// created only with all stock held and all money set aside.
+    /// Decides an order for any results of holds and gateway: its record restores it, and it is created only with
+    /// all stock held and its payment authorised.
     #[test]
     fn every_decision_is_sound(
         origin in 0..4_u8,
