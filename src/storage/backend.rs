@@ -1,15 +1,15 @@
-//! The storage of one shard as a trait. Writing and syncing are apart, so that a test double can drop
-//! what was written and not synced.
+//! The storage of one shard as a trait. Writing and syncing are separate, so that a test double can drop
+//! writes that were not synced.
 
 use super::record::Write;
 use crate::error::Result;
 
-/// Takes the key and the value of a record that is loaded.
+/// Receives the key and the value of each loaded record.
 pub type Loaded<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
-/// Durable storage of one shard. One thread writes; `get` may be called beside it.
+/// Durable storage of one shard. One thread writes; others may call `get` at the same time.
 pub trait Storage: Send + Sync + 'static {
-    /// Calls `each` with the key and value of everything that is stored.
+    /// Calls `each` with every stored key and value.
     ///
     /// # Errors
     /// [`Error::Internal`](crate::error::Error::Internal) when storage cannot be read, or the first error of `each`.
@@ -21,18 +21,18 @@ pub trait Storage: Send + Sync + 'static {
     /// [`Error::Internal`](crate::error::Error::Internal) when storage cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// Writes all of a batch or, after a crash, nothing of it.
+    /// Writes a batch atomically: after a crash, all of it or nothing is stored.
     ///
     /// # Errors
-    /// [`Error::Internal`](crate::error::Error::Internal); nobody then knows what is stored, and the process must end.
+    /// [`Error::Internal`](crate::error::Error::Internal). It is then unknown what is stored, so the process must end.
     fn write(&self, batch: &[Write]) -> Result<()>;
 
-    /// Everything written before is durable when this returns.
+    /// Makes all earlier writes durable.
     ///
     /// # Errors
     /// As for [`Storage::write`].
     fn sync(&self) -> Result<()>;
 
-    /// True when nothing outlives the process, so that a commit costs nothing.
+    /// True when nothing stored outlives the process, so that a commit costs nothing.
     fn is_volatile(&self) -> bool;
 }

@@ -1,4 +1,4 @@
-//! Ids of records that are found by what they are for, and not by a name of their own.
+//! Ids of records that have no id of their own: digests of their owner and purpose.
 
 use sha2::{Digest, Sha256};
 
@@ -7,12 +7,12 @@ use super::record::RecordKind;
 const DIGEST_BYTES: usize = 16;
 
 /// The id of an idempotency record, a reservation or a settlement: 128 bits of SHA-256 over its owner and its
-/// purpose. Two meet by accident never, and on purpose not within 2^64 tries.
+/// purpose. An attacker needs about 2^64 tries to make two ids collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DigestId(pub [u8; DIGEST_BYTES]);
 
 impl DigestId {
-    /// The id of something in the scope of an owner (a kind of record and its id).
+    /// The id for a purpose in the scope of an owner, which is a kind of record and an id.
     pub fn new(owner: RecordKind, owner_id: &[u8], purpose: &[u8]) -> Self {
         let mut digest = Sha256::new();
         digest.update([owner as u8]);

@@ -1,4 +1,4 @@
-//! Storage in fjall, a log-structured merge tree: one journalled batch and one sync a commit.
+//! Storage in fjall, a log-structured merge tree: one journalled batch and one sync for each commit.
 
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use super::backend::{Loaded, Storage};
 use super::record::Write;
 use crate::error::{Error, Result};
 
-/// Bytes of the block cache. Small: resident records are read once, at the start.
+/// The size of the block cache, in bytes. It is small, since resident records are read once, at the start.
 const CACHE_BYTES: u64 = 4 << 20;
-/// Bytes written before the memtable goes to a file; it stays in memory until then.
+/// The size past which the memtable is flushed from memory to a file, in bytes.
 const MEMTABLE_BYTES: u64 = 8 << 20;
-/// Bytes that the journals may take on disk before memtables are written out: fjall's least.
+/// The size of the journals on disk past which memtables are flushed, in bytes: the least that fjall accepts.
 const JOURNAL_BYTES: u64 = 64 << 20;
-/// Threads that flush and compact.
+/// The number of threads that flush and compact.
 const WORKERS: usize = 1;
-/// Files kept open.
+/// The most files kept open.
 const OPEN_FILES: usize = 128;
 
 const KEYSPACE: &str = "records";
@@ -31,7 +31,7 @@ impl FjallStorage {
     /// Opens or creates the database in a directory.
     ///
     /// # Errors
-    /// [`Error::Internal`] when that fails.
+    /// [`Error::Internal`] when the database cannot be opened.
     pub fn open(directory: &Path) -> Result<Self> {
         let database = Database::builder(directory)
             .cache_size(CACHE_BYTES)

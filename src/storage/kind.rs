@@ -15,7 +15,7 @@ use crate::error::{Error, Invalid, Result};
 pub enum StorageKind {
     /// A log-structured store on the local disk.
     Fjall,
-    /// None: all is lost when the process ends. For benchmarks.
+    /// Memory only: all is lost when the process ends. For benchmarks.
     Memory,
 }
 

@@ -1,5 +1,5 @@
-//! Storage that forgets everything when the process ends, for benchmarks. What the shard itself
-//! holds in memory is not kept twice: it is kept only until it is loaded, as of a fresh store that is filled.
+//! Storage that is lost when the process ends, for benchmarks. Resident records are kept only until they are
+//! loaded, as when a new store is filled from a catalog; after that the shard holds them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +11,11 @@ use crate::error::Result;
 
 type Bytes = Box<[u8]>;
 
-/// Holds the records that the shard itself does not.
+/// The records that the shard does not hold in memory itself.
 #[derive(Default)]
 pub struct MemoryStorage {
     records: Mutex<HashMap<Bytes, Bytes>>,
-    /// From now on the shard holds what is resident.
+    /// True once the shard has loaded the resident records.
     is_loaded: AtomicBool,
 }
 
@@ -78,7 +78,7 @@ mod tests {
     use crate::storage::{Record, RecordKey};
 
     #[test]
-    fn what_is_written_before_it_is_loaded_is_handed_over_once() {
+    fn resident_records_are_dropped_once_they_are_loaded() {
         let storage = MemoryStorage::default();
         let write = |id: &str| {
             Write::Put(Record::new(

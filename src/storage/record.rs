@@ -1,4 +1,4 @@
-//! A record as it is held and stored (key and value in one allocation), its kinds, and a write of one.
+//! Records, their keys and kinds, and the writes that change them.
 
 use crate::error::{Error, Result};
 use crate::routing::KeyHash;
@@ -15,7 +15,7 @@ pub const COUNTER_KEY: &[u8] = b"counter";
 /// The key of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordKey<'a> {
-    /// The hash of the record's owner, which decides the shard. It is kept, as computing it costs a SHA-1.
+    /// The hash of the record's owner, which decides the shard. It is part of the key to save computing a SHA-1.
     pub hash: KeyHash,
     /// The kind of the record.
     pub kind: RecordKind,
@@ -23,13 +23,13 @@ pub struct RecordKey<'a> {
     pub id: &'a [u8],
 }
 
-/// `key length ‖ hash ‖ kind ‖ id ‖ value`. The hash comes first, so that storage keeps the records
-/// of one slot side by side; the whole id is part of the key, so two ids with one hash share nothing.
+/// A record in one allocation: `key length ‖ hash ‖ kind ‖ id ‖ value`. The hash comes first in the key, so that
+/// storage keeps the records of a slot together. The whole id follows, so that ids with equal hashes stay apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record(Box<[u8]>);
 
 impl Record {
-    /// A record; an absent value is written as an empty one.
+    /// Makes a record. A record to be deleted has an empty value.
     pub fn new(key: RecordKey<'_>, value: &[u8]) -> Self {
         let RecordKey { hash, kind, id } = key;
         let key_length = KEY_PREFIX_BYTES + id.len();
@@ -42,7 +42,7 @@ impl Record {
         Record(bytes.into_boxed_slice())
     }
 
-    /// A record from a key and a value as storage holds them.
+    /// Makes a record from a stored key and value.
     pub fn from_parts(key: &[u8], value: &[u8]) -> Self {
         Record([&Self::length_prefix(key.len()), key, value].concat().into_boxed_slice())
     }
@@ -76,12 +76,12 @@ impl Record {
         self.key().get(HASH_BYTES) == Some(&(kind as u8))
     }
 
-    /// Bytes taken.
+    /// The size of the allocation, in bytes.
     pub fn size(&self) -> usize {
         self.0.len()
     }
 
-    /// True when this is the record of a key.
+    /// True when the record has this key.
     pub fn is_of(&self, wanted: RecordKey<'_>) -> bool {
         let RecordKey { hash, kind, id } = wanted;
         let key = self.key();
@@ -92,7 +92,7 @@ impl Record {
     }
 }
 
-/// The kind of a record: one byte of its key. Numbers are on disk and never change.
+/// The kind of a record: one byte of its key. The numbers are on disk and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum RecordKind {
@@ -145,14 +145,14 @@ impl TryFrom<u8> for RecordKind {
 /// One effect of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// The record replaces whatever its key held.
+    /// Stores the record, in place of an earlier one with its key.
     Put(Record),
-    /// The key holds nothing; the record's value is empty.
+    /// Deletes the record with this key. The value is empty.
     Delete(Record),
 }
 
 impl Write {
-    /// The record put, or the one deleted without its value.
+    /// The stored record, or the deleted one with an empty value.
     pub fn record(&self) -> &Record {
         match self {
             Write::Put(record) | Write::Delete(record) => record,

@@ -1,5 +1,5 @@
-//! Carts as bytes. The second format adds the checkout under way; a cart without one is still
-//! written in the first, which is most of what a shard holds.
+//! Carts as bytes. The second format adds the order that checks the cart out. A cart that is not in checkout,
+//! as most are, is still written in the first format.
 
 use bincode::{BorrowDecode, Encode};
 
@@ -79,7 +79,7 @@ pub fn decode_cart(bytes: &[u8]) -> Result<Cart> {
     })
 }
 
-/// The order that checks a cart out, without decoding a cart that none does.
+/// Decodes only the order that checks a cart out; `None` for a cart that is not in checkout.
 ///
 /// # Errors
 /// [`crate::error::Error::Internal`] when the bytes are not a cart.
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// Bytes that the first release wrote: every later one must read them.
+    /// Bytes of the first release, which every later one must read.
     #[rustfmt::skip]
     const CART_FORMAT_1: &[u8] = &[
         1, // the format
@@ -143,7 +143,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_cart_of_the_first_format_is_read_and_written_for_ever() {
+    fn a_cart_of_the_first_format_is_still_read_and_written() {
         assert_eq!(encode_cart(&cart()), CART_FORMAT_1);
         assert_eq!(decode_cart(CART_FORMAT_1).unwrap(), cart());
         assert_eq!(decode_version(CART_FORMAT_1).unwrap(), 300);

@@ -1,4 +1,4 @@
-//! No bytes make a decoder panic.
+//! Tests that no bytes make a decoder panic.
 
 use proptest::prelude::*;
 

@@ -34,7 +34,7 @@ pub fn encode_delivery(delivery: &Delivery) -> Vec<u8> {
 /// Decodes a delivery.
 ///
 /// # Errors
-/// [`crate::error::Error::Internal`] when the bytes are not one.
+/// [`crate::error::Error::Internal`] when the bytes are not a delivery.
 pub fn decode_delivery(bytes: &[u8]) -> Result<Delivery> {
     let decoded: DeliveryV1 = decode(bytes)?;
     let status = DeliveryStatus::ALL.get(usize::from(decoded.status));

@@ -1,4 +1,4 @@
-//! The frame of every value: one format byte, then bincode's standard configuration.
+//! The frame of every value: one format byte, then the fields in bincode's standard configuration.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{BorrowDecode, Encode};
@@ -13,13 +13,13 @@ use crate::routing::OrderId;
 pub const MAX_ENCODED_BYTES: usize = 1 << 20;
 
 pub(super) const FORMAT_1: u8 = 1;
-/// Of carts: those in checkout.
+/// The format of carts in checkout.
 pub(super) const FORMAT_2: u8 = 2;
 
 const CONFIG: Configuration<LittleEndian, Varint, Limit<MAX_ENCODED_BYTES>> =
     bincode::config::standard().with_limit::<MAX_ENCODED_BYTES>();
 
-/// The version of any record, which every format begins with.
+/// Decodes the version, with which every format begins.
 ///
 /// # Errors
 /// [`Error::Internal`] when the bytes are not a record.
@@ -34,7 +34,7 @@ pub(super) fn encode(body: &impl Encode) -> Vec<u8> {
 }
 
 pub(super) fn encode_as(format: u8, body: &impl Encode) -> Vec<u8> {
-    // Most records are small; a cart of five lines takes about 170 bytes.
+    // Room for most records: a cart of five lines takes about 170 bytes.
     let mut bytes = Vec::with_capacity(256);
     bytes.push(format);
     bincode::encode_into_std_write(body, &mut bytes, CONFIG)
@@ -42,7 +42,7 @@ pub(super) fn encode_as(format: u8, body: &impl Encode) -> Vec<u8> {
     bytes
 }
 
-/// Decodes what knows one format only.
+/// Decodes a record of a kind that has one format only.
 pub(super) fn decode<'a, T: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<T> {
     match split(bytes)? {
         (FORMAT_1, body) => decode_body(body),
@@ -59,7 +59,7 @@ pub(super) fn decode_body<'a, T: BorrowDecode<'a, ()>>(body: &'a [u8]) -> Result
     Ok(decoded)
 }
 
-/// The format and what follows it.
+/// Splits a value into its format and its body.
 pub(super) fn split(bytes: &[u8]) -> Result<(u8, &[u8])> {
     match bytes {
         [format @ (FORMAT_1 | FORMAT_2), body @ ..] => Ok((*format, body)),

@@ -23,7 +23,7 @@ pub struct IdempotencyRecord {
     pub expires_at: Timestamp,
     /// SHA-256 of the request.
     pub fingerprint: Vec<u8>,
-    /// The reply, as the protocol encodes it; empty while there is none.
+    /// The reply in the protocol's encoding; empty while there is none.
     pub reply: Vec<u8>,
 }
 
@@ -40,7 +40,7 @@ pub fn encode_idempotency(record: &IdempotencyRecord) -> Vec<u8> {
 /// Decodes a stored reply.
 ///
 /// # Errors
-/// [`crate::error::Error::Internal`] when the bytes are not one.
+/// [`crate::error::Error::Internal`] when the bytes are not a stored reply.
 pub fn decode_idempotency(bytes: &[u8]) -> Result<IdempotencyRecord> {
     let decoded: IdempotencyV1 = decode(bytes)?;
     Ok(IdempotencyRecord {

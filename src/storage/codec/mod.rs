@@ -1,7 +1,7 @@
-//! Values as byte arrays: one format byte, then bincode's standard configuration.
+//! Values of records as bytes: one format byte, then the fields in bincode's standard configuration.
 //!
-//! A new field means a new format byte; a reader knows every older one. bincode 2.0.1 is no longer
-//! maintained (RUSTSEC-2025-0141); its format is fixed and its use ends in this folder.
+//! A new field means a new format byte, and decoders keep reading every older format. bincode 2.0.1 is no longer
+//! maintained (RUSTSEC-2025-0141); its format is fixed, and nothing outside this folder uses it.
 
 mod cart;
 #[cfg(test)]

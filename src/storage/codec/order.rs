@@ -95,7 +95,7 @@ fn encode_line(line: &OrderLine) -> LineV1<'_> {
 /// Decodes an order.
 ///
 /// # Errors
-/// [`crate::error::Error::Internal`] when the bytes are not one, or its parts are not a state.
+/// [`crate::error::Error::Internal`] when the bytes are not an order, or its parts are not a state.
 pub fn decode_order(bytes: &[u8]) -> Result<OrderRecord> {
     let decoded: OrderV1 = decode(bytes)?;
     if decoded.lines.is_empty() {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is a state is read back as it was written; what is none is refused, whoever wrote it.
+        /// Decodes any combination of parts: a state is read back as it was written, any other is refused.
         #[test]
         fn every_state_is_read_back(
             status in statuses(), payment in 0..7_u8, transaction: bool, delivery: bool, card: bool

@@ -42,7 +42,7 @@ pub fn encode_product(product: &Product) -> Vec<u8> {
 /// Decodes a product.
 ///
 /// # Errors
-/// [`crate::error::Error::Internal`] when the bytes are not one, or stock was lost or invented.
+/// [`crate::error::Error::Internal`] when the bytes are not a product, or its stock does not add up.
 pub fn decode_product(bytes: &[u8]) -> Result<Product> {
     let decoded: ProductV1 = decode(bytes)?;
     let product = Product {
@@ -76,7 +76,7 @@ mod tests {
         Product { held: 2, stock: 7, sold: 1, ..Product::new(details, 10, 300) }
     }
 
-    /// Bytes that the first release wrote: every later one must read them.
+    /// Bytes of the first release, which every later one must read.
     #[rustfmt::skip]
     const FORMAT: &[u8] = &[
         1, 251, 44, 1, 251, 44, 1, // the format, version and incarnation 300
@@ -85,7 +85,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_product_of_the_first_format_is_read_and_written_for_ever() {
+    fn a_product_of_the_first_format_is_still_read_and_written() {
         assert_eq!(encode_product(&product()), FORMAT);
         assert_eq!(decode_product(FORMAT).unwrap(), product());
     }

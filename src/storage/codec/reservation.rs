@@ -1,4 +1,4 @@
-//! Reservations, and what became of them, as bytes.
+//! Reservations and settlements as bytes.
 
 use bincode::{BorrowDecode, Encode};
 
@@ -28,7 +28,8 @@ struct SettlementV1 {
     claimed: bool,
 }
 
-/// The settlement of a reservation: the reservation is gone, and a late hold must not make it again.
+/// The settlement of a reservation. It is kept after the reservation is deleted, so that a late hold does not
+/// create it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettlementRecord {
     /// The record's version.

@@ -20,7 +20,7 @@ pub fn encode_value(version: u64, text: &str) -> Vec<u8> {
 /// Decodes a value of the key-value API.
 ///
 /// # Errors
-/// [`crate::error::Error::Internal`] when the bytes are not one.
+/// [`crate::error::Error::Internal`] when the bytes are not a value.
 pub fn decode_value(bytes: &[u8]) -> Result<Value> {
     let decoded: ValueV1 = decode(bytes)?;
     Ok(Value { version: decoded.version, text: decoded.text.to_owned() })
