@@ -1,5 +1,5 @@
-//! Catalogs as CSV (RFC 4180) with a header: `id` or `isbn`, `title`, `price`, `stock`, and if wanted
-//! `author` and `topic`, in any order. Other columns are ignored; an empty field counts as missing.
+//! Catalogs as CSV (RFC 4180) with a header: `id` or `isbn`, `title`, `price`, `stock`, and optionally
+//! `author` and `topic`, in any order. Other columns are ignored. An empty field counts as missing.
 
 use std::io::{BufRead, ErrorKind};
 

@@ -1,5 +1,5 @@
-//! The line on which a row of a CSV file begins. The csv crate counts lines too, but is wrong after blank
-//! lines and with CR LF (rust-csv issues 208 and 395); once it is mended, this file can go.
+//! The line on which a row of a CSV file begins. The csv crate counts lines too, but wrongly after blank lines
+//! and with CR LF (rust-csv issues 208 and 395). Once that is fixed, this file can be deleted.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -7,23 +7,23 @@ use std::io::{self, Read};
 /// A reader that counts lines on the way to the parser.
 pub struct LineNumbers<R> {
     inner: R,
-    /// Bytes passed on so far.
+    /// The number of bytes read so far.
     offset: u64,
     line: u64,
     previous: u8,
     /// True when only line ends have passed since the last line began.
     at_start: bool,
-    /// Offset and number of each line that is not blank, as far as no row from there on was asked for.
+    /// Offset and number of each line that is not blank, from the offset of the last call of `line_from` on.
     starts: VecDeque<(u64, u64)>,
 }
 
 impl<R> LineNumbers<R> {
-    /// Over a reader that is at the beginning of its first line.
+    /// Wraps a reader that is at the beginning of its first line.
     pub fn new(inner: R) -> Self {
         LineNumbers { inner, offset: 0, line: 1, previous: 0, at_start: true, starts: VecDeque::new() }
     }
 
-    /// The line of the first row from an offset on; offsets must not go back.
+    /// The line of the first row at or after an offset. Each call's offset must not be less than the last one's.
     pub fn line_from(&mut self, offset: u64) -> u64 {
         while self.starts.front().is_some_and(|(start, _)| *start < offset) {
             self.starts.pop_front();

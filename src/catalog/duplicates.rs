@@ -7,8 +7,8 @@ use hashbrown::hash_table::Entry;
 
 use crate::routing::ProductId;
 
-/// An id is held as a fingerprint of 128 bits under random keys: 24 bytes a row, and nobody can make
-/// two ids alike.
+/// The ids seen so far, each as a 128-bit hash under random keys: 24 bytes a row, and no file can be made to
+/// contain two ids that collide.
 #[derive(Default)]
 pub struct DuplicateIds {
     lines: HashTable<([u64; 2], u64)>,

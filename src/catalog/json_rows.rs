@@ -1,4 +1,4 @@
-//! Catalogs as a JSON array of objects, or as one object a line.
+//! Catalogs as a JSON array of objects, or as one JSON object on each line.
 
 use std::fmt;
 use std::io::{BufRead, ErrorKind};
@@ -18,7 +18,7 @@ fn product(text: &[u8], line: u64) -> Result<Row> {
     Ok(Row { product: product.map_err(|invalid| at(line, invalid))?, line })
 }
 
-/// Reads one object a line; empty lines are left out.
+/// Reads one object from each line; empty lines are skipped.
 pub fn read_lines(mut reader: RowLimit<impl BufRead>, each: &mut Each<'_>) -> Result<()> {
     let mut number = 0;
     loop {

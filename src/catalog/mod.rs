@@ -1,5 +1,5 @@
-//! Catalog files: the products that a fresh store begins with, as CSV, a JSON array or a JSON object a
-//! line. A file is read as a stream and refused as a whole at its first bad row.
+//! Catalogs: the products that a new store begins with, either the built-in sample or a file in CSV, as a JSON
+//! array, or with a JSON object on each line. A file is read as a stream; its first bad row refuses the whole.
 
 mod checksum;
 mod csv;

@@ -1,5 +1,4 @@
-//! Catalogs that a fresh store is filled with: the sample that is built in, or a file, which is read as
-//! a stream and refused as a whole at its first bad row.
+//! Reads catalog files and picks the parser by the file's name and first byte.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,24 +15,24 @@ use super::{csv, json_rows};
 use crate::domain::product::NewProduct;
 use crate::error::{Error, Invalid, Result};
 
-/// The longest row, in bytes: as long as the longest body of a request that makes a product.
+/// The longest row, in bytes: as the longest body of a request that creates a product.
 pub const MAX_ROW_BYTES: u64 = 64 << 10;
 /// The most rows of a file.
 pub const MAX_ROWS: usize = 10_000_000;
 
-/// Bytes that are read at a time.
+/// The size of the read buffer, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The products of a fresh store.
+/// The products of a new store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Catalog {
     /// The built-in sample.
     Sample,
-    /// None.
+    /// No products.
     None,
-    /// A file: CSV, a JSON array, or a JSON object a line.
+    /// A file: CSV, a JSON array, or a JSON object on each line.
     File(PathBuf),
 }
 
@@ -64,19 +63,18 @@ impl FromStr for Catalog {
 pub struct CatalogSummary {
     /// The number of products.
     pub products: usize,
-    /// SHA-256 of all bytes, to notice that a file has changed.
+    /// SHA-256 of the file, to notice a change between two reads.
     pub digest: Digest,
 }
 
-/// Reads a catalog file and hands over each product with how many bytes have been read so far.
+/// Reads a catalog file. Calls `each` with each product and the number of bytes read so far.
 ///
 /// # Errors
-/// [`Error::Invalid`] that names file, line and field of the first bad row, also of an id that is there
-/// twice, and for a pipe or a device, which cannot be read twice; [`Error::Internal`] when the file cannot be
-/// read; the first error of `each`.
+/// [`Error::Invalid`] for a bad row or a duplicate id, naming file, line and field, and for a pipe or a device,
+/// which cannot be read twice; [`Error::Internal`] when the file cannot be read; the first error of `each`.
 pub fn read(path: &Path, each: impl FnMut(NewProduct, u64) -> Result<()>) -> Result<CatalogSummary> {
     let fault = |error: std::io::Error| Error::Internal(format!("cannot read {}: {error}", path.display()));
-    // A pipe without a writer would be waited for, so it is looked at before it is opened.
+    // The check comes before opening, because opening a pipe without a writer would block.
     if !path.metadata().map_err(fault)?.is_file() {
         return Err(Error::invalid(path.display().to_string(), "is no regular file, and it is read more than once"));
     }
@@ -84,7 +82,7 @@ pub fn read(path: &Path, each: impl FnMut(NewProduct, u64) -> Result<()>) -> Res
     read_from(&name, extension(path).as_deref(), File::open(path).map_err(fault)?, each)
 }
 
-/// Reads a catalog as [`read`] does, from bytes: `name` is what complaints begin with.
+/// Reads a catalog as [`read`] does, from bytes. Errors begin with `name`.
 ///
 /// # Errors
 /// As for [`read`].
@@ -131,7 +129,7 @@ fn extension(path: &Path) -> Option<String> {
     path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
 }
 
-/// The first byte that is not blank, as far as the first buffer goes; it is not consumed.
+/// The first byte in the buffer that is not blank. It is not consumed.
 fn first_byte(reader: &mut impl BufRead) -> std::io::Result<Option<u8>> {
     Ok(reader.fill_buf()?.iter().copied().find(|byte| !byte.is_ascii_whitespace()))
 }
@@ -161,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn all_forms_say_the_same() {
+    fn all_forms_are_read_alike() {
         let csv = "title,price,stock,isbn,topic,id\r\n\"A, B\",9.5,3,978-1,,\r\nC,\"12.10\",0,,x,c\r\n";
         let first = r#"{"isbn": "978-1", "title": "A, B", "price": 9.5, "stock": 3, "extra": {}}"#;
         let second = r#"{"id": "c", "title": "C", "price": "12.10", "stock": 0, "topic": "x", "author": null}"#;
@@ -232,7 +230,7 @@ mod tests {
         assert_eq!(read_text("x.jsonl", text.as_bytes()).unwrap(), products);
     }
 
-    /// Products as anybody may make them, their ids all different.
+    /// Any valid products with distinct ids.
     fn products() -> impl Strategy<Value = Vec<NewProduct>> {
         let text = || "[a-zé,;'\"\\\\ \u{feff}]{1,12}";
         let rest = (prop::option::of(text()), prop::option::of(text()), 0..=crate::domain::money::MAX_HUNDREDTHS);

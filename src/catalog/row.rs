@@ -1,4 +1,4 @@
-//! A row of a catalog file, and errors that name its line.
+//! Rows of catalog files, and errors that name their line.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub struct Row {
 /// Receives the rows of a file one by one.
 pub type Each<'a> = dyn FnMut(Row) -> Result<()> + 'a;
 
-/// An error in a line; the reader puts the file's name before it.
+/// An error in a line. The reader prefixes the file's name.
 pub fn at(line: u64, what: impl fmt::Display) -> Error {
     Error::Invalid(Invalid::general(format!("{line}: {what}")))
 }

@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 
-/// Bytes that a parser may have taken ahead of the row that it is at.
+/// The most bytes that a parser may have read past its present row.
 const READ_AHEAD_BYTES: u64 = 64 << 10;
 
-/// Counts bytes and lines, and fails once too many bytes came since the last row.
+/// Counts bytes and lines, and fails once too many bytes were read since the last row.
 pub struct RowLimit<R> {
     inner: R,
     most: u64,
@@ -26,17 +26,17 @@ struct State {
 pub struct Progress(Rc<State>);
 
 impl Progress {
-    /// Bytes that were read.
+    /// The number of bytes read.
     pub fn get(&self) -> u64 {
         self.0.bytes.get()
     }
 
-    /// Ends of lines that were read.
+    /// The number of line ends read.
     pub fn lines(&self) -> u64 {
         self.0.lines.get()
     }
 
-    /// A row was taken: the next one begins.
+    /// Notes that the parser has taken a row, so that the next one begins.
     pub fn next_row(&self) {
         self.0.row_began.set(self.0.bytes.get());
     }
@@ -50,7 +50,7 @@ impl<R: BufRead> RowLimit<R> {
 }
 
 impl<R> RowLimit<R> {
-    /// A handle that tells the position.
+    /// A handle to the position.
     pub fn bytes_read(&self) -> Progress {
         Progress(self.state.clone())
     }

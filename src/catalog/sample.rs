@@ -1,4 +1,4 @@
-//! The products that a fresh store has to try things with.
+//! The built-in sample catalog.
 
 use crate::domain::money::Money;
 use crate::domain::product::{Details, NewProduct};
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_product_of_it_could_be_made() {
+    fn every_sample_product_is_valid() {
         for product in sample() {
             assert_eq!(
                 NewProduct::new(product.id.clone(), product.details.clone(), product.stock),
