@@ -1,7 +1,7 @@
-//! JSON read strictly and written fast.
+//! Strict reading and fast writing of JSON.
 //!
 //! [`object`] reads one object: duplicate members are refused, and money never passes through a float.
-//! [`writer`] writes answers on the hot path. [`product`] is the JSON of a product, which bodies of requests
+//! [`writer`] writes HTTP responses on the hot path. [`product`] is the JSON of a product, which request bodies
 //! and catalog files share.
 
 pub mod object;

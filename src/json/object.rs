@@ -1,5 +1,5 @@
-//! JSON objects of bodies and catalogs, read strictly: no duplicate members at any depth, numbers taken as they are
-//! written, and every complaint names its field.
+//! Strict reading of JSON objects in request bodies and catalogs: no duplicate members at any depth, numbers exactly
+//! as written, and a field's name in every error.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -52,12 +52,12 @@ impl<'a> JsonObject<'a> {
         self.get(name).ok_or_else(|| self.invalid(name, "is missing"))
     }
 
-    /// The complaint about a member.
+    /// The error for a malformed member.
     pub fn invalid(&self, name: &str, reason: impl Display) -> Invalid {
         self.named(name, Invalid::general(reason))
     }
 
-    /// The same complaint under the name of a member, with its path.
+    /// The same error under the name of a member, with its path.
     pub fn named(&self, name: &str, invalid: Invalid) -> Invalid {
         invalid.at(format!("{}{name}", self.at))
     }
@@ -72,7 +72,7 @@ impl<'a> JsonObject<'a> {
         Money::parse(&text).map_err(|invalid| self.named(name, invalid))
     }
 
-    /// The same for one that may be missing.
+    /// An optional amount of money.
     ///
     /// # Errors
     /// [`Invalid`] that names the member.
@@ -90,7 +90,7 @@ impl<'a> JsonObject<'a> {
         u32::try_from(value).map_err(|_| self.invalid(name, "is too large"))
     }
 
-    /// An optional integer from 0 on.
+    /// An optional integer from 0 to `most`.
     ///
     /// # Errors
     /// [`Invalid`] that names the member.
@@ -148,7 +148,7 @@ impl<'a> JsonObject<'a> {
         Ok(Some(JsonObject { at: format!("{}{name}.", self.at), ..members }))
     }
 
-    /// A required list of objects, `most` at most.
+    /// A required list of 1 to `most` objects.
     ///
     /// # Errors
     /// [`Invalid`] that names the member.
@@ -196,7 +196,7 @@ impl<'a> JsonObject<'a> {
     }
 }
 
-/// A string that is borrowed where it holds no escapes.
+/// A string, borrowed from the body unless it has escapes.
 #[derive(Deserialize, PartialEq, Eq, Hash)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn every_complaint_names_its_field() {
+    fn every_error_names_its_field() {
         for (body, field) in [
             (r#"{"price": NaN}"#, "price"),
             (r#"{"price": 1, "price": 2}"#, "price"),

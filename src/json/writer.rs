@@ -1,34 +1,33 @@
-//! Writing the JSON of carts, products and orders straight into the body.
+//! Writes the JSON of carts, products and orders straight into the response body.
 //!
-//! Every answer of the hot paths is a cart. Through serde_json's derived serializers, with decimals
-//! as raw values, rendering one took 40% of the facade's instructions; this takes a tenth of that.
-//! Everything else is serialized by serde.
+//! Nearly every response on the hot path is a cart. With serde_json's derived serializers, and decimals as raw
+//! values, rendering it took 40% of the facade's instructions; this writer takes a tenth of that. Everything else
+//! is serialized by serde.
 
 use std::io::Write as _;
 
 use crate::domain::money::{Money, Total};
 use crate::domain::time::Timestamp;
 
-/// A JSON text that is being written; whoever writes sees to the punctuation.
+/// A JSON text under construction. The caller writes the punctuation.
 pub struct Json(Vec<u8>);
 
 impl Json {
-    /// An empty text with room for `bytes`.
+    /// Makes an empty text with room for `bytes` bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         Json(Vec::with_capacity(bytes))
     }
 
-    /// Punctuation and member names as they stand.
+    /// Appends punctuation and member names unchanged.
     pub fn raw(&mut self, text: &str) -> &mut Self {
         self.0.extend_from_slice(text.as_bytes());
         self
     }
 
-    /// A string.
+    /// Appends a string.
     pub fn string(&mut self, text: &str) -> &mut Self {
         if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-            serde_json::to_writer(&mut self.0, text)
-                .expect("a string is always JSON, and memory takes what is written");
+            serde_json::to_writer(&mut self.0, text).expect("a string can be JSON, and writing to memory cannot fail");
         } else {
             self.0.push(b'"');
             self.0.extend_from_slice(text.as_bytes());
@@ -37,19 +36,19 @@ impl Json {
         self
     }
 
-    /// An integer.
+    /// Appends an integer.
     pub fn integer(&mut self, value: u64) -> &mut Self {
         self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         self
     }
 
-    /// A price.
+    /// Appends a price.
     pub fn money(&mut self, price: Money) -> &mut Self {
         let hundredths = price.hundredths();
         self.integer(hundredths / 100).fraction((hundredths % 100) as u8)
     }
 
-    /// A sum of prices.
+    /// Appends a sum of prices.
     pub fn total(&mut self, total: Total) -> &mut Self {
         let hundredths = total.hundredths();
         self.0.extend_from_slice(itoa::Buffer::new().format(hundredths / 100).as_bytes());
@@ -61,19 +60,19 @@ impl Json {
         self
     }
 
-    /// `true` or `false`.
+    /// Appends `true` or `false`.
     pub fn flag(&mut self, value: bool) -> &mut Self {
         self.raw(if value { "true" } else { "false" })
     }
 
-    /// A time, or `null`.
+    /// Appends a time, or `null`.
     pub fn time(&mut self, time: Option<Timestamp>) -> &mut Self {
         let Some(time) = time else { return self.raw("null") };
-        write!(self.0, "\"{time}\"").expect("a valid time can be written, and memory takes it");
+        write!(self.0, "\"{time}\"").expect("writing to memory cannot fail");
         self
     }
 
-    /// A string, or `null`.
+    /// Appends a string, or `null`.
     pub fn optional_string(&mut self, text: Option<&str>) -> &mut Self {
         match text {
             Some(text) => self.string(text),
@@ -81,7 +80,7 @@ impl Json {
         }
     }
 
-    /// The text.
+    /// The finished text.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
