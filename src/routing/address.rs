@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use crate::error::{Error, Invalid};
 
-/// The longest path of a Unix socket, in bytes: `sun_path` holds 108 with its final zero, and some
-/// room is left for the name that a restart binds first.
+/// The longest path of a Unix socket, in bytes. `sun_path` holds 108 with its final zero; the rest is room for
+/// the temporary name that a restart binds first.
 pub const MAX_SOCKET_PATH: usize = 100;
 
 /// The address of a shard.

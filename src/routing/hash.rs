@@ -26,7 +26,7 @@ impl KeyHash {
         Self::from_bits(u64::from_be_bytes(low))
     }
 
-    /// A hash that came over the wire or from disk; bits past the 63rd are dropped.
+    /// Restores a hash from the wire or from disk. Bits past the 63rd are dropped.
     pub fn from_bits(bits: u64) -> Self {
         KeyHash(bits & (u64::MAX >> (64 - HASH_BITS)))
     }
@@ -41,9 +41,8 @@ impl KeyHash {
         Slot((self.0 >> (HASH_BITS - SLOT_BITS)) as u16)
     }
 
-    /// The hash for an in-memory table: its low bits choose the bucket and its top seven tell
-    /// entries of one bucket apart. On one shard the routing hash's own top bits are all alike, so
-    /// lower ones are mixed in.
+    /// The hash for an in-memory table, whose low bits choose a bucket and whose top seven bits tell the entries of a
+    /// bucket apart. The routing hash's own top bits are all alike on one shard, so lower bits are mixed in.
     pub fn table_hash(self) -> u64 {
         self.0 ^ (self.0 << 32)
     }
@@ -57,9 +56,9 @@ pub struct Slot(pub u16);
 mod tests {
     use super::*;
 
-    /// Computed with Python: `int.from_bytes(hashlib.sha1(id.encode()).digest(), "big") % 2**63`.
+    /// The hashes come from Python: `int.from_bytes(hashlib.sha1(id.encode()).digest(), "big") % 2**63`.
     #[test]
-    fn hashes_match_answers_computed_elsewhere() {
+    fn hashes_match_those_of_python() {
         for (id, bits) in [
             ("alice".to_owned(), 2_507_735_202_267_974_120),
             ("customer-42".to_owned(), 3_243_733_773_787_257_665),

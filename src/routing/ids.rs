@@ -1,4 +1,4 @@
-//! Identifiers that clients choose: validated text.
+//! Identifiers that clients choose, as validated text.
 
 use super::hash::KeyHash;
 use crate::error::{Invalid, Result};
@@ -15,7 +15,7 @@ macro_rules! identifier {
         pub struct $name(String);
 
         impl $name {
-            /// Checks and takes an identifier.
+            /// Checks an identifier.
             ///
             /// # Errors
             /// [`Invalid`] that names the field.
@@ -52,18 +52,18 @@ identifier!(
     ItemId, "itemId", check_id
 );
 identifier!(
-    /// A product: 1 to 128 bytes of UTF-8 without control characters; a book's is its ISBN.
+    /// A product: 1 to 128 bytes of UTF-8 without control characters. A book's id is its ISBN.
     ProductId, "id", check_id
 );
 identifier!(
-    /// A key of the key-value API: 1 to 255 of `a-z A-Z 0-9`.
+    /// A key of the key-value API: 1 to 255 characters of `a-z A-Z 0-9`.
     KvKey, "key", check_kv_key
 );
 
 macro_rules! stored {
     ($($name:ident),*) => {$(
         impl $name {
-            /// Takes an identifier that was checked before it was stored.
+            /// Restores an identifier from a record, unchecked.
             pub(crate) fn from_stored(text: &str) -> Self {
                 $name(text.to_owned())
             }

@@ -1,5 +1,5 @@
-//! Which shard owns which slots: an explicit, versioned table, never `hash mod N`, which would move
-//! nearly every record when N changes.
+//! The table of the shard that owns each slot. It is explicit and versioned: with `hash mod N`, a change of N would
+//! move nearly every record.
 
 use std::ops::RangeInclusive;
 
@@ -11,7 +11,7 @@ pub const MAX_SHARDS: u32 = 1_024;
 /// The version of the table that a new store begins with.
 pub const FIRST_TABLE_VERSION: u64 = 1;
 
-/// The shard of every slot.
+/// The owner of every slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotTable {
     version: u64,
@@ -32,7 +32,7 @@ impl SlotTable {
         Self::from_ranges(FIRST_TABLE_VERSION, shards, &ranges)
     }
 
-    /// A table from what the shards say they own.
+    /// Makes a table from the ranges that the shards report.
     ///
     /// # Errors
     /// [`Error::Invalid`] unless each slot has exactly one owner.
@@ -55,13 +55,13 @@ impl SlotTable {
         Ok(SlotTable { version, shards, owners: owners.into_iter().flatten().collect() })
     }
 
-    /// Which shard a hash belongs to.
+    /// The shard that owns a hash.
     pub fn owner(&self, hash: KeyHash) -> u32 {
         let Slot(slot) = hash.slot();
         self.owners[usize::from(slot)]
     }
 
-    /// The table's version: a change makes it greater.
+    /// The table's version, which grows with each change.
     pub fn version(&self) -> u64 {
         self.version
     }

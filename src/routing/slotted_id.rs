@@ -1,8 +1,7 @@
 //! Identifiers that a shard chooses: UUIDs (RFC 9562, version 8) that carry their home slot, so that
 //! an order is found from its id alone, without an index.
 //!
-//! 48 bits of milliseconds since 1970, the version, 12 random bits, the variant, 14 bits of slot, 48
-//! random bits.
+//! The bits are: 48 of milliseconds since 1970, the version, 12 random, the variant, 14 of the slot, 48 random.
 
 use std::fmt;
 
@@ -25,13 +24,13 @@ macro_rules! slotted_id {
                 $name(place(slot, millis, random))
             }
 
-            /// Parses an id that a shard made; `None` for any other text.
+            /// Parses an id; `None` for a text that no shard makes.
             pub fn parse(text: &str) -> Option<Self> {
                 Uuid::parse_str(text).ok().and_then(|uuid| Self::from_bytes(uuid.into_bytes()))
                     .filter(|id| id.to_string().eq_ignore_ascii_case(text))
             }
 
-            /// Takes the bytes of an id; `None` unless a shard made them.
+            /// Reads an id from bytes; `None` for bytes that no shard makes.
             pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
                 let uuid = Uuid::from_bytes(bytes);
                 (uuid.get_version_num() == 8).then_some($name(uuid))
@@ -68,7 +67,7 @@ slotted_id!(
 fn place(slot: Slot, millis: u64, random: u128) -> Uuid {
     let high = (millis << 16) | (random as u64 & 0xfff);
     let low = (u64::from(slot.0) << SLOT_SHIFT) | ((random >> 16) as u64 & ((1 << SLOT_SHIFT) - 1));
-    // The builder sets version and variant, whatever is in their place.
+    // The builder overwrites the bits of version and variant.
     uuid::Builder::from_custom_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes()).into_uuid()
 }
 
@@ -85,7 +84,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_our_own_ids_are_read() {
+    fn ids_that_no_shard_makes_are_refused() {
         let id = OrderId::new(Slot(7), 1_763_900_000_000, 5);
         assert_eq!(OrderId::parse(&id.to_string()), Some(id));
         for text in ["", "7", "not-an-id", "01908e5c-0000-7000-8000-000000000000", &id.to_string().replace('-', "")] {
