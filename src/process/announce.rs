@@ -1,5 +1,5 @@
-//! The lines that a process prints on standard output for the one that started it: `progress TEXT` while
-//! it starts, `ready ADDRESSES` once it serves. Both ends are here, so that they cannot drift apart.
+//! The lines that a process prints on standard output for the process that started it: `progress TEXT` while
+//! it starts, `ready ADDRESSES` once it serves. Writer and parser are both here, so that they stay alike.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -10,7 +10,7 @@ const PROGRESS: &str = "progress ";
 /// The time between two progress lines.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A line of a child process, as its launcher reads it.
+/// A line from a child process, as its launcher reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Announcement<'a> {
     /// The child serves.
@@ -20,7 +20,7 @@ pub enum Announcement<'a> {
     },
     /// The child is still starting.
     Progress {
-        /// For people.
+        /// The text, for people.
         text: &'a str,
     },
 }
@@ -33,7 +33,7 @@ impl<'a> Announcement<'a> {
     }
 }
 
-/// Prints that this process serves, and its addresses, separated by spaces.
+/// Prints the line of a process that serves, with its addresses separated by spaces.
 pub fn ready(addresses: impl fmt::Display) {
     print_line(format_args!("{READY}{addresses}"));
 }
@@ -45,8 +45,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Waits half a second before the first line too: a quick start needs none. The default prints the
-    /// first line at once.
+    /// Delays the first line by half a second, since a quick start needs none. The default prints it at once.
     pub fn delayed() -> Self {
         Progress { printed: Some(Instant::now()) }
     }
@@ -60,7 +59,7 @@ impl Progress {
     }
 }
 
-/// Prints a line on standard output. Nobody may be reading; that is no reason to stop.
+/// Prints a line on standard output. Errors are ignored: the process serves although nobody reads its output.
 pub fn print_line(line: impl fmt::Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,5 +1,5 @@
 //! Pauses between the attempts of one call: exponential back-off with full jitter (AWS Architecture Blog,
-//! "Exponential Backoff And Jitter", 2015), and never shorter than the other side asks for.
+//! "Exponential Backoff And Jitter", 2015), but never shorter than the server asks for.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl Backoff {
         Backoff { longest: first, limit }
     }
 
-    /// The next pause: random below the present limit, but not shorter than `at_least`.
+    /// The next pause: random below the present limit, but at least `at_least`.
     pub fn next(&mut self, at_least: Duration) -> Duration {
         let pause = self.longest.mul_f64(jitter());
         self.longest = (self.longest * 2).min(self.limit);

@@ -1,5 +1,5 @@
-//! Points where a test may have a process die, as `kill -9` would: compiled into debug builds only, and
-//! chosen by the environment variable `SHARDCART_FAIL_POINT`, as `held` or, for the third time, `held:3`.
+//! Points at which a test can kill the process, as `kill -9` would. They exist in debug builds only. The
+//! environment variable `SHARDCART_FAIL_POINT` names one: `held`, or `held:3` for the third time it is reached.
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -24,19 +24,19 @@ mod armed {
     pub fn hit(name: &str) {
         let Some(armed) = ARMED.get_or_init(armed).as_ref().filter(|armed| armed.name == name) else { return };
         if armed.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            // Nothing is flushed, no destructor runs.
+            // An exit would flush buffers and run destructors; a kill does not.
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             std::thread::sleep(std::time::Duration::from_secs(60));
         }
     }
 }
 
-/// Dies here if the test said so; nothing in a release build.
+/// Kills the process if a test chose this point. Does nothing in a release build.
 #[cfg(debug_assertions)]
 pub fn hit(name: &str) {
     armed::hit(name);
 }
 
-/// Dies here if the test said so; nothing in a release build.
+/// Kills the process if a test chose this point. Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub fn hit(_: &str) {}

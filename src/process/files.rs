@@ -1,4 +1,4 @@
-//! Files that outlive the process: locked, replaced durably, and named in every error.
+//! Locks and durably replaces files. Every error names the file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -12,18 +12,18 @@ use crate::error::{Error, Result};
 /// The time between two attempts to take a lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Turns an I/O error into [`Error::Internal`] that says what could not be done to which file, as in
+/// Turns an I/O error into an [`Error::Internal`] that names the action and the file, such as
 /// `cannot read /data/store.json: permission denied`.
 pub fn failed_to(action: &str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |error| Error::Internal(format!("cannot {action} {}: {error}", path.display()))
 }
 
-/// Takes a lock file for this process, for as long as the returned file is held. A missing file is made
-/// with the permissions `mode`, less the process's umask. `None` when another process has it until
-/// `timeout` is over.
+/// Locks a file for this process until the returned file is dropped. A missing file is created with the
+/// permissions `mode`, less the process's umask. Returns `None` when another process holds the lock for all of
+/// `timeout`.
 ///
 /// # Errors
-/// [`Error::Internal`] when the file cannot be made or locked.
+/// [`Error::Internal`] when the file cannot be created or locked.
 pub fn lock(path: &Path, mode: u32, timeout: Duration) -> Result<Option<File>> {
     let file = OpenOptions::new().create(true).append(true).mode(mode).open(path).map_err(failed_to("make", path))?;
     let started = Instant::now();
@@ -37,11 +37,11 @@ pub fn lock(path: &Path, mode: u32, timeout: Duration) -> Result<Option<File>> {
     }
 }
 
-/// Replaces a file in one step by one that is on disk: a reader sees the old content or the new one, also
-/// after a power failure. `create` makes the new file beside it, at `path` with `.new` appended.
+/// Replaces a file atomically and durably: a reader sees the old content or the new, also after a power failure.
+/// `create` creates the new file beside it, at `path` with `.new` appended.
 ///
 /// # Errors
-/// When the file cannot be written; then the old one is still there.
+/// When the new file cannot be written; the old one then stays.
 pub fn replace(path: &Path, content: &[u8], create: impl FnOnce(&Path) -> io::Result<File>) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
@@ -53,10 +53,10 @@ pub fn replace(path: &Path, content: &[u8], create: impl FnOnce(&Path) -> io::Re
     sync_parent(path)
 }
 
-/// Makes a directory that is still there after a power failure, and what is missing above it.
+/// Creates a directory and its missing parents durably: they are still there after a power failure.
 ///
 /// # Errors
-/// When one cannot be made.
+/// When a directory cannot be created.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The buckets' upper bounds in microseconds; a last one without a bound follows.
+/// The buckets' upper bounds in microseconds. One more bucket without a bound follows.
 const BOUNDS_MICROS: [u64; 14] =
     [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000];
 const BUCKETS: usize = BOUNDS_MICROS.len() + 1;
@@ -18,9 +18,9 @@ pub struct Histogram {
 /// A histogram at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
-    /// The buckets' upper bounds in seconds; a last one without a bound follows.
+    /// The buckets' upper bounds in seconds. One more bucket without a bound follows.
     pub bounds: Vec<f64>,
-    /// Not cumulated; one more than `bounds`.
+    /// The count of each bucket, not cumulative; one more than `bounds`.
     pub counts: Vec<u64>,
     /// The sum of all durations in seconds.
     pub sum: f64,

@@ -27,13 +27,13 @@ const WINDOW: Duration = Duration::from_secs(1);
 
 const FILE: &str = "error.log";
 const ROTATED_FILE: &str = "error.log.1";
-/// The environment variable with a filter for stderr, as `info` or `shardcart=debug`.
+/// The environment variable with the filter for stderr, such as `info` or `shardcart=debug`.
 const FILTER_VARIABLE: &str = "SHARDCART_LOG";
 const DEFAULT_FILTER: &str = "info";
-/// The least level of logs from other crates; `SHARDCART_LOG` may name them to see it.
+/// The levels of logs from other crates, unless `SHARDCART_LOG` names them.
 const OTHERS: &str = "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,tonic=warn,warp=warn";
 
-/// The target of the error that ends the process. For people it is printed on stderr as it is.
+/// The log target of the error that ends the process. In the format for people it is printed without a log prefix.
 const FATAL: &str = "fatal";
 
 /// The format of log lines.
@@ -41,7 +41,7 @@ const FATAL: &str = "fatal";
 pub enum LogFormat {
     /// For people.
     Human,
-    /// One JSON object a line.
+    /// One JSON object on each line.
     Json,
 }
 
@@ -60,8 +60,7 @@ impl FromStr for LogFormat {
 /// Starts logging; with a directory, errors also go to `error.log` there.
 ///
 /// # Errors
-/// When `SHARDCART_LOG` cannot be read as a filter, `error.log` cannot be made, or logging was started
-/// before.
+/// When `SHARDCART_LOG` is not a filter, `error.log` cannot be created, or logging was started before.
 pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
     let asked = env::var(FILTER_VARIABLE).unwrap_or_else(|_| DEFAULT_FILTER.into());
     let fatal = if format == LogFormat::Human { "off" } else { "error" };
@@ -85,7 +84,7 @@ pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
 }
 
 /// Reports the error that ends the process: on stderr as one line, `error: TEXT` for people or a JSON log
-/// line, and in `error.log`. Standard error may be closed; that is no reason to panic.
+/// line, and in `error.log`. A closed stderr is ignored.
 pub fn report_fatal(format: LogFormat, error: impl Display) {
     tracing::error!(target: FATAL, "{error}");
     if format == LogFormat::Human || !tracing::enabled!(target: FATAL, Level::ERROR) {
@@ -93,7 +92,7 @@ pub fn report_fatal(format: LogFormat, error: impl Display) {
     }
 }
 
-/// A panic is a fault of the server like any other, and the last thing that the process says.
+/// Logs panics too, so that they reach `error.log`.
 fn log_panics() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -102,7 +101,7 @@ fn log_panics() {
     }));
 }
 
-/// `error.log`, bounded in size and in lines a second.
+/// The file `error.log`, limited in size and in lines per second.
 #[derive(Clone)]
 struct ErrorLog(Arc<Mutex<Inner>>);
 
@@ -119,14 +118,14 @@ impl ErrorLog {
         fs::create_dir_all(directory)?;
         let directory = directory.to_owned();
         let inner = Inner { directory, format, window: Instant::now(), lines: 0, suppressed: 0 };
-        // Makes the file: that it cannot be written is known now and not when it is needed.
+        // Creates the file, so that a directory that cannot be written is an error now and not when the log is needed.
         inner.append(b"")?;
         Ok(ErrorLog(Arc::new(Mutex::new(inner))))
     }
 }
 
 impl Inner {
-    /// Writes a whole line as far as it goes: a full disk must not stop whoever has an error to tell.
+    /// Writes a line, and ignores errors: a full disk must not stop the thread that logs.
     fn write_line(&mut self, line: &[u8]) {
         if self.window.elapsed() >= WINDOW {
             self.window = Instant::now();
@@ -155,8 +154,8 @@ impl Inner {
         }
     }
 
-    /// Opens the file each time, which errors are rare enough for: so it does not matter who has
-    /// removed or renamed it, nor what went wrong the time before.
+    /// Opens the file for each line, since errors are rare. A file that was removed or renamed, or could not be
+    /// written the last time, is then no special case.
     fn append(&self, line: &[u8]) -> io::Result<()> {
         let path = self.directory.join(FILE);
         let open = || OpenOptions::new().create(true).append(true).open(&path);
@@ -193,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_rotated_at_its_size_and_kept_once() {
+    fn a_full_file_is_rotated_and_one_old_file_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let log = ErrorLog::open(directory.path(), LogFormat::Human).unwrap();
         let line = [b'x'; 1 << 14];
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_could_not_be_written_is_written_again_when_it_can() {
+    fn writing_resumes_after_a_failure() {
         let directory = tempfile::tempdir().unwrap();
         let log = ErrorLog::open(directory.path(), LogFormat::Human).unwrap();
         let mut inner = log.0.lock().unwrap();
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_cut_and_counted() {
+    fn lines_past_the_limit_are_counted_instead() {
         for format in [LogFormat::Human, LogFormat::Json] {
             let directory = tempfile::tempdir().unwrap();
             let log = ErrorLog::open(directory.path(), format).unwrap();

@@ -1,5 +1,5 @@
-//! Services of every process of the store: logs, signals, files, the lines it prints for the
-//! process that started it, pauses between attempts, scheduling, latency histograms.
+//! Services for every process of the store: logs, signals, files, announcements to the process that started it,
+//! pauses between attempts, scheduling, latency histograms.
 
 pub mod announce;
 pub mod backoff;

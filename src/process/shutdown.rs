@@ -1,4 +1,4 @@
-//! Asking a process to end: SIGTERM, SIGINT, or the death of the launcher that started it.
+//! Requests to end the process: SIGTERM, SIGINT, or the death of the launcher that started it.
 
 use std::io::{self, Read};
 use std::thread;
@@ -7,20 +7,19 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// The time a process lives on after the pipe from its launcher has closed.
+/// The time that a process lives on after the pipe from its launcher has closed.
 const ORPHAN_LIFETIME: Duration = Duration::from_millis(400);
 
-/// Tells every thread and runtime of the process that it is to end.
+/// The request to end, shared by every thread and runtime of the process.
 #[derive(Debug, Clone)]
 pub struct Shutdown(watch::Receiver<u32>);
 
 impl Shutdown {
-    /// Listens for SIGTERM and SIGINT from now on. With `parent_pipe`, standard input is a pipe from
-    /// a launcher: when it closes, a shutdown is asked for and the process ends, at the latest
-    /// 400 ms later, whatever it is doing.
+    /// Listens for SIGTERM and SIGINT from now on. With `parent_pipe`, standard input is a pipe from a launcher. When
+    /// the pipe closes, a shutdown is requested, and after 400 ms the process exits whatever it is doing.
     ///
     /// # Errors
-    /// When signals cannot be handled or no thread can be had.
+    /// When signals cannot be handled or a thread cannot be started.
     pub fn on_signals(parent_pipe: bool) -> io::Result<Self> {
         let (requests, shutdown) = watch::channel(0);
         if parent_pipe {
@@ -46,24 +45,24 @@ impl Shutdown {
         Ok(Shutdown(shutdown))
     }
 
-    /// True once a shutdown has been asked for.
+    /// True once a shutdown was requested.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow() > 0
     }
 
-    /// Waits until a shutdown is asked for.
+    /// Waits until a shutdown is requested.
     pub async fn wait(&mut self) {
         self.wait_for_request(1).await;
     }
 
-    /// Waits until a shutdown is asked for once more: somebody is impatient.
+    /// Waits until a shutdown is requested a second time: the user does not want to wait.
     pub async fn wait_for_another(&mut self) {
         self.wait_for_request(2).await;
     }
 
     async fn wait_for_request(&mut self, number: u32) {
         if self.0.wait_for(|count| *count >= number).await.is_err() {
-            // Nobody is left who could ask.
+            // The senders are gone, so no request can come.
             std::future::pending::<()>().await;
         }
     }
