@@ -1,5 +1,5 @@
-//! The commands that a shard runs, and their protobuf messages. The oneof of messages is flat and its numbers are
-//! fixed: stored fingerprints are digests of it.
+//! The commands that a shard runs, and their protobuf messages. The oneof of messages is flat, and its field
+//! numbers never change: stored fingerprints are digests of encoded commands.
 
 use super::carts::{self, CartCommand};
 use super::deliveries::{self, DeliveryCommand};
@@ -51,7 +51,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// The owner of the records that it reads and writes; `None` for what any shard can answer.
+    /// The owner of the records that it reads and writes; `None` for a command that any shard can run.
     pub fn owner(&self) -> Option<Owner<'_>> {
         match self {
             Command::Ping | Command::ListProducts(_) => None,
@@ -64,7 +64,7 @@ impl Command {
         }
     }
 
-    /// Its effect: whether it may run twice.
+    /// Its effect, which decides whether it may run twice.
     pub fn effect(&self) -> Effect {
         match self {
             Command::Ping | Command::ListProducts(_) => Effect::Read,
@@ -167,7 +167,7 @@ mod tests {
             std::iter::successors(Some(Command::Ping), Command::next_sample).collect()
         }
 
-        /// The sample after one of this kind. It is exhaustive, so that a new command finds its place in the chain.
+        /// The sample that follows one of this kind. The match is exhaustive, so that a new command needs a sample.
         fn next_sample(&self) -> Option<Command> {
             let order = OrderId::new(Slot(7), 1, 2);
             let delivery = DeliveryId::new(Slot(7), 3, 4);
@@ -255,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn what_may_run_only_once_has_an_owner_whose_scope_keeps_its_key() {
+    fn commands_that_run_once_have_an_owner_that_keeps_their_key() {
         for command in Command::samples() {
             assert!(command.effect() != Effect::Once || command.owner().is_some(), "{}", command.name());
         }
     }
 
     #[test]
-    fn a_message_to_a_peer_names_a_product() {
+    fn a_peer_command_names_a_product() {
         let order = OrderId::new(Slot(7), 1, 2);
         assert!(Hold::new(order, Vec::new(), HoldMode::Hold).is_err());
         assert!(Settle::new(order, Vec::new(), Settlement::Claim).is_err());

@@ -1,4 +1,4 @@
-//! The conversation of facade and shard: commands, replies, and their protobuf messages.
+//! The protocol between facade and shard: commands, replies, and their protobuf messages.
 
 mod carts;
 mod command;

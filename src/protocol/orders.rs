@@ -1,4 +1,4 @@
-//! Commands on an order, and what an order is made from.
+//! Commands on an order, and the description of an order to be created.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub enum OrderCommand {
 pub struct PlaceOrder {
     /// The items.
     pub basket: Basket,
-    /// The card, for the call to the payment gateway alone.
+    /// The card, which only the call to the payment gateway uses.
     pub card: Option<Card>,
 }
 
@@ -39,7 +39,7 @@ pub enum Basket {
     Purchase(ProductId),
     /// Copies of one product.
     Buy(OrderedItem),
-    /// Books for a customer; each product once.
+    /// Books for a customer.
     Books {
         /// The customer.
         customer: CustomerId,
@@ -151,13 +151,13 @@ pub(super) fn order_id(bytes: &[u8]) -> Result<OrderId> {
     id.ok_or_else(|| Error::invalid("order", "is no order's id"))
 }
 
-/// Reduces a card to what a fingerprint may cover: the last four characters of its number.
+/// Reduces a card to the part that a fingerprint may cover: the last four characters of its number.
 pub(super) fn mask(card: &mut proto::Card) {
     let shown = card.number.len().saturating_sub(4);
     card.number = card.number.get(shown..).unwrap_or_default().to_owned();
 }
 
-/// Hides the number. `build.rs` leaves the generated `Debug` of this message out.
+/// Hides the number. `build.rs` suppresses the generated `Debug` of this message.
 impl fmt::Debug for proto::Card {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Card").finish_non_exhaustive()

@@ -1,4 +1,5 @@
-//! The owner of a command's records: decides the shard that runs it and the scope of its idempotency key.
+//! The owner of a command's records. It decides the shard that runs the command and the scope of its idempotency
+//! key.
 
 use crate::routing::{CustomerId, DeliveryId, KeyHash, KvKey, OrderId, ProductId};
 use crate::storage::RecordKind;

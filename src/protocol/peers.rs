@@ -1,4 +1,4 @@
-//! Commands that shards send each other while they work on an order, and what they answer.
+//! Commands that shards send each other while they work on an order, and the bodies of their replies.
 
 use super::effect::Effect;
 use super::orders::{encode_item, items, order_id};
@@ -16,7 +16,7 @@ use proto::request::Command as Message;
 /// A command from one shard to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerCommand {
-    /// Holds stock for an order; all of it or none. Sent by the order's home.
+    /// Holds stock for an order, all of it or none. Sent by the order's home.
     Hold(Hold),
     /// Claims or releases the stock that an order holds. Sent by the order's home.
     Settle(Settle),
@@ -29,12 +29,12 @@ pub enum PeerCommand {
 pub struct Hold {
     /// The order.
     pub order: OrderId,
-    /// Hold them, or only look.
+    /// The mode: to hold, or only to quote.
     pub mode: HoldMode,
     lines: Vec<OrderedItem>,
 }
 
-/// The end of reservations of an order.
+/// The settlement of an order's reservations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settle {
     /// The order.
@@ -44,10 +44,10 @@ pub struct Settle {
 }
 
 impl Hold {
-    /// Stock of one shard's products, each named once.
+    /// Makes a hold of products that one shard owns, each named once.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no line at all and for too many.
+    /// [`Error::Invalid`] for no line and for too many.
     pub fn new(order: OrderId, lines: Vec<OrderedItem>, mode: HoldMode) -> Result<Self> {
         if lines.is_empty() || lines.len() > MAX_LINES {
             return Err(Error::invalid("items", format!("{} lines, must be 1 to {MAX_LINES}", lines.len())));
@@ -62,10 +62,10 @@ impl Hold {
 }
 
 impl Settle {
-    /// The end of an order's reservations of one shard's products.
+    /// Makes a settlement of products that one shard owns.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no product at all and for too many.
+    /// [`Error::Invalid`] for no product and for too many.
     pub fn new(order: OrderId, products: Vec<ProductId>, settlement: Settlement) -> Result<Self> {
         if products.is_empty() || products.len() > MAX_LINES {
             return Err(Error::invalid("products", format!("must be 1 to {MAX_LINES}")));
@@ -78,7 +78,7 @@ impl Settle {
         &self.products
     }
 
-    /// Claimed or released.
+    /// The settlement.
     pub fn settlement(&self) -> Settlement {
         self.settlement
     }

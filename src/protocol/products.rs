@@ -27,7 +27,7 @@ pub enum ProductCommand {
     },
     /// Changes the product.
     Update(ProductUpdate),
-    /// Deletes the product. The reply holds it as it was.
+    /// Deletes the product. The reply holds the deleted product.
     Delete,
     /// Adds to the stock.
     Replenish {
@@ -36,25 +36,25 @@ pub enum ProductCommand {
     },
 }
 
-/// A query for a shard's own products, ordered by id.
+/// A query for the products of one shard, ordered by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListProducts {
-    /// The condition that they meet.
+    /// The condition that they must meet.
     pub filter: Filter,
-    /// The id that they come after.
+    /// The id after which the list begins.
     pub after: Option<String>,
-    /// The most of them: 1 to [`MAX_LIST`].
+    /// The most products: 1 to [`MAX_LIST`].
     pub limit: u32,
 }
 
-/// The condition that listed products meet.
+/// The condition that listed products must meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// None: all products.
+    /// All products.
     All,
-    /// They have a topic, folded as [`crate::domain::product::fold_topic`] does.
+    /// Products with a topic, folded by [`crate::domain::product::fold_topic`].
     Topic(String),
-    /// They have an ISBN.
+    /// Products with an ISBN.
     Books,
 }
 
@@ -166,7 +166,7 @@ pub(super) fn list(message: proto::ListProducts) -> Result<ListProducts> {
     Ok(ListProducts { filter, after: message.after, limit: message.limit })
 }
 
-/// Checks how many copies of a product a command is about.
+/// Checks the number of copies that a command names.
 pub(super) fn quantity(count: u32) -> Result<u32> {
     if count == 0 || count > MAX_COUNT {
         return Err(Error::invalid("quantity", format!("must be 1 to {MAX_COUNT}")));

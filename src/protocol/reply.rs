@@ -1,4 +1,4 @@
-//! Replies: what a command answers, to and from protobuf. Results hold records as they are stored.
+//! Replies to commands, and their protobuf messages. A message holds records in their stored form.
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -20,30 +20,30 @@ use proto::reply::Result as Outcomes;
 
 pub use proto::Reply as WireReply;
 
-/// A reply to a command whose answer has a body of type `T`.
+/// The reply to a command, whose answer has a body of type `T`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply<T> {
-    /// True for a stored reply, given again to the same `Idempotency-Key`.
+    /// True for a stored reply that is sent again for the same `Idempotency-Key`.
     pub replayed: bool,
-    /// The answer, or why there is none.
+    /// The answer, or the error.
     pub result: Result<Answer<T>>,
 }
 
 /// The answer to a command that succeeded.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// The time at which it was computed; what depends on the time is seen from there.
+    /// The time at which it was computed. Whatever depends on the time, such as the end of a sale, is as of then.
     pub at: Timestamp,
     /// True if the command created something.
     pub created: bool,
-    /// The answer of the command.
+    /// The body.
     pub body: T,
 }
 
-/// The answer of a command.
+/// The body of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReplyBody {
-    /// Something was written, or nothing had to be.
+    /// The result of a write without a record to show.
     Written(Written),
     /// A cart.
     Cart(Cart),
@@ -63,10 +63,10 @@ pub enum ReplyBody {
     Decision(Decision),
 }
 
-/// A write without a record to show.
+/// The result of a write without a record to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
-    /// The version of what was written or deleted; 0 where nothing has one.
+    /// The version of the record that was written or deleted; 0 when there is none.
     pub version: u64,
 }
 
@@ -79,7 +79,7 @@ pub struct ProductList {
     pub has_more: bool,
 }
 
-/// An order, and what the reply to an order of a single product says beside it.
+/// An order and, for an order of a single product, the product's title and remaining stock.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Placed {
     /// The order.
@@ -90,9 +90,9 @@ pub struct Placed {
     pub remaining: u64,
 }
 
-/// A type that some commands answer with.
+/// A type of body that some commands answer with.
 pub trait FromReply: Sized {
-    /// Takes it out of a body; `None` when the body is of another type.
+    /// Unwraps a body; `None` when it is of another type.
     fn from_reply(body: ReplyBody) -> Option<Self>;
 }
 
@@ -125,11 +125,11 @@ impl<T> From<Error> for Reply<T> {
 }
 
 impl Reply<ReplyBody> {
-    /// The same reply with the type that its command answers with. Another type is an [`Error::Internal`].
+    /// Converts the reply to the type of body that its command answers with. Another type is an [`Error::Internal`].
     pub fn typed<T: FromReply>(self) -> Reply<T> {
         let result = self.result.and_then(|Answer { at, created, body }| {
-            let body =
-                T::from_reply(body).ok_or_else(|| Error::Internal("the shard answered another question".into()))?;
+            let body = T::from_reply(body)
+                .ok_or_else(|| Error::Internal("the shard's reply is of another type than its command's".into()))?;
             Ok(Answer { at, created, body })
         });
         Reply { replayed: self.replayed, result }
@@ -148,7 +148,7 @@ impl CommandOutput {
         CommandOutput { created: false, body }
     }
 
-    /// The version of what was written; 0 when nothing has one.
+    /// The result of a write, with the version of its record; 0 when there is none.
     pub fn written(version: u64) -> Self {
         Self::of(Outcomes::Done(proto::Done { version }))
     }
@@ -168,13 +168,13 @@ impl CommandOutput {
         Self::of(Outcomes::Product(record))
     }
 
-    /// The ids and records of products, and whether the list goes on.
+    /// The ids and records of products. `more` is true when the list goes on after them.
     pub fn products(products: impl Iterator<Item = (String, Bytes)>, more: bool) -> Self {
         let products = products.map(|(product, record)| proto::products::Entry { product, record }).collect();
         Self::of(Outcomes::Products(proto::Products { products, more }))
     }
 
-    /// An order, and what a reply says of its only product.
+    /// An order and, if it has only one, its product.
     pub fn order(order: &impl Recorded, item: &SingleItem) -> Self {
         Self::of(Outcomes::Order(proto::OrderReply {
             record: codec::encode_order(order).into(),
@@ -200,14 +200,14 @@ impl CommandOutput {
         Self::of(Outcomes::Ruling(proto::RulingReply { ruling: peers::encode_decision(decision).into() }))
     }
 
-    /// The same output, with the word whether something was made that was not there.
+    /// The same output, with the statement whether something was created.
     #[must_use]
     pub fn with_created(self, created: bool) -> Self {
         CommandOutput { created, ..self }
     }
 }
 
-/// Encodes the result of a command that ran at a time. The session sets the reply's id.
+/// Encodes the result of a command that ran at the time `at`. The session sets the reply's id.
 pub fn encode_reply(result: Result<CommandOutput>, at: Timestamp) -> WireReply {
     let CommandOutput { created, body } = result.unwrap_or_else(|error| CommandOutput::of(failure(&error)));
     WireReply { id: 0, at: at.micros(), replayed: false, created, result: Some(body) }
@@ -221,14 +221,14 @@ pub fn encode_stored_reply(reply: &WireReply) -> Vec<u8> {
 /// Decodes a reply that was kept under an idempotency key, and marks it as replayed.
 ///
 /// # Errors
-/// [`Error::Internal`] when the bytes are not one.
+/// [`Error::Internal`] when the bytes are not a reply.
 pub fn decode_stored_reply(bytes: &[u8]) -> Result<WireReply> {
     let reply =
         WireReply::decode(bytes).map_err(|error| Error::Internal(format!("a stored reply cannot be read: {error}")))?;
     Ok(WireReply { replayed: true, ..reply })
 }
 
-/// A reply that says why nothing was done.
+/// Encodes an error.
 fn failure(error: &Error) -> Outcomes {
     let reason = match error {
         Error::Invalid(_) => Reason::Invalid,
@@ -329,7 +329,7 @@ fn encode_fault(line: &RejectedLine) -> proto::LineAtFault {
     proto::LineAtFault { item: line.item.clone(), fault: Some(fault) }
 }
 
-/// A problem that only a later release knows is left out; the detail still names it.
+/// Decodes a line at fault; `None` for a problem that only a later release knows, which the detail still names.
 fn decode_fault(line: proto::LineAtFault) -> Option<RejectedLine> {
     let problem = match line.fault? {
         Faults::Unknown(_) => LineProblem::UnknownProduct,

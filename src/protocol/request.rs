@@ -1,4 +1,5 @@
-//! Requests: a command and its terms, to and from protobuf, and the fingerprint that finds out a reused key.
+//! Requests, each a command with its conditions, and their protobuf messages; and the fingerprint that detects a
+//! reused idempotency key.
 
 use prost::Message as _;
 use sha2::{Digest, Sha256};
@@ -16,36 +17,36 @@ const FINGERPRINT_BYTES: usize = 32;
 /// The most tags in one condition.
 pub const MAX_TAGS: usize = 64;
 
-/// A client's promise that requests with this key are one and the same.
+/// The idempotency key of a request: by sending it again, a client says that the request is a repetition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The header's value: 1 to [`MAX_IDEMPOTENCY_KEY_BYTES`].
+    /// The header's value: 1 to [`MAX_IDEMPOTENCY_KEY_BYTES`] bytes.
     pub key: String,
-    /// The [`fingerprint`] of the command, 32 bytes. It differs when the key is reused.
+    /// The [`fingerprint`] of the command: 32 bytes, different for a key that is reused for another command.
     pub fingerprint: Vec<u8>,
 }
 
-/// A command and the terms under which it runs.
+/// A command and the conditions under which it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The hash of the owner, which routes the request; 0 for what any shard can answer.
+    /// The hash of the owner, which routes the request; 0 for a command that any shard can run.
     pub hash: KeyHash,
     /// The command.
     pub command: Command,
-    /// Runs it at most once under this key.
+    /// The key under which it runs at most once.
     pub idempotency: Option<Idempotency>,
-    /// Runs it only in this state.
+    /// The condition that the record must meet.
     pub if_match: Option<Condition>,
 }
 
 impl Request {
-    /// A command without terms.
+    /// Makes a request without conditions.
     pub fn new(command: Command) -> Self {
         let hash = command.owner().map_or(KeyHash::from_bits(0), |owner| owner.hash());
         Request { hash, command, idempotency: None, if_match: None }
     }
 
-    /// True if sending it twice applies it once.
+    /// True if sending it twice has the effect of sending it once.
     pub fn is_resendable(&self) -> bool {
         self.command.effect() != Effect::Once || self.idempotency.is_some()
     }
@@ -71,10 +72,10 @@ pub fn encode_request(request: &Request) -> proto::Request {
     }
 }
 
-/// Decodes a request; its id and deadline are the session's business.
+/// Decodes a request, but not its id and deadline, which the session reads.
 ///
 /// # Errors
-/// [`Error::Invalid`] when it breaks a limit or lacks something.
+/// [`Error::Invalid`] when a part is missing or past its limit.
 pub fn decode_request(message: proto::Request) -> Result<Request> {
     let command =
         message.command.ok_or_else(|| Error::Invalid(Invalid::general("the request holds no known command")))?;
@@ -86,8 +87,8 @@ pub fn decode_request(message: proto::Request) -> Result<Request> {
     })
 }
 
-/// SHA-256 over a command: its kind, its ids and its parsed body, whatever the text they came in. Of a
-/// card it covers the last four characters.
+/// SHA-256 over a command: its kind, its ids and its parsed body, so that white space and the order of members make
+/// no difference. Of a card it covers only the last four characters.
 pub fn fingerprint(command: &Command) -> Vec<u8> {
     let mut message = command.encode();
     if let Message::PlaceOrder(proto::PlaceOrder { card: Some(card), .. }) = &mut message {

@@ -1,4 +1,4 @@
-//! A shard's Hello and status, and errors as gRPC codes.
+//! The Hello that opens a session, a shard's status, and the gRPC codes of errors.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::proto;
 use crate::error::{Error, Invalid, Result};
 use crate::process::histogram::Snapshot;
 
-/// The shard that the sender means, or is.
+/// The identity of a shard: of the one that the sender expects, or of the sender itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
     /// The store; `None` while the sender does not know it.
@@ -31,23 +31,23 @@ pub struct ShardStatus {
     pub slots: Vec<RangeInclusive<u16>>,
     /// The count of resident records of each kind, by the kind's name.
     pub records: Vec<(String, u64)>,
-    /// Keys and values held in memory, in bytes.
+    /// The size of the keys and values held in memory, in bytes.
     pub resident_bytes: u64,
-    /// Live idempotency keys.
+    /// The number of live idempotency keys.
     pub idempotency_keys: u64,
-    /// Commands received since the start.
+    /// The number of commands received since the start.
     pub operations: u64,
-    /// Commits since the start.
+    /// The number of commits since the start.
     pub commits: u64,
-    /// The time that commits took.
+    /// The durations of commits.
     pub commit_latency: Snapshot,
-    /// Free space on its disk, in bytes.
+    /// The free space on its disk, in bytes.
     pub free_disk_bytes: u64,
     /// False while the disk is nearly full.
     pub accepts_writes: bool,
     /// The time since the process started.
     pub uptime: Duration,
-    /// Authorised payments of created orders that the gateway then refused to capture.
+    /// The number of authorised payments that the gateway then refused to capture.
     pub captures_failed: u64,
 }
 
