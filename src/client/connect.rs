@@ -1,4 +1,4 @@
-//! Opens the connection to a shard.
+//! Opens a connection to a shard.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use proto::shard_client::ShardClient;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The interval of HTTP/2 keepalive pings.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
-/// The time limit of the answer to a ping; then the connection is closed.
+/// The time limit of the answer to a ping, after which the connection is closed.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Bytes under way on one connection.
+/// The HTTP/2 flow-control window of a connection, in bytes.
 const WINDOW_BYTES: u32 = 1 << 20;
 
 /// Connects to a shard.
 ///
 /// # Errors
-/// [`Error::Unavailable`] when nobody answers there.
+/// [`Error::Unavailable`] when the connection cannot be opened.
 pub async fn connect(address: &Address) -> Result<ShardClient<Channel>> {
     let unavailable = |error: tonic::transport::Error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();

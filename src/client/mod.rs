@@ -1,4 +1,4 @@
-//! Finds the shard of a key and carries commands there: locate, batch, deadline, resend.
+//! Sends each command to the shard that owns its key, in batches, with a deadline, and again where that is safe.
 
 mod connect;
 mod queue;

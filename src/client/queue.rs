@@ -1,5 +1,5 @@
-//! The requests of one session: those to be sent, and those that wait for their reply. A slab keeps
-//! both; the stream stream takes whatever is queued as one message, without any added delay.
+//! The requests of one session: those to be sent, and those that wait for their reply. A slab keeps both. The
+//! session's stream sends all queued requests as one message, without waiting for more.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -13,14 +13,14 @@ use tokio::sync::{oneshot, watch};
 
 use crate::protocol::{MAX_BATCH, proto};
 
-/// The time within which the shard may start a command, from the arrival of the request.
+/// The time from the arrival of a request within which the shard may start its command.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// The interval at which [`Queue::expire`] is called.
 pub const EXPIRE_INTERVAL: Duration = Duration::from_millis(100);
 /// The most requests of one session that are queued or unanswered.
 const MAX_OUTSTANDING: usize = 8_192;
 
-/// The reason why there is no reply.
+/// The reason for the lack of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallError {
     /// The session is down: nothing was sent.
@@ -35,16 +35,16 @@ pub enum CallError {
     TimedOut,
 }
 
-/// The reply to a request, or why there is none.
+/// The reply to a request, or the reason for its lack.
 pub type CallResult = Result<proto::Reply, CallError>;
 
 struct Pending {
-    /// `None` once the call is complete: the reply may still come.
+    /// `None` once the call is complete, although its reply may still come.
     caller: Option<oneshot::Sender<CallResult>>,
     started: Instant,
     /// The time limit of the reply.
     timeout: Duration,
-    /// Still to be put on the stream.
+    /// The request, until the stream takes it.
     queued: Option<proto::Request>,
 }
 
@@ -54,7 +54,7 @@ struct Inner {
     queue: VecDeque<usize>,
     hello: Option<proto::Hello>,
     sender: Option<Waker>,
-    /// The number of the connection; the stream of an older one ends.
+    /// The number of the present connection. The stream of an older one ends.
     generation: u64,
 }
 
@@ -72,8 +72,8 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a request that arrived at `started` and whose reply is waited for until `timeout` after that. The
-    /// result comes through the receiver.
+    /// Queues a request that arrived at `started`. The receiver gets the reply, or an error once `timeout` has passed
+    /// since then.
     ///
     /// # Errors
     /// [`CallError::Down`] or [`CallError::QueueFull`].
@@ -100,7 +100,7 @@ impl Queue {
         Ok(result)
     }
 
-    /// Begins a connection: its stream says `hello` and then waits for [`Queue::up`].
+    /// Begins a connection. Its stream sends `hello` and then waits for [`Queue::up`].
     pub fn begin(self: &Arc<Self>, hello: proto::Hello) -> RequestStream {
         let mut inner = self.lock();
         inner.generation += 1;
@@ -108,19 +108,19 @@ impl Queue {
         RequestStream { queue: self.clone(), generation: inner.generation }
     }
 
-    /// Takes requests from now on: the shard has answered the Hello.
+    /// Takes requests from now on, since the shard has answered the Hello.
     pub fn up(&self) {
         let _inner = self.lock();
         self.up_since.send_replace(Some(Instant::now()));
     }
 
-    /// Waits until the session is up; false when it is not in time.
+    /// Waits until the session is up; false when it is not up in time.
     pub async fn wait_until_up(&self, timeout: Duration) -> bool {
         let mut up_since = self.up_since.subscribe();
         matches!(tokio::time::timeout(timeout, up_since.wait_for(Option::is_some)).await, Ok(Ok(_)))
     }
 
-    /// Sends nothing more: the shard is about to end. Replies to what was sent still come.
+    /// Sends nothing more, since the shard is about to end. Replies to requests already sent still come.
     pub fn finish(&self) {
         let mut inner = self.lock();
         self.up_since.send_replace(None);
@@ -137,7 +137,7 @@ impl Queue {
         }
     }
 
-    /// Completes every request with what is known of it: the connection is gone.
+    /// Ends the connection. Completes each request with [`CallError::Sent`] or [`CallError::NotSent`].
     pub fn down(&self) {
         let mut inner = self.lock();
         self.up_since.send_replace(None);
@@ -155,7 +155,7 @@ impl Queue {
         }
     }
 
-    /// Hands each reply to its request.
+    /// Completes the requests of these replies.
     pub fn complete(&self, replies: Vec<proto::Reply>) {
         let mut inner = self.lock();
         for reply in replies {
@@ -180,14 +180,14 @@ impl Queue {
 impl Pending {
     fn complete(&mut self, result: CallResult) {
         if let Some(caller) = self.caller.take() {
-            // The caller may have gone away.
+            // An error means that the caller no longer waits.
             let _ = caller.send(result);
         }
     }
 }
 
 impl Inner {
-    /// Takes what is queued as one message. A request that nobody waits for any more is not sent.
+    /// Takes the queued requests as one message, without those whose caller no longer waits.
     fn next_batch(&mut self, up_since: Instant) -> Option<proto::RequestBatch> {
         let mut requests = Vec::with_capacity(self.queue.len().min(MAX_BATCH));
         while requests.len() < MAX_BATCH {
@@ -206,8 +206,8 @@ impl Inner {
     }
 }
 
-/// The deadline on the shard's clock. The shard counts from before it answered the Hello, so a
-/// command is never started after the deadline here.
+/// The deadline, in milliseconds since the Hello. The shard counts from before it answered the Hello, so its
+/// deadline is never later than this side's.
 fn deadline_ms(started: Instant, up_since: Instant) -> u64 {
     let deadline = (started + COMMAND_TIMEOUT).saturating_duration_since(up_since);
     u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX)
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn queued_requests_go_out_as_one_message_and_replies_find_their_request() {
+    fn queued_requests_are_one_message_and_replies_find_their_requests() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
         assert!(matches!(queue.push(proto::Request::default(), Instant::now(), TIMEOUT), Err(CallError::Down)));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_session_tells_what_was_sent_from_what_was_not() {
+    fn the_end_of_a_session_tells_sent_requests_from_unsent_ones() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
         queue.up();
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_that_says_goodbye_still_answers_what_was_sent() {
+    fn a_shard_that_is_ending_still_answers_sent_requests() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
         queue.up();
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_not_sent_and_frees_its_place() {
+    fn a_request_without_a_caller_is_not_sent_and_frees_its_place() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
         queue.up();
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_reply_meets_no_other_request() {
+    fn a_late_reply_completes_no_other_request() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
         queue.up();

@@ -1,7 +1,7 @@
 //! Routes each request to the shard that owns its key, and sends it again where that is safe.
 //!
-//! The rule for resending: what never reached a stream, reads, and commands with an idempotency
-//! key are sent again; any other lost reply is [`Error::Indeterminate`].
+//! The rule for resending: a request that never reached a stream, a read, an idempotent command and a command with
+//! an idempotency key are sent again. For any other, a lost reply is [`Error::Indeterminate`].
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -21,14 +21,14 @@ use crate::routing::{Address, KeyHash, SlotTable};
 
 /// The time limit of a reply, from the arrival of the request.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same for an order, which holds stock on other shards and waits for a payment gateway.
+/// The time limit of a reply to an order, which holds stock on other shards and waits for a payment gateway.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(25);
-/// The time for which a request that may be sent again waits for its shard to come back.
+/// The time that a request to be sent again waits for its shard to come back.
 const RESEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time limit of a ping or a status report.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection to every shard, for one single-threaded runtime.
+/// The sessions with all shards, for one single-threaded runtime.
 pub struct Client {
     table: RwLock<Arc<SlotTable>>,
     sessions: Vec<Arc<Session>>,
@@ -37,8 +37,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts a session with every shard, in the order of the table. Must be called on the runtime
-    /// that the sessions are to run on. After a shutdown was asked for none is opened again.
+    /// Starts a session with every shard, in the order of their numbers. Must be called on the runtime that the
+    /// sessions are to run on. After a shutdown is requested, no session is opened again.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an unusable number of shards.
@@ -60,9 +60,9 @@ impl Client {
         self.sessions.len()
     }
 
-    /// Runs a request on the shard that owns its key. `T` is the type that the command answers with.
+    /// Runs a request on the shard that owns its key. `T` is the type of the answer's body.
     ///
-    /// A shard that still does not own the slot after the table was refreshed is [`Error::Unavailable`].
+    /// If the shard does not own the slot even after the table was refreshed, that is an [`Error::Unavailable`].
     pub async fn call<T: FromReply>(&self, request: &Request) -> Reply<T> {
         let started = Instant::now();
         let reply = self.call_owner(request, started).await;
@@ -93,7 +93,7 @@ impl Client {
         self.table.read().unwrap_or_else(PoisonError::into_inner).owner(hash) as usize
     }
 
-    /// Waits until every session is up, or the time is over. Returns the shards whose sessions are not up.
+    /// Waits until every session is up, or the time is over. Returns the shards whose sessions are down.
     pub async fn wait_until_up(&self, timeout: Duration) -> Vec<usize> {
         let deadline = Instant::now() + timeout;
         let mut down = Vec::new();
@@ -123,14 +123,14 @@ impl Client {
         answers
     }
 
-    /// Runs a request that any shard can answer on every one of them; the replies in the shards' order.
+    /// Runs a request on every shard. Returns the replies in the shards' order.
     pub async fn call_each<T: FromReply>(&self, request: &Request) -> Vec<Reply<T>> {
         let started = Instant::now();
         let calls = self.sessions.iter().map(|session| call_session(session, request, started));
         join_all(calls).await.into_iter().map(Reply::typed).collect()
     }
 
-    /// The status of each shard, in order; `None` for one that does not answer.
+    /// The status of each shard, in the shards' order; `None` for one that does not answer.
     pub async fn status(&self) -> Vec<Option<ShardStatus>> {
         let mut calls = JoinSet::new();
         for (index, session) in self.sessions.iter().cloned().enumerate() {
@@ -172,7 +172,7 @@ fn reply_timeout(command: &Command) -> Duration {
     }
 }
 
-/// Sends a request, and again as far as the rule for resending allows.
+/// Sends a request, and sends it again as far as the rule for resending allows.
 async fn call_session(session: &Session, request: &Request, started: Instant) -> Reply<ReplyBody> {
     let timeout = reply_timeout(&request.command);
     let lost_reply = || Reply::from(indeterminate(session, request, "broke off before it answered"));
@@ -201,7 +201,7 @@ async fn call_session(session: &Session, request: &Request, started: Instant) ->
     }
 }
 
-/// The error of a request that was not applied. A read applies nothing anyhow, so it does not say so.
+/// The error of a request that was not applied. For a read, which applies nothing anyway, it does not say so.
 fn unavailable(request: &Request, detail: &str) -> Error {
     Error::Unavailable(match request.is_read() {
         true => detail.to_owned(),

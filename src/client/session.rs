@@ -1,4 +1,4 @@
-//! The session with one shard: opened, kept, and opened again when it breaks.
+//! The session with one shard, which is opened again whenever it ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ use crate::protocol::{Hello, ShardStatus, proto};
 use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
-/// The pause after a failed attempt to connect. A shard that comes back is found within a
-/// second, and one that is down costs a few system calls a second.
+/// The pause after a failed attempt to connect. A restarted shard is soon found, and one that is down costs few
+/// system calls.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(50);
 /// The time limit of the answer to the Hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,9 +24,9 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// The end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The shard said before that it would end.
+    /// The shard announced that it is ending.
     Announced,
-    /// It did not.
+    /// The connection broke.
     BrokenOff,
 }
 
@@ -42,7 +42,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that is down until [`Session::run`] has opened it.
+    /// Makes a session that is down until [`Session::run`] opens it.
     pub fn new(shard: u32, shards: u32, address: Address, shared: Arc<Shared>) -> Self {
         Session { shard, shards, address, shared, queue: Arc::default(), client: Mutex::default() }
     }
@@ -63,7 +63,7 @@ impl Session {
         }
     }
 
-    /// Waits until the session is up; false when it is not in time.
+    /// Waits until the session is up; false when it is not up in time.
     pub async fn wait_until_up(&self, timeout: Duration) -> bool {
         self.queue.wait_until_up(timeout).await
     }
@@ -73,10 +73,10 @@ impl Session {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let reply = client?.status(proto::StatusRequest {}).await.ok()?.into_inner();
         let status = ShardStatus::try_from(reply);
-        status.inspect_err(|error| tracing::warn!(shard = self.shard, %error, "its status cannot be read")).ok()
+        status.inspect_err(|error| tracing::warn!(shard = self.shard, %error, "the shard's status cannot be read")).ok()
     }
 
-    /// Keeps the session open until a shutdown is asked for; then it ends with its connection.
+    /// Keeps the session open. After a shutdown is requested, it ends with its connection.
     pub async fn run(self: Arc<Self>, table_version: u64, shutdown: Shutdown) {
         let mut down_since = Instant::now();
         while !shutdown.is_requested() {
@@ -125,7 +125,7 @@ impl Session {
         Ok(replies)
     }
 
-    /// Checks that the shard is of the store that we know. The shard itself has checked the rest.
+    /// Checks that the shard belongs to the known store and has the expected number.
     fn check(&self, theirs: &Hello) -> Result<()> {
         let id = theirs.store.ok_or_else(|| Error::Unavailable("it does not know its store".into()))?;
         let known = self.shared.learn_store(id);

@@ -1,4 +1,4 @@
-//! State that all clients of a process share. Each worker has sessions of its own, but the store has one id, and an
+//! State that all clients of a process share. Each worker has its own sessions, but the store has one id, and an
 //! outage is logged once.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-/// The outage after which a shard's absence is logged: at a start they come up one after the other, and a
-/// launcher logs and restarts one that dies.
+/// The length of an outage past which it is logged. Shorter ones are normal: at a start the shards come up one after
+/// the other, and a launcher logs and restarts a shard that dies.
 const OUTAGE_TOLD_AFTER: Duration = Duration::from_secs(3);
 
 /// The store's id and the outages of its shards.
@@ -20,7 +20,7 @@ pub struct Shared {
     shards: Mutex<BTreeMap<u32, Seen>>,
 }
 
-/// The last that any session saw of a shard.
+/// The state of a shard as its sessions saw it last.
 #[derive(Debug, Default)]
 struct Seen {
     up_at: Option<Instant>,
@@ -29,17 +29,17 @@ struct Seen {
 }
 
 impl Shared {
-    /// The state of a process that knows its store already; [`Shared::default`] learns it from the first shard.
+    /// The state of a process that already knows its store. [`Shared::default`] learns it from the first shard.
     pub fn of_store(store: Option<Uuid>) -> Self {
         Shared { store: store.map(OnceLock::from).unwrap_or_default(), shards: Mutex::default() }
     }
 
-    /// The store's id; `None` until a shard has told it.
+    /// The store's id; `None` until a shard has reported it.
     pub fn store(&self) -> Option<Uuid> {
         self.store.get().copied()
     }
 
-    /// The store's id, which is `told` when none was known.
+    /// Returns the store's id, which becomes `told` if none was known.
     pub fn learn_store(&self, told: Uuid) -> Uuid {
         *self.store.get_or_init(|| told)
     }
@@ -48,8 +48,8 @@ impl Shared {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session could not be opened, and there has been none since `since`. Logs an outage that lasts, once for each
-    /// reason.
+    /// Notes that a session could not be opened and that there has been none since `since`. Logs an outage that lasts,
+    /// once for each reason.
     pub fn shard_is_down(&self, shard: u32, since: Instant, error: Error) {
         let mut shards = self.lock();
         let seen = shards.entry(shard).or_default();
@@ -60,7 +60,7 @@ impl Shared {
         }
     }
 
-    /// A session was opened. Logs the end of an outage that was logged.
+    /// Notes that a session was opened. Logs the end of an outage that was logged.
     pub fn shard_is_up(&self, shard: u32) {
         let mut shards = self.lock();
         let seen = shards.entry(shard).or_default();
