@@ -1,4 +1,4 @@
-//! The one error type of the library, free of any transport. HTTP (`http::problem`) and gRPC (`protocol`) each
+//! The error type of the library. It knows no transport: HTTP (`http::problem`) and gRPC (`protocol`) each
 //! translate it in one table.
 
 use std::borrow::Cow;
@@ -18,11 +18,11 @@ pub enum Error {
     NotFound(String),
     /// No card was given where one is needed, or the payment was refused.
     PaymentRefused(String),
-    /// The request is well-formed, but the state forbids it.
+    /// The request is well-formed, but conflicts with the state of the record.
     Conflict(String),
     /// The request is well-formed, but lines of the order cannot be sold.
     LinesRejected(RejectedLines),
-    /// The same request, or an open order that forbids it, is still being worked on. Retry later.
+    /// The same request, or an order that conflicts with it, is still in progress. Retry later.
     InFlight(String),
     /// `If-Match` does not match the state.
     PreconditionFailed(String),
@@ -86,23 +86,24 @@ pub enum LineProblem {
 }
 
 impl Invalid {
-    /// One field is malformed. The reason goes on after its name: `must be 1 to 10`.
+    /// Makes the error for one malformed field. The reason continues a sentence that begins with the field's name:
+    /// `must be 1 to 10`.
     pub fn new(field: impl Into<Cow<'static, str>>, reason: impl Display) -> Self {
         Invalid { field: field.into(), reason: reason.to_string() }
     }
 
-    /// No single field is at fault, or the caller knows its name and adds it with [`Invalid::at`].
+    /// Makes the error when no single field is at fault, or when the caller adds its name with [`Invalid::at`].
     pub fn general(reason: impl Display) -> Self {
         Invalid::new("", reason)
     }
 
-    /// The same reason under the name by which the sender knows the field.
+    /// The same reason for the field that the sender calls `field`.
     #[must_use]
     pub fn at(self, field: impl Into<Cow<'static, str>>) -> Self {
         Invalid { field: field.into(), ..self }
     }
 
-    /// The field as a member of an object: `path` ends with a dot, as `payment.`.
+    /// The same reason for the field as a member of an object. `path` ends with a dot, such as `payment.`.
     #[must_use]
     pub fn within(self, path: &str) -> Self {
         Invalid { field: format!("{path}{}", self.field).into(), ..self }
@@ -138,7 +139,7 @@ impl From<Invalid> for Error {
 }
 
 impl LineProblem {
-    /// The name in answers.
+    /// The name in HTTP responses.
     pub fn name(self) -> &'static str {
         match self {
             LineProblem::UnknownProduct => "unknown product",
@@ -149,7 +150,7 @@ impl LineProblem {
 }
 
 impl RejectedLines {
-    /// Lines with an explanation that names them.
+    /// Makes an error with an explanation that names the lines.
     pub fn new(lines: Vec<RejectedLine>) -> Self {
         let names: Vec<_> = lines.iter().map(|line| format!("{}: {}", line.item, line.problem.name())).collect();
         RejectedLines { detail: names.join("; "), lines }
@@ -157,7 +158,7 @@ impl RejectedLines {
 }
 
 impl Error {
-    /// A malformed field, as [`Invalid::new`].
+    /// The error for one malformed field, as [`Invalid::new`].
     pub fn invalid(field: impl Into<Cow<'static, str>>, reason: impl Display) -> Self {
         Error::Invalid(Invalid::new(field, reason))
     }
@@ -181,8 +182,8 @@ impl Error {
         }
     }
 
-    /// True when repeating the request gets the same error. Such an answer is kept under an idempotency key;
-    /// after any other the key is free again.
+    /// True when repeating the request gives the same error. Such an error is stored under the idempotency key; after
+    /// any other error the key is free again.
     pub fn is_final(&self) -> bool {
         match self {
             Error::PaymentRefused(_) | Error::NotFound(_) | Error::Conflict(_) | Error::LinesRejected(_) => true,

@@ -4,12 +4,12 @@
 //!
 //! http, shard > client, launcher > protocol, catalog > json, storage, payment > domain, access > routing, process > error
 //!
-//! - [`http`] is the facade: connections, routes, JSON, errors. [`shard`] is one shard: sessions, the single
-//!   writer, commits, orders.
-//! - [`client`] finds the shard of a key and carries commands there in batches. [`launcher`] starts shards and
-//!   a facade as child processes and restarts what dies.
-//! - [`protocol`] has what facade and shard say to each other. [`catalog`] reads catalog files.
-//! - [`json`] reads objects strictly and writes answers fast. [`storage`] keeps records as bytes.
+//! - [`http`] is the facade: connections, routes, JSON, errors. [`shard`] is one shard: sessions, the single writer,
+//!   commits, orders.
+//! - [`client`] sends each command to the shard that owns its key. [`launcher`] starts shards and a facade as child
+//!   processes and restarts those that die.
+//! - [`protocol`] has the commands and replies between facade and shard. [`catalog`] reads catalog files.
+//! - [`json`] reads objects strictly and writes responses fast. [`storage`] keeps records as bytes.
 //!   [`payment`] calls payment gateways.
 //! - [`domain`] has the rules of carts, products, orders and deliveries. [`access`] has API keys.
 //! - [`routing`] has ids, their hash and the slot table. [`process`] has logs, signals and histograms.
