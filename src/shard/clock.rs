@@ -1,4 +1,4 @@
-//! The shard's clock: the system's, in microseconds.
+//! The shard's clock: the system's clock, in microseconds.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -11,22 +11,22 @@ use super::startup::Identity;
 use crate::process::shutdown::Shutdown;
 use crate::storage::Storage;
 
-/// Everything that a running shard has once.
+/// The state that all sessions and background tasks of a shard share.
 pub struct ShardContext {
     /// The writer and the commits.
     pub writer: Arc<SharedWriter>,
     /// The driver of orders.
     pub coordinator: Arc<Coordinator>,
-    /// The store and shard that this is.
+    /// The shard's identity.
     pub identity: Identity,
     /// The storage of the records.
     pub storage: Arc<dyn Storage>,
-    /// Commands taken from sessions.
+    /// The number of commands taken from sessions.
     pub operations: AtomicU64,
-    /// The room on the disk.
+    /// The free space on the disk.
     pub free_space: FreeSpace,
     /// The start of the process.
     pub started: Instant,
-    /// Asks sessions to end.
+    /// The request to end.
     pub shutdown: Shutdown,
 }

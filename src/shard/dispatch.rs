@@ -1,5 +1,5 @@
-//! Runs one request: checks that it may run here and now, answers a repeated one from its stored reply, hands it to
-//! its kind of record, and keeps the reply.
+//! Runs one request: checks that it may run here and now, answers a repeated one from its stored reply, runs its
+//! command on the kind of record that it is for, and stores the reply.
 
 use super::engine::{CommitDependency, Transaction, Writer};
 use super::records::{carts, deliveries, idempotency, orders, products, reservations, values};
@@ -14,7 +14,7 @@ use crate::routing::OrderId;
 /// The result of a request.
 #[derive(Debug)]
 pub enum Execution {
-    /// A reply, which may leave once the commit that it depends on is durable.
+    /// A reply, which may be sent once the commit that it depends on is durable.
     Replied(WireReply, CommitDependency),
     /// An order that is not decided yet; its driver replies.
     Placed {
@@ -25,8 +25,8 @@ pub enum Execution {
     },
 }
 
-/// Runs a request at a time. A command that fails after it has written ends the process: half a command must never
-/// become durable.
+/// Runs a request at the time `now`. A command that fails after it has written ends the process: half a command
+/// must never become durable.
 pub fn execute(writer: &mut Writer, request: &Request, now: Timestamp) -> Execution {
     let mut txn = Transaction::begin(writer, now);
     match run(&mut txn, request) {
@@ -66,7 +66,7 @@ fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
     Ok(Execution::Replied(reply, txn.dependency()))
 }
 
-/// Hands a command to its kind of record.
+/// Runs a command on the kind of record that it is for.
 fn dispatch(txn: &mut Transaction<'_>, request: &Request, key: Option<&IdempotencyRef>) -> Result<Begun> {
     let output = match &request.command {
         Command::Ping => CommandOutput::written(0),

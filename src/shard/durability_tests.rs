@@ -1,7 +1,7 @@
-//! Tests what a reply promises against a storage double that loses whatever was not synced.
+//! Tests the durability of replies with a storage double that loses writes that were not synced.
 //!
-//! One sentence of contract: once a reply can be seen, everything it was computed from is in the part
-//! of storage that survives. Taking the sync out of the committer fails these tests.
+//! The contract: once a reply can be seen, everything it was computed from survives a power failure. Removing the
+//! sync from the committer fails these tests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
@@ -24,7 +24,7 @@ use crate::storage::{Loaded, Record, RecordKey, RecordKind, Storage, Write};
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Keeps what was written and what was synced apart; syncing waits while the gate is shut.
+/// Storage that keeps synced writes apart from others. Syncing waits while the gate is shut.
 #[derive(Default)]
 struct LosesUnsynced {
     disk: Mutex<Disk>,
@@ -44,7 +44,7 @@ impl LosesUnsynced {
         self.opened.notify_all();
     }
 
-    /// What a power loss leaves.
+    /// The records that survive a power failure.
     fn survivors(&self) -> Records {
         self.disk.lock().unwrap().synced.clone()
     }
@@ -100,7 +100,7 @@ impl Shard {
         Shard { storage, writer, outbox: Arc::default(), delivered: Vec::new(), next_id: 0 }
     }
 
-    /// Runs a request as a session does; whether its reply may leave at once.
+    /// Runs a request as a session does. Returns its id, and true if its reply may be sent at once.
     fn send(&mut self, request: &Request) -> (u64, bool) {
         let id = self.next_id;
         self.next_id += 1;
@@ -125,11 +125,11 @@ impl Shard {
         &self.delivered
     }
 
-    /// Waits until all is durable and returns a reply.
+    /// Waits until everything is durable, and returns a reply.
     fn finish(&mut self, id: u64) -> WireReply {
         self.writer.finish();
         loop {
-            // The committer hands replies over just after the batch is durable.
+            // The committer releases replies just after the batch is durable.
             if let Some(reply) = self.collect().iter().find(|reply| reply.id == id) {
                 return reply.clone();
             }
@@ -176,7 +176,7 @@ fn keyed(request: Request, key: &str) -> Request {
 }
 
 #[test]
-fn values_absences_refusals_and_replays_wait_for_what_they_saw() {
+fn values_absences_refusals_and_replays_wait_for_what_they_read() {
     let mut shard = Shard::new();
     shard.run(&add("bystander")).unwrap();
     shard.storage.shut(true);
@@ -190,12 +190,12 @@ fn values_absences_refusals_and_replays_wait_for_what_they_saw() {
         take("alice"),            // another
     ] {
         let (id, at_once) = shard.send(&request);
-        assert!(!at_once, "{request:?} was answered before what it saw was durable");
-        assert!(shard.collect().iter().all(|reply| reply.id != id), "{request:?} left early");
+        assert!(!at_once, "{request:?} was answered before what it read was durable");
+        assert!(shard.collect().iter().all(|reply| reply.id != id), "{request:?} was answered early");
     }
     let (_, at_once) = shard.send(&get("bystander"));
     assert!(at_once, "a record that nobody is changing has nothing to wait for");
-    assert!(shard.send(&get("nobody")).1, "neither has an absence that nobody is changing");
+    assert!(shard.send(&get("nobody")).1, "an absence that nobody is changing has nothing to wait for");
     shard.storage.shut(false);
     assert!(matches!(shard.run(&get("alice")), Ok(ReplyBody::Cart(cart)) if cart.version == 0));
 }
@@ -246,7 +246,7 @@ fn customers_with_one_hash_share_nothing() {
 }
 
 #[test]
-fn writes_are_refused_before_they_are_applied_while_there_is_no_room() {
+fn writes_are_refused_before_they_are_applied_while_the_disk_is_full() {
     let mut shard = Shard::new();
     shard.run(&keyed(add("alice"), "k")).unwrap();
     shard.writer.lock().set_accepts_writes(false);
@@ -267,10 +267,10 @@ fn a_record_newer_than_the_last_commit_is_noticed() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Customers' carts only grow here, so what survives must be at least what was acknowledged and
-    /// at most what was asked for.
+    /// Sends only additions to carts, so that the surviving counts must be at least those acknowledged and at most
+    /// those sent.
     #[test]
-    fn whatever_was_seen_survives(names in prop::collection::vec(0..3u8, 1..40), syncs in prop::collection::vec(any::<bool>(), 1..40)) {
+    fn every_acknowledged_write_survives(names in prop::collection::vec(0..3u8, 1..40), syncs in prop::collection::vec(any::<bool>(), 1..40)) {
         let mut shard = Shard::new();
         let mut asked = [0_u32; 3];
         let mut ids = Vec::new();

@@ -1,4 +1,4 @@
-//! Work in the background: watches the disk, and removes what has expired.
+//! Background work: watches the disk and removes expired records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn sweep(context: &ShardContext) {
     context.writer.commit(writer);
 }
 
-/// Looks at the room on the disk, and refuses writes while there is too little.
+/// Checks the free space on the disk, and refuses writes while there is too little.
 pub fn watch_disk(options: &Options, context: &ShardContext) {
     let free = context.free_space.look(&options.data);
     let accepts = context.storage.is_volatile() || free >= options.min_free;
@@ -46,7 +46,7 @@ pub fn watch_disk(options: &Options, context: &ShardContext) {
     }
     writer.set_accepts_writes(accepts);
     if accepts {
-        tracing::info!(free, "there is room on the disk again: writes are accepted");
+        tracing::info!(free, "the disk has free space again: writes are accepted");
     } else {
         tracing::error!(free, min_free = options.min_free, "the disk is nearly full: writes are refused");
     }

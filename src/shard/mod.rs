@@ -1,14 +1,14 @@
 //! One shard: a process that owns a range of slots, holds their records in memory and loses no acknowledged write.
 //!
-//! Rooms, from the top; each imports only from below:
+//! Modules from the top down; each imports only from those below it:
 //!
 //! - `run` starts everything.
 //! - `grpc` is the stream of commands and replies; `housekeeping` watches the disk and removes what has expired.
-//! - [`dispatch`] runs one request: admitted, run, answered. `context` is what sessions share.
+//! - [`dispatch`] runs one request. `context` is the state that sessions share.
 //! - `saga` is an order's transaction over several shards.
-//! - `records` is each kind of record and the commands on it; `startup` is identity, first catalog, recovery.
+//! - `records` has each kind of record and the commands on it; `startup` has identity, catalog import and recovery.
 //! - [`engine`] is the single writer: state, batches, commits.
-//! - `options`, `disk` and `clock` know nothing of the others.
+//! - `options`, `disk` and `clock` import none of the others.
 //!
 //! Sessions and commands run on one thread, commits on another.
 

@@ -10,26 +10,26 @@ use crate::payment::PaymentKind;
 use crate::routing::{Address, MAX_SHARDS};
 use crate::storage::StorageKind;
 
-/// The options of a shard.
+/// The options of a shard process.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The shard: 0 to `shards` - 1.
+    /// The shard's number: 0 to `shards` - 1.
     pub index: u32,
     /// The number of shards.
     pub shards: u32,
     /// The address to listen on.
     pub listen: Address,
-    /// The data directory; made when missing.
+    /// The data directory, which is created when missing.
     pub data: PathBuf,
-    /// The addresses of all shards, in order; empty when not known.
+    /// The addresses of all shards, in order; empty when unknown.
     pub peers: Vec<Address>,
     /// The storage that keeps the records.
     pub storage: StorageKind,
-    /// The store that it belongs to; when `None`, shard 0 of a new store makes one and others learn it.
+    /// The id of its store. When `None`, shard 0 of a new store chooses one, and the others learn it.
     pub store_id: Option<Uuid>,
-    /// Bytes of disk space below which writes are refused.
+    /// The free disk space below which writes are refused, in bytes.
     pub min_free: u64,
-    /// The catalog that a fresh store is filled with.
+    /// The catalog with which a new store begins.
     pub catalog: Catalog,
     /// The payment gateway.
     pub payment: PaymentKind,

@@ -1,4 +1,4 @@
-//! Starts a shard: takes the data directory, loads it, connects to the other shards, and serves.
+//! Starts a shard: locks the data directory, loads it, connects to the other shards, and serves.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -20,14 +20,14 @@ use crate::process::files::{self, failed_to};
 use crate::process::shutdown::Shutdown;
 use crate::process::{announce, scheduling};
 
-/// The time that the lock of the data directory is waited for: a process that is ending may still hold it.
+/// The longest wait for the lock of the data directory, which a process that is ending may still hold.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
-/// The permissions of the lock, less the umask.
+/// The permissions of the lock file, less the umask.
 const LOCK_MODE: u32 = 0o666;
-/// The time that accepted commands may take to finish after a shutdown was asked for.
+/// The time that accepted commands have to finish after a shutdown was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs a shard until a shutdown is asked for.
+/// Runs a shard until a shutdown is requested.
 ///
 /// # Errors
 /// [`Error::Invalid`] for options that do not fit together, [`Error::Internal`] when the data or the
@@ -50,7 +50,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Error::Internal(format!("cannot start the runtime: {error}")))?;
-    // Only this thread: the committer is waited for, and so must go on as soon as the disk has synced.
+    // Not the committer's thread: replies wait for it, so it must continue as soon as the disk has synced.
     scheduling::prefer_throughput();
     runtime.block_on(async {
         let peers = connect_to_peers(&options, &identity, &shutdown)?;
@@ -96,7 +96,7 @@ async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {
     result
 }
 
-/// Sessions with all shards, this one included: an order may want products of any.
+/// Opens sessions with all shards, this one included: an order may have products of any shard.
 fn connect_to_peers(options: &Options, identity: &Identity, shutdown: &Shutdown) -> Result<Option<Client>> {
     if options.peers.is_empty() {
         return Ok(None);
@@ -105,7 +105,7 @@ fn connect_to_peers(options: &Options, identity: &Identity, shutdown: &Shutdown)
     Client::start(&options.peers, &shared, shutdown).map(Some)
 }
 
-/// Takes the data directory for this process alone, for as long as the file is held.
+/// Locks the data directory for this process, until the returned file is dropped.
 fn lock(directory: &Path) -> Result<File> {
     let in_use = || Error::Internal(format!("{}: another process uses this directory", directory.display()));
     files::lock(&directory.join("lock"), LOCK_MODE, LOCK_TIMEOUT)?.ok_or_else(in_use)

@@ -1,23 +1,23 @@
-//! The writes that become durable together, and the commits that a reply may have to wait for.
+//! Batches of writes that become durable together, and the dependency of a reply on one of them.
 
 use hashbrown::HashTable;
 
 use crate::routing::KeyHash;
 use crate::storage::{Record, RecordKey, Write};
 
-/// The commit that must be durable before a reply may be sent: that of the newest write that it depends on.
+/// The commit that must be durable before a reply is sent: that of the newest write that it depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum CommitDependency {
-    /// Everything that it was computed from is durable.
+    /// None: everything that the reply was computed from is durable.
     #[default]
     None,
-    /// The batch that is being made durable.
+    /// The commit of the batch that is being made durable.
     InFlight,
-    /// The batch that commands add to.
+    /// The commit of the batch that commands add to.
     Open,
 }
 
-/// Writes for one atomic commit, the last one of each key.
+/// The writes of one atomic commit: the last one of each key.
 #[derive(Default)]
 pub struct Batch {
     writes: Vec<Write>,
@@ -27,7 +27,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds a write of a record, in the place of an earlier one of the same key.
+    /// Adds a write, in place of an earlier one of the same key.
     pub fn push(&mut self, hash: KeyHash, write: Write) {
         let writes = &mut self.writes;
         let same_key = |at: &usize| writes[*at].record().key() == write.record().key();
@@ -42,17 +42,17 @@ impl Batch {
         writes.push(write);
     }
 
-    /// Notes that products are among the writes: a list of products depends on it.
+    /// Notes that the batch changes products, so that lists of products depend on it.
     pub fn note_product(&mut self) {
         self.has_products = true;
     }
 
-    /// True when products are among the writes.
+    /// True when the batch changes products.
     pub fn has_products(&self) -> bool {
         self.has_products
     }
 
-    /// Adds a write of something that no command reads.
+    /// Adds a write of a record that no command reads.
     pub fn push_unread(&mut self, write: Write) {
         self.bytes += write.record().size();
         self.writes.push(write);
@@ -72,7 +72,7 @@ impl Batch {
         &self.writes
     }
 
-    /// Bytes of all keys and values.
+    /// The size of all keys and values, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -83,7 +83,7 @@ impl Batch {
     }
 }
 
-/// The value that a write leaves; `None` when it deletes the record.
+/// The value that a write stores; `None` when it deletes the record.
 pub fn value_of(write: &Write) -> Option<&[u8]> {
     match write {
         Write::Put(record) => Some(Record::value(record)),

@@ -1,4 +1,4 @@
-//! Makes batches durable, one at a time: while one is written and synced, the next is filled.
+//! Makes batches durable one at a time. While one is written and synced, commands fill the next.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -12,10 +12,10 @@ use crate::process::fail_point;
 use crate::process::histogram::Histogram;
 use crate::storage::Storage;
 
-/// The writer, shared between the sessions' thread, which runs commands, and the committer's.
+/// The writer, shared by the thread that runs commands and the thread that commits.
 pub struct SharedWriter {
     writer: Mutex<Writer>,
-    /// Signalled when the open batch has something to commit, and when all is durable.
+    /// Signalled when the open batch has something to commit, and when everything is durable.
     changed: Condvar,
     storage: Arc<dyn Storage>,
     /// The durations of commits.
@@ -33,13 +33,13 @@ impl SharedWriter {
         })
     }
 
-    /// The writer, for as long as the guard is held.
+    /// Locks the writer.
     pub fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the committer make durable what commands wrote; called after they ran. Volatile storage commits at
-    /// once, as nothing has to be waited for.
+    /// Commits the writes of the commands that just ran. With durable storage the committer does so in its own thread;
+    /// volatile storage commits at once.
     pub fn commit(&self, mut writer: MutexGuard<'_, Writer>) {
         if !writer.has_work() {
             return;
@@ -57,7 +57,7 @@ impl SharedWriter {
         }
     }
 
-    /// Waits until everything that was accepted is durable.
+    /// Waits until every accepted write is durable.
     pub fn finish(&self) {
         let mut writer = self.lock();
         while !writer.is_idle() {
@@ -65,10 +65,10 @@ impl SharedWriter {
         }
     }
 
-    /// Starts the thread that commits; it ends with the process.
+    /// Starts the committer's thread, which ends with the process.
     ///
     /// # Errors
-    /// When the operating system gives no thread.
+    /// When the thread cannot be started.
     pub fn start(self: &Arc<Self>) -> std::io::Result<()> {
         let shared = self.clone();
         thread::Builder::new().name("committer".into()).spawn(move || shared.commit_forever())?;
@@ -97,8 +97,8 @@ impl SharedWriter {
         }
     }
 
-    /// After a write or sync that failed nobody knows what is on disk, so the process ends and the
-    /// next one loads what is.
+    /// Stores a batch. After a failed write or sync it is unknown what is on disk, so the process ends, and the next
+    /// one loads what is durable.
     fn store_or_abort(&self, batch: &Batch) {
         let started = Instant::now();
         if let Err(error) = self.store(batch) {

@@ -1,6 +1,5 @@
-//! An in-memory index of records that expire, about 40 bytes each: a new idempotency key costs no disk read, and
-//! a sweep finds what has expired. The records themselves, those of idempotency keys and settlements, are in
-//! storage.
+//! An in-memory index of idempotency records or settlements, which expire. With it a new idempotency key costs no
+//! disk read, and a sweep finds the expired records. The records themselves are in storage.
 
 use std::collections::VecDeque;
 
@@ -9,12 +8,12 @@ use crate::routing::KeyHash;
 use crate::storage::DigestId;
 use hashbrown::HashTable;
 
-/// The most live records of one kind on one shard; past that a request that needs one more is refused.
+/// The most live records of one kind on one shard. Past that, a request that needs one more is refused.
 pub const MAX_LIVE: usize = 1_000_000;
-/// The time for which they are kept, in microseconds: 24 hours.
+/// The lifetime of a record, in microseconds: 24 hours.
 pub const LIFETIME_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// The end of the life of a record that is written now. At the end of time records expire at once.
+/// The time at which a record written at `now` expires. Where a timestamp cannot hold it, the record expires at once.
 pub fn end_of_life(now: Timestamp) -> Timestamp {
     Timestamp::from_micros(now.micros() + LIFETIME_MICROS).unwrap_or(now)
 }
@@ -22,22 +21,22 @@ pub fn end_of_life(now: Timestamp) -> Timestamp {
 /// A live record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiry {
-    /// The hash of its owner.
+    /// The hash of the record's owner.
     pub hash: KeyHash,
-    /// Its id.
+    /// The record's id.
     pub id: DigestId,
     /// The time at which it expires, in whole seconds since the epoch, rounded up.
     expires_at: u32,
 }
 
-/// All live records of a kind in the order in which they expire: about 40 bytes each.
+/// All live records of a kind in the order of their expiry, about 40 bytes each.
 #[derive(Default)]
 pub struct ExpiryIndex {
     queue: VecDeque<Expiry>,
-    /// Positions in the queue, counted from the first record there ever was. What was forgotten or is
-    /// kept longer has left its old place in the queue behind.
+    /// The position in the queue of each live record, counted from the first record ever added. A record that was
+    /// forgotten or added again leaves a stale entry at its old position.
     by_id: HashTable<u32>,
-    /// The position of the queue's front. Positions wrap; there are never 2^32 at once.
+    /// The position of the queue's front. Positions wrap around, since there are never 2^32 entries at once.
     front: u32,
 }
 
@@ -47,7 +46,7 @@ impl ExpiryIndex {
         self.by_id.find(id.table_hash(), |at| self.at(*at).id == id).is_some()
     }
 
-    /// True when there is no room for one more.
+    /// True when there is no room for another record.
     pub fn is_full(&self) -> bool {
         self.queue.len() >= MAX_LIVE
     }
@@ -57,8 +56,8 @@ impl ExpiryIndex {
         self.by_id.len()
     }
 
-    /// Adds one, or keeps one longer. They come in the order in which they expire; should the clock go
-    /// back, one may be kept longer than asked.
+    /// Adds a record, or extends its lifetime. Each record must expire no earlier than the last one added; if the clock
+    /// was set back, it is kept until then.
     pub fn insert(&mut self, hash: KeyHash, id: DigestId, expires_at: Timestamp) {
         self.forget(id);
         let seconds = u32::try_from(expires_at.micros().div_euclid(1_000_000) + 1).unwrap_or(u32::MAX);
@@ -70,7 +69,7 @@ impl ExpiryIndex {
         self.by_id.insert_unique(id.table_hash(), position, rehash);
     }
 
-    /// Forgets one.
+    /// Forgets a record.
     pub fn forget(&mut self, id: DigestId) {
         let (queue, front) = (&self.queue, self.front);
         let found = self.by_id.find_entry(id.table_hash(), |at| queue[at.wrapping_sub(front) as usize].id == id);
@@ -79,7 +78,7 @@ impl ExpiryIndex {
         }
     }
 
-    /// Takes out the next one that has expired.
+    /// Removes and returns the next expired record.
     pub fn pop_expired(&mut self, now: Timestamp) -> Option<Expiry> {
         loop {
             let live = *self.queue.front().filter(|live| i64::from(live.expires_at) * 1_000_000 <= now.micros())?;
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_longer_or_forgotten_does_not_expire_at_its_first_time() {
+    fn an_extended_or_forgotten_record_does_not_expire_at_its_first_time() {
         let mut records = ExpiryIndex::default();
         let ids: Vec<_> = (0..3).map(|n| DigestId::new(RecordKind::Cart, b"alice", &[n])).collect();
         ids.iter().for_each(|id| records.insert(KeyHash::of("alice"), *id, at(10)));

@@ -1,5 +1,5 @@
-//! The reservations that are in doubt: held for an order of another shard, which has not settled them yet. They
-//! wait here to have their order's home asked for its decision.
+//! The reservations that are in doubt: held for an order whose home is another shard, and not settled yet. Each
+//! waits here until the home is asked for the order's decision.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::routing::KeyHash;
 use crate::storage::DigestId;
 
-/// The time after a hold, and after each question, at which an order's home is asked, in microseconds.
+/// The time from a hold, or from the last question, until an order's home is asked, in microseconds.
 pub const ASK_INTERVAL_MICROS: i64 = 2_000_000;
 
 /// A reservation whose order's home is another shard.
@@ -20,8 +20,8 @@ pub struct InDoubt {
     ask_at: Timestamp,
 }
 
-/// Reservations in doubt, in the order in which they are to be asked about. One that was settled meanwhile stays
-/// until its turn comes.
+/// The reservations in doubt, in the order in which they are asked about. One that was settled meanwhile stays until
+/// its turn comes.
 #[derive(Default)]
 pub struct InDoubtQueue(VecDeque<InDoubt>);
 
@@ -32,7 +32,7 @@ impl InDoubtQueue {
         self.0.push_back(InDoubt { hash, id, ask_at });
     }
 
-    /// Takes out the next reservation that is due.
+    /// Removes and returns the next reservation that is due.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<InDoubt> {
         self.0.front().is_some_and(|next| next.ask_at <= now).then(|| self.0.pop_front())?
     }

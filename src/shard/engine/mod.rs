@@ -1,8 +1,8 @@
-//! The single writer: the records in memory, the batch that commands add to, and the commits that make it durable.
+//! The single writer: the records in memory, the batches of writes, and the commits that make them durable.
 //!
-//! A command borrows a [`Transaction`] of the [`Writer`]. Its effects go into the open batch; the committer seals
-//! that batch, writes and syncs it, and wakes the replies that waited for it. Commands run under one lock, so each
-//! of them sees all effects of those before, durable or not; a [`CommitDependency`] says which commit its reply
+//! A command runs in a [`Transaction`] of the [`Writer`]. Its writes go into the open batch. The committer seals that
+//! batch, writes and syncs it, and releases the replies that waited for it. Commands run under one lock, so each
+//! sees all writes of the commands before it, durable or not; a [`CommitDependency`] says which commit its reply
 //! must wait for.
 
 mod batch;

@@ -1,4 +1,4 @@
-//! The replies of one session that may leave, and whoever waits for a commit.
+//! The replies of a session that may be sent, and the waiters for a commit.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::protocol::WireReply;
 
-/// The replies of one session that may leave; filled by the committer, emptied by the session.
+/// The replies of a session that may be sent. The committer adds them, and the session takes them.
 #[derive(Default)]
 pub struct Outbox {
     inner: Mutex<Inner>,
@@ -20,7 +20,7 @@ struct Inner {
 }
 
 impl Outbox {
-    /// Moves the replies to `into`, and has the session woken when there are more.
+    /// Moves the replies to `into`. The session is woken when there are more.
     pub fn drain(&self, into: &mut Vec<WireReply>, context: &Context<'_>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         into.append(&mut inner.replies);
@@ -40,7 +40,7 @@ impl Outbox {
     }
 }
 
-/// The address of a reply: a session, and the request's id in it.
+/// The destination of a reply: a session, and the request's id in it.
 pub struct ReplyTo {
     /// The session's outbox.
     pub outbox: Arc<Outbox>,
@@ -55,11 +55,11 @@ impl ReplyTo {
     }
 }
 
-/// Somebody who waits for a commit.
+/// A waiter for a commit.
 pub enum Waiter {
-    /// A reply that leaves when the commit is durable.
+    /// A reply that is sent when the commit is durable.
     Reply(ReplyTo, WireReply),
-    /// A step of an order, which goes on when the commit is durable.
+    /// A step of an order, which continues when the commit is durable.
     Step(oneshot::Sender<()>),
 }
 
@@ -68,7 +68,7 @@ impl Waiter {
     pub fn wake(self) {
         match self {
             Waiter::Reply(reply_to, reply) => reply_to.send(reply),
-            // The one who waited may have gone away.
+            // An error means that nothing waits any more.
             Waiter::Step(step) => _ = step.send(()),
         }
     }

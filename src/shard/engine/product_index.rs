@@ -1,4 +1,4 @@
-//! The ids of a shard's products in order: of all, of those with an ISBN, of each topic. Lists read them.
+//! The ordered ids of a shard's products: of all products, of those with an ISBN, and of each topic.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
@@ -10,12 +10,12 @@ use crate::routing::ProductId;
 
 type Ids = BTreeSet<Arc<str>>;
 
-/// The ids of a shard's products; an id's text is shared by the lists that it is on.
+/// The ids of a shard's products. The lists share the text of each id.
 #[derive(Default)]
 pub struct ProductIndex {
     all: Ids,
     books: Ids,
-    /// By topic, folded.
+    /// The ids by folded topic.
     topics: HashMap<String, Ids>,
 }
 
@@ -44,7 +44,7 @@ impl ProductIndex {
         }
     }
 
-    /// The ids of a list after one of them, in order.
+    /// The ids of a list, in order, that come after `after`.
     pub fn list<'a>(&'a self, filter: &Filter, after: Option<&'a str>) -> impl Iterator<Item = Arc<str>> + 'a {
         let ids = match filter {
             Filter::All => Some(&self.all),

@@ -6,14 +6,14 @@ use hashbrown::hash_table::Entry;
 use crate::routing::KeyHash;
 use crate::storage::{Record, RecordKey, RecordKind};
 
-/// One more than the greatest number of a kind.
+/// The length of a table that is indexed by the number of a kind.
 const KINDS: usize = RecordKind::Settlement as usize + 1;
 
-/// All resident records, found by their hash and told apart by their whole key.
+/// All resident records, found by their hash and compared by their whole key.
 #[derive(Default)]
 pub struct State {
     records: HashTable<Record>,
-    /// By kind.
+    /// The count of each kind.
     counts: [u64; KINDS],
     bytes: u64,
 }
@@ -24,7 +24,7 @@ impl State {
         self.records.find(key.hash.table_hash(), |record| record.is_of(key)).map(Record::value)
     }
 
-    /// Puts the record of a key in the place of whatever the key held.
+    /// Stores the record of a key, in place of an earlier one.
     pub fn put(&mut self, key: RecordKey<'_>, record: Record) {
         let size = record.size() as u64;
         let entry = self.records.entry(key.hash.table_hash(), |other| other.is_of(key), table_hash);
@@ -61,13 +61,13 @@ impl State {
         self.records.iter().filter(|record| record.is_kind(kind)).for_each(&mut each);
     }
 
-    /// The bytes of all keys and values.
+    /// The size of all keys and values, in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 }
 
-/// Only records with a whole key get into the table, so each has a hash.
+/// The hash for the table. Only records with a whole key are in the table, so each has one.
 fn table_hash(record: &Record) -> u64 {
     record.hash().map_or(0, KeyHash::table_hash)
 }

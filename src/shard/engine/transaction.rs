@@ -1,4 +1,4 @@
-//! The access of one command to the records: it reads and writes through here, at one time.
+//! The access of one command to the records.
 
 use super::batch::CommitDependency;
 use super::writer::{Indexes, Writer};
@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 use crate::routing::KeyHash;
 use crate::storage::{RecordKey, RecordKind};
 
-/// One command's access to the records, at one time. It collects the commit that the reply has to wait for.
+/// One command's access to the records, as of one time. It tracks the commit that the reply must wait for.
 ///
-/// There is no rollback: a command checks first and then writes, so that one that fails has written nothing.
-/// [`Transaction::is_torn`] tells when it did not keep to that.
+/// There is no rollback: a command checks first and writes then, so that a command that fails has written nothing.
+/// [`Transaction::is_torn`] detects one that broke this rule.
 pub struct Transaction<'w> {
     writer: &'w mut Writer,
     now: Timestamp,
@@ -19,23 +19,23 @@ pub struct Transaction<'w> {
 }
 
 impl<'w> Transaction<'w> {
-    /// Begins a transaction at a time.
+    /// Begins a transaction at the time `now`.
     pub fn begin(writer: &'w mut Writer, now: Timestamp) -> Self {
         Transaction { writer, now, dependency: CommitDependency::None, has_written: false }
     }
 
-    /// The time of the whole command.
+    /// The time as of which the command runs.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// Reads a resident record; the reply will wait until what was read is durable, an absence too.
+    /// Reads a resident record. The reply will wait until the record, or its absence, is durable.
     pub fn read(&mut self, key: RecordKey<'_>) -> Option<&[u8]> {
         self.depend_on(self.writer.dependency_on(key));
         self.writer.state().get(key)
     }
 
-    /// Reads a record that is not resident; the reply will wait as for [`Transaction::read`].
+    /// Reads a record that is not resident. The reply will wait as for [`Transaction::read`].
     ///
     /// # Errors
     /// [`Error::Internal`] when storage cannot be read.
@@ -44,18 +44,18 @@ impl<'w> Transaction<'w> {
         self.writer.read_stored(key)
     }
 
-    /// Reads a resident record that the reply says nothing of, and so need not wait for.
+    /// Reads a resident record that does not affect the reply, so that the reply need not wait for it.
     pub fn peek(&self, key: RecordKey<'_>) -> Option<&[u8]> {
         self.writer.state().get(key)
     }
 
-    /// Puts a record in the place of whatever its key held; the reply will wait for its commit.
+    /// Stores a record, in place of an earlier one. The reply will wait for its commit.
     pub fn put(&mut self, key: RecordKey<'_>, value: &[u8]) {
         self.writer.put(key, value);
         self.note_write();
     }
 
-    /// Deletes a record; the reply will wait for its commit.
+    /// Deletes a record. The reply will wait for its commit.
     pub fn delete(&mut self, key: RecordKey<'_>) {
         self.writer.delete(key);
         self.note_write();
@@ -71,12 +71,12 @@ impl<'w> Transaction<'w> {
         self.writer.next_version()
     }
 
-    /// True when a hash is one of this shard's.
+    /// True when this shard owns a hash.
     pub fn owns(&self, hash: KeyHash) -> bool {
         self.writer.slots().contains(&hash.slot().0)
     }
 
-    /// Refuses what belongs to another shard.
+    /// Refuses a hash that another shard owns.
     ///
     /// # Errors
     /// [`Error::WrongSlot`].
@@ -87,7 +87,7 @@ impl<'w> Transaction<'w> {
         Err(Error::WrongSlot(format!("slot {} is not on this shard", hash.slot().0)))
     }
 
-    /// Refuses to write while there is no room for it.
+    /// Refuses a command that writes while there is no room for its writes.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -100,7 +100,7 @@ impl<'w> Transaction<'w> {
         self.writer.state().count(kind)
     }
 
-    /// Lets the reply wait until every change of a product so far is durable: a list depends on all of them.
+    /// Makes the reply wait until every change of a product so far is durable, since a list depends on all of them.
     pub fn depend_on_products(&mut self) {
         self.depend_on(self.writer.dependency_on_products());
     }
@@ -114,19 +114,19 @@ impl<'w> Transaction<'w> {
         self.writer.indexes()
     }
 
-    /// The indexes, to be changed together with the records that they are about.
+    /// The indexes, to be changed together with their records.
     pub fn indexes_mut(&mut self) -> &mut Indexes {
         self.has_written = true;
         self.writer.indexes_mut()
     }
 
-    /// The commit that the reply has to wait for so far.
+    /// The commit that the reply must wait for, as far as the command has run.
     pub fn dependency(&self) -> CommitDependency {
         self.dependency
     }
 
-    /// True when a result is an error although the transaction has written: then the next commit would make
-    /// half a command durable.
+    /// True when a result is an error although the transaction has written. The next commit would then make half a
+    /// command durable.
     pub fn is_torn<T>(&self, result: &Result<T>) -> bool {
         result.is_err() && self.has_written
     }
@@ -135,7 +135,7 @@ impl<'w> Transaction<'w> {
     pub fn abort_if_torn<T>(&self, result: &Result<T>) {
         if self.is_torn(result) {
             let error = result.as_ref().err().map(Error::detail).unwrap_or_default();
-            tracing::error!(%error, "a command failed after it had written: aborting, so that nothing of it is kept");
+            tracing::error!(%error, "a command failed after it had written: aborting, so that none of its writes is kept");
             std::process::abort();
         }
     }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_leave_nothing_torn_and_wait_for_what_they_saw() {
+    fn reads_are_never_torn_and_wait_for_what_they_read() {
         let mut writer = writer();
         Transaction::begin(&mut writer, Timestamp::default()).put(key(), b"1");
         let mut txn = Transaction::begin(&mut writer, Timestamp::default());

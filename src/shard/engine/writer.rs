@@ -1,7 +1,7 @@
 //! The state of a shard and the writes that are not durable yet.
 //!
-//! At most two batches exist: the *open* one that commands add to, and the one *in flight* that is being made
-//! durable. A reply that was computed from a record in either of them waits for that one's commit.
+//! At most two batches exist: the *open* one, which commands add to, and the one *in flight*, which is being made
+//! durable. A reply that was computed from a record in either of them waits for that batch's commit.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use super::state::State;
 use crate::error::{Error, Result};
 use crate::storage::{COUNTER_KEY, Record, RecordKey, RecordKind, Storage, Write};
 
-/// The most replies that wait for commits; past that commands are refused, nothing applied.
+/// The most replies that wait for commits. Past that, commands are refused before they are applied.
 pub const MAX_WAITING_REPLIES: usize = 16_384;
-/// The most bytes in the open batch; past that commands are refused, nothing applied.
+/// The most bytes in the open batch. Past that, commands are refused before they are applied.
 pub const MAX_OPEN_BYTES: usize = 32 << 20;
 
 /// Everything that a shard holds in memory.
@@ -31,7 +31,7 @@ pub struct Resident {
     pub indexes: Indexes,
 }
 
-/// Indexes over a shard's records; none of them is stored.
+/// Indexes over a shard's records. They are not stored.
 #[derive(Default)]
 pub struct Indexes {
     /// The live idempotency records.
@@ -44,7 +44,7 @@ pub struct Indexes {
     pub in_doubt: InDoubtQueue,
 }
 
-/// The state of a shard, the batches that are not durable yet, and those who wait for them.
+/// The state of a shard, the batches that are not durable yet, and the waiters for them.
 pub struct Writer {
     resident: Resident,
     open: Batch,
@@ -57,7 +57,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer over what was loaded from a storage, for the slots that the shard owns.
+    /// Makes a writer over records loaded from storage, for the slots that the shard owns.
     pub fn new(resident: Resident, storage: Arc<dyn Storage>, slots: RangeInclusive<u16>) -> Self {
         Writer {
             resident,
@@ -71,10 +71,10 @@ impl Writer {
         }
     }
 
-    /// Refuses a command that writes while there is no room for it.
+    /// Refuses a command that writes while there is no room for its writes.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the disk is nearly full or too much waits to be committed.
+    /// [`Error::Unavailable`] when the disk is nearly full or the commit queue is full.
     pub fn check_capacity(&self) -> Result<()> {
         if !self.accepts_writes {
             return Err(Error::Unavailable("the shard's disk is nearly full; nothing was applied".into()));
@@ -91,7 +91,7 @@ impl Writer {
         self.newest(|batch| batch.find(key).is_some())
     }
 
-    /// The commit that a reader of all products depends on.
+    /// The commit that a list of products depends on.
     pub(super) fn dependency_on_products(&self) -> CommitDependency {
         self.newest(Batch::has_products)
     }
@@ -106,7 +106,7 @@ impl Writer {
         }
     }
 
-    /// Reads a record that is not resident, out of the batches or else from storage.
+    /// Reads a record that is not resident, from the batches or else from storage.
     pub(super) fn read_stored(&self, key: RecordKey<'_>) -> Result<Option<Vec<u8>>> {
         let in_flight = || self.in_flight.as_ref().and_then(|batch| batch.find(key));
         match self.open.find(key).or_else(in_flight) {
@@ -115,7 +115,7 @@ impl Writer {
         }
     }
 
-    /// Puts a record into the open batch.
+    /// Adds a write of a record to the open batch.
     pub(super) fn put(&mut self, key: RecordKey<'_>, value: &[u8]) {
         let record = Record::new(key, value);
         if key.kind == RecordKind::Product {
@@ -127,7 +127,7 @@ impl Writer {
         self.open.push(key.hash, Write::Put(record));
     }
 
-    /// Puts the deletion of a record into the open batch.
+    /// Adds the deletion of a record to the open batch.
     pub(super) fn delete(&mut self, key: RecordKey<'_>) {
         if key.kind == RecordKind::Product {
             self.open.note_product();
@@ -144,7 +144,7 @@ impl Writer {
         self.resident.counter
     }
 
-    /// The indexes, to be changed with the records that they are about.
+    /// The indexes, to be changed together with their records.
     pub(super) fn indexes_mut(&mut self) -> &mut Indexes {
         &mut self.resident.indexes
     }
@@ -159,7 +159,7 @@ impl Writer {
         &self.resident.state
     }
 
-    /// Wakes a waiter once what it depends on is durable.
+    /// Registers a waiter, which is woken once the commit that it depends on is durable.
     pub fn wait(&mut self, dependency: CommitDependency, waiter: Waiter) {
         match dependency {
             CommitDependency::None => waiter.wake(),
@@ -168,8 +168,8 @@ impl Writer {
         }
     }
 
-    /// Closes the open batch, which is in flight from now on. `None` when there is nothing to commit or another
-    /// batch is in flight.
+    /// Closes the open batch, which is then in flight. Returns `None` when there is nothing to commit or another batch
+    /// is in flight.
     pub fn seal(&mut self) -> Option<Arc<Batch>> {
         if !self.has_work() {
             return None;
@@ -183,7 +183,7 @@ impl Writer {
         Some(batch)
     }
 
-    /// Notes that the batch in flight is durable, and returns those who waited for it.
+    /// Notes that the batch in flight is durable, and returns the waiters for it.
     pub fn committed(&mut self) -> Vec<Waiter> {
         self.in_flight = None;
         std::mem::take(&mut self.in_flight_waiters)
@@ -194,7 +194,7 @@ impl Writer {
         self.open.is_empty() && self.in_flight.is_none()
     }
 
-    /// True when the open batch waits for somebody to commit it.
+    /// True when the open batch can be committed.
     pub fn has_work(&self) -> bool {
         !self.open.is_empty() && self.in_flight.is_none()
     }

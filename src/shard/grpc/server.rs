@@ -21,13 +21,13 @@ use crate::shard::context::ShardContext;
 use crate::storage::RecordKind;
 use proto::shard_server::{Shard, ShardServer};
 
-/// The silence after which a facade is asked whether it is still there.
+/// The silence after which a connection is pinged.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// The time that it has to answer.
+/// The time limit of the answer to a ping, after which the connection is closed.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Streams that one connection may have open.
+/// The most open streams of one connection.
 const MAX_STREAMS: u32 = 64;
-/// Bytes under way on one connection.
+/// The HTTP/2 flow-control window of a connection, in bytes.
 const WINDOW_BYTES: u32 = 1 << 20;
 
 struct Service(Arc<ShardContext>);
@@ -79,15 +79,15 @@ fn status(context: &ShardContext) -> ShardStatus {
 
 /// A bound listener.
 pub enum Listener {
-    /// On TCP.
+    /// A TCP listener.
     Tcp(TcpListener),
-    /// On a Unix socket.
+    /// A listener on a Unix socket.
     Unix(UnixListener),
 }
 
 impl Listener {
-    /// Binds an address. A Unix socket that a dead process left behind is replaced: the caller holds
-    /// the lock of the data directory, so nobody else is listening there.
+    /// Binds an address. A Unix socket that a dead process left behind is replaced. That is safe: the caller holds the
+    /// lock of the data directory, so nothing else listens there.
     ///
     /// # Errors
     /// [`Error::Internal`] when it cannot be bound.
@@ -102,7 +102,7 @@ impl Listener {
         }
     }
 
-    /// The address really bound.
+    /// The bound address, with the port that the operating system chose for port 0.
     pub fn address(&self, asked: &Address) -> Address {
         match self {
             Listener::Tcp(listener) => match listener.local_addr() {
@@ -121,7 +121,7 @@ fn remove_stale_socket(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Serves until a shutdown is asked for and every accepted command is answered.
+/// Serves until a shutdown is requested and every accepted command is answered.
 ///
 /// # Errors
 /// [`Error::Internal`] when the server fails.

@@ -1,5 +1,5 @@
-//! One session with a facade: a stream that runs the commands that come in and yields the replies,
-//! in one task and without a queue in between.
+//! One session with a client, a facade or another shard: a stream that runs the commands that arrive and yields their
+//! replies, in one task and without a queue in between.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,24 +19,24 @@ use crate::shard::dispatch::{self, Execution};
 use crate::shard::engine::{CommitDependency, Outbox, ReplyTo, Waiter};
 use crate::shard::saga::driver;
 
-/// The most commands of one session that wait for their commit; past that no more are read, and
-/// HTTP/2's flow control stops the sender.
+/// The most commands of one session that wait for their commit. Past that no more are read, and HTTP/2's flow control
+/// stops the sender.
 const MAX_OUTSTANDING: usize = 8_192;
 
-/// The replies of a session.
+/// The stream of a session's replies.
 pub struct Session {
     context: Arc<ShardContext>,
     inbound: Streaming<proto::RequestBatch>,
     outbox: Arc<Outbox>,
-    /// Replies that may leave.
+    /// The replies that may be sent.
     ready: Vec<WireReply>,
-    /// The opening of the session; deadlines count from there. `None` until the Hello.
+    /// The time of the Hello, from which deadlines count; `None` until then.
     opened: Option<Instant>,
-    /// Commands whose replies wait for a commit.
+    /// The number of commands whose replies wait for a commit.
     outstanding: usize,
-    /// The facade was told to send no more.
+    /// True once the client was told to send no more.
     is_draining: bool,
-    /// No more commands are read.
+    /// True once no more commands are read.
     closing: bool,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -44,7 +44,7 @@ pub struct Session {
 type Item = Result<proto::ReplyBatch, Status>;
 
 impl Session {
-    /// A session over what a facade sends.
+    /// Makes the session of a stream of commands.
     pub fn new(context: Arc<ShardContext>, inbound: Streaming<proto::RequestBatch>) -> Self {
         let mut shutdown = context.shutdown.clone();
         Session {
@@ -100,20 +100,20 @@ impl Session {
         shared.commit(writer);
     }
 
-    /// The address of a reply that comes later; until then it is outstanding.
+    /// The destination of a reply that comes later. It counts as outstanding until then.
     fn reply_to(&mut self, id: u64) -> ReplyTo {
         self.outstanding += 1;
         ReplyTo { outbox: self.outbox.clone(), id }
     }
 
-    /// Takes the replies whose commit is done; the task is woken when there are more.
+    /// Takes the replies whose commit is durable. The task is woken when there are more.
     fn collect(&mut self, context: &Context<'_>) {
         let before = self.ready.len();
         self.outbox.drain(&mut self.ready, context);
         self.outstanding -= self.ready.len() - before;
     }
 
-    /// As many replies as one message holds.
+    /// Takes as many replies as one message holds.
     fn next_batch(&mut self) -> proto::ReplyBatch {
         let mut bytes = 0;
         let fits = self.ready.iter().take(MAX_BATCH).take_while(|reply| {
@@ -141,7 +141,7 @@ impl Stream for Session {
         let this = self.get_mut();
         if !this.is_draining && this.shutdown.as_mut().poll(context).is_ready() {
             this.is_draining = true;
-            // What is under way is still run; a session that was never opened has nothing under way.
+            // A session that was opened still runs the commands on their way; others have none.
             this.closing |= this.opened.is_none();
             return Poll::Ready(Some(Ok(proto::ReplyBatch { goodbye: true, ..proto::ReplyBatch::default() })));
         }

@@ -1,4 +1,4 @@
-//! Carts, and the commands on them. While an order checks a cart out, its lines can only be added to.
+//! Carts, and the commands on them. While an order checks a cart out, the cart's lines can only be added to.
 
 use bytes::Bytes;
 
@@ -20,7 +20,7 @@ fn key(hash: KeyHash, customer: &CustomerId) -> RecordKey<'_> {
 /// Executes a command on a cart.
 ///
 /// # Errors
-/// [`Error::NotFound`] without the line or for an empty cart, [`Error::Conflict`] past a limit, [`Error::InFlight`]
+/// [`Error::NotFound`] for a missing line or an empty cart, [`Error::Conflict`] past a limit, [`Error::InFlight`]
 /// while the cart is being checked out, or [`Error::PreconditionFailed`].
 pub fn execute(
     txn: &mut Transaction<'_>,
@@ -37,7 +37,7 @@ pub fn execute(
     }
 }
 
-/// A cart, checked against the request's condition. A customer without a cart has an empty one of version 0.
+/// Reads a cart and checks the request's condition. A customer without a cart has an empty one of version 0.
 fn checked(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> Result<Cart> {
     let record = txn.read(key(request.hash, customer));
     let cart = record.map(codec::decode_cart).transpose()?.unwrap_or_default();
@@ -79,7 +79,7 @@ fn remove(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId, i
     change(txn, request, customer, |cart| cart.remove(item).map(|()| false))
 }
 
-/// Applies a change, which tells whether a line was made.
+/// Applies a change, which returns whether it added a line.
 fn change(
     txn: &mut Transaction<'_>,
     request: &Request,
@@ -100,7 +100,7 @@ fn change(
     Ok(CommandOutput::cart(Some(record.into())).with_created(created))
 }
 
-/// Refuses to change a line that is being checked out; without an item, any cart that is.
+/// Refuses to change a line that is being checked out or, without an item, a cart that is being checked out.
 fn check_not_in_checkout(
     txn: &mut Transaction<'_>,
     request: &Request,
@@ -130,10 +130,10 @@ fn take(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> 
     Ok(CommandOutput::cart(Some(codec::encode_cart(&cart).into())))
 }
 
-/// The lines of an order of all that is in a cart, at the prices that were offered.
+/// The lines of an order for everything in a cart, at the offered prices.
 ///
 /// # Errors
-/// [`Error::NotFound`] for an empty cart, [`Error::InFlight`] for one that is being checked out already, or
+/// [`Error::NotFound`] for an empty cart, [`Error::InFlight`] for a cart that is already being checked out, or
 /// [`Error::PreconditionFailed`].
 pub fn order_lines(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> Result<Vec<OrderLine>> {
     let cart = checked(txn, request, customer)?;
@@ -166,8 +166,8 @@ pub fn mark_checkout(txn: &mut Transaction<'_>, customer: &CustomerId, order: Or
     Ok(())
 }
 
-/// Ends the checkout of an order's cart, and removes the counts that were sold. A cart of which nothing was sold
-/// keeps its version.
+/// Ends the checkout of an order's cart and removes the counts that were sold. If nothing was sold, the cart keeps
+/// its version.
 ///
 /// # Errors
 /// [`Error::Internal`] for a damaged record.

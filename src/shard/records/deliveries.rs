@@ -49,8 +49,8 @@ pub fn schedule(txn: &mut Transaction<'_>, order: OrderId, address: &str, courie
 /// Executes a command on a delivery.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::PreconditionFailed`], or [`Error::Conflict`] for an order that is not created and for a move
-/// that is not allowed.
+/// [`Error::NotFound`], [`Error::PreconditionFailed`], or [`Error::Conflict`] for an order that is not created and for
+/// a move that is not allowed.
 pub fn execute(txn: &mut Transaction<'_>, request: &Request, command: &DeliveryCommand) -> Result<CommandOutput> {
     match command {
         DeliveryCommand::Create { order, address, courier } => create(txn, *order, address, courier),

@@ -15,7 +15,7 @@ fn key(hash: KeyHash, digest: &[u8; 16]) -> RecordKey<'_> {
     RecordKey { hash, kind: RecordKind::Idempotency, id: digest }
 }
 
-/// The idempotency key of a request, if it has one, in the scope of the command's owner.
+/// The stored form of a request's idempotency key, in the scope of the command's owner.
 pub fn reference(request: &Request) -> Option<IdempotencyRef> {
     let idempotency = request.idempotency.as_ref()?;
     let owner = request.command.owner()?;

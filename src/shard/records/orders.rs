@@ -1,4 +1,4 @@
-//! Orders as records: open ones are in memory, closed ones on disk only.
+//! Orders as records. Open orders are in memory, closed ones on disk only.
 
 use crate::domain::order::{DecidedOrder, Order, OrderRecord, Recorded, SingleItem};
 use crate::domain::reservation::Decision;
@@ -9,7 +9,7 @@ use crate::shard::engine::{State, Transaction};
 use crate::storage::codec;
 use crate::storage::{RecordKey, RecordKind};
 
-/// The most open orders on one shard; past that orders are refused, nothing applied.
+/// The most open orders on one shard. Past that, orders are refused before anything is applied.
 pub const MAX_OPEN_ORDERS: u64 = 10_000;
 
 fn key(kind: RecordKind, id: &OrderId) -> RecordKey<'_> {
@@ -54,7 +54,7 @@ pub fn all_open(state: &State) -> Result<Vec<OrderRecord>> {
     orders.into_iter().collect()
 }
 
-/// Writes an order that is not done with, under a new version.
+/// Writes an open order: one that is undecided, or decided and not settled. It gets a new version.
 pub fn put_open<S>(txn: &mut Transaction<'_>, order: &mut Order<S>)
 where
     Order<S>: Recorded,
@@ -63,7 +63,7 @@ where
     txn.put(key(RecordKind::OpenOrder, &order.id), &codec::encode_order(order));
 }
 
-/// Writes an order of which nothing remains to be done, under a new version.
+/// Writes a closed order, with nothing left to be done, in place of its open record. It gets a new version.
 pub fn put_closed(txn: &mut Transaction<'_>, order: &mut DecidedOrder) {
     order.recorded_as(txn.next_version());
     let open = key(RecordKind::OpenOrder, &order.id);
@@ -82,8 +82,8 @@ pub fn get(txn: &mut Transaction<'_>, id: OrderId) -> Result<CommandOutput> {
     Ok(CommandOutput::order(&order, &SingleItem::default()))
 }
 
-/// The decision on an order. An unknown order counts as refused: its record is durable before any stock is held
-/// for it.
+/// The decision on an order. An unknown order counts as refused: an order's record is durable before any stock is
+/// held for it, so the order cannot be created any more.
 ///
 /// # Errors
 /// [`Error::Internal`] for a damaged record.

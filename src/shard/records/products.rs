@@ -28,7 +28,7 @@ pub fn find(txn: &mut Transaction<'_>, id: &ProductId) -> Result<Option<Product>
     txn.read(key(id)).map(codec::decode_product).transpose()
 }
 
-/// Puts a product in the place of `old`, under a new version.
+/// Stores a product in place of `old`, under a new version.
 pub fn put(txn: &mut Transaction<'_>, id: &ProductId, old: Option<&Product>, product: &mut Product) {
     product.version = txn.next_version();
     let is_listed_alike = old.is_some_and(|old| {
@@ -48,7 +48,7 @@ fn output(product: &Product) -> CommandOutput {
     CommandOutput::product(codec::encode_product(product).into())
 }
 
-/// A product, checked against the request's condition.
+/// Reads a product and checks the request's condition.
 fn checked(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Result<Product> {
     let product = find(txn, id)?;
     Condition::check(request.if_match.as_ref(), product.as_ref().map(Product::tag))?;
@@ -58,8 +58,8 @@ fn checked(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Resu
 /// Executes a command on a product.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::PreconditionFailed`], or [`Error::Conflict`] for an id that is taken and for stock past its
-/// limit.
+/// [`Error::NotFound`], [`Error::PreconditionFailed`], or [`Error::Conflict`] for an id that is taken and for stock
+/// past its limit.
 pub fn execute(
     txn: &mut Transaction<'_>,
     request: &Request,
@@ -109,7 +109,7 @@ fn update(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, new: &Pr
     Ok(output(&product))
 }
 
-/// Removes a product and replies with what it was. Orders that hold some of it still hold it.
+/// Deletes a product and replies with it. Orders that hold some of its stock still hold it.
 fn delete(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Result<CommandOutput> {
     let product = checked(txn, request, id)?;
     txn.indexes_mut().products.remove(id, &product.details);
@@ -126,8 +126,8 @@ fn replenish(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, count
     Ok(output(&product))
 }
 
-/// This shard's part of a list. It waits for every change of a product, deletions too: a product that is missing
-/// from the list may just have been deleted.
+/// This shard's part of a list. The reply waits for every change of a product, deletions too: a product that is
+/// missing from the list may just have been deleted.
 pub fn list(txn: &mut Transaction<'_>, asked: &ListProducts) -> CommandOutput {
     txn.depend_on_products();
     let limit = asked.limit as usize;

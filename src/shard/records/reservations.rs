@@ -1,5 +1,5 @@
-//! The participant's side of an order (`saga` has the coordinator's): holds stock on the product's shard, and claims
-//! or releases it when the order is decided.
+//! The participant's side of an order: holds stock on the product's shard, and claims or releases it when the order
+//! is decided. The coordinator's side is in `saga`.
 
 use super::products;
 use crate::domain::order::OrderedItem;
@@ -14,14 +14,14 @@ use crate::shard::engine::{LIFETIME_MICROS, MAX_LIVE, Transaction, end_of_life};
 use crate::storage::codec::{self, SettlementRecord};
 use crate::storage::{DigestId, RecordKey, RecordKind};
 
-/// The most reservations on one shard; past that holds are refused.
+/// The most reservations on one shard. Past that, holds are refused.
 pub const MAX_RESERVATIONS: u64 = 1_000_000;
 /// The most expired settlements removed by one sweep.
 const MAX_SWEPT_SETTLEMENTS: usize = 10_000;
-/// Past so many, settlements are kept for [`MIN_SETTLEMENT_MICROS`] only.
+/// The number of settlements past which they are kept for [`MIN_SETTLEMENT_MICROS`] only.
 pub const MAX_SETTLEMENTS: usize = MAX_LIVE / 10 * 9;
-/// The time for which a settlement is kept when there are too many, in microseconds: a command that is older than
-/// a few seconds is not run, so a hold cannot be later than that.
+/// The time for which a settlement is kept when there are too many, in microseconds. It is long enough: a command is
+/// not run past its deadline of a few seconds, so no hold can be later than that.
 const MIN_SETTLEMENT_MICROS: i64 = 60 * 1_000_000;
 
 fn reservation_key(hash: KeyHash, id: &DigestId) -> RecordKey<'_> {
@@ -32,7 +32,7 @@ fn settlement_key(hash: KeyHash, id: &DigestId) -> RecordKey<'_> {
     RecordKey { hash, kind: RecordKind::Settlement, id: &id.0 }
 }
 
-/// The id of what an order holds of a product.
+/// The id of an order's reservation and settlement of a product.
 fn id_of(order: OrderId, product: &ProductId) -> DigestId {
     DigestId::new(RecordKind::Reservation, order.as_bytes(), product.as_str().as_bytes())
 }
@@ -41,7 +41,7 @@ fn find(txn: &mut Transaction<'_>, product: &ProductId, id: DigestId) -> Result<
     txn.read(reservation_key(product.hash(), &id)).map(codec::decode_reservation).transpose()
 }
 
-/// Reservations in doubt that are due to be asked about, at most `limit`.
+/// The reservations in doubt whose home is to be asked now, at most `limit`.
 ///
 /// # Errors
 /// [`Error::Internal`] for a damaged record.
@@ -50,7 +50,7 @@ pub fn due(txn: &mut Transaction<'_>, limit: usize) -> Result<Vec<Reservation>> 
     let mut found = Vec::new();
     while found.len() < limit {
         let Some(next) = txn.indexes_mut().in_doubt.pop_due(now) else { break };
-        // One that was settled meanwhile has no record any more.
+        // A reservation that was settled meanwhile has no record.
         if let Some(record) = txn.peek(reservation_key(next.hash, &next.id)) {
             found.push(codec::decode_reservation(record)?);
             txn.indexes_mut().in_doubt.push(next.hash, next.id, now);
@@ -59,7 +59,7 @@ pub fn due(txn: &mut Transaction<'_>, limit: usize) -> Result<Vec<Reservation>> 
     Ok(found)
 }
 
-/// Holds all lines or none, and says what it found of each. Repeating a hold changes nothing.
+/// Holds all lines or none, and returns the result for each. Repeating a hold changes nothing.
 ///
 /// # Errors
 /// [`Error::WrongSlot`] for another shard's product, [`Error::Exhausted`] past a limit.
@@ -110,7 +110,7 @@ fn look(txn: &mut Transaction<'_>, order: OrderId, line: &OrderedItem) -> Result
     Ok(if is_enough { HoldResult::Held(quote) } else { HoldResult::Short(quote) })
 }
 
-/// Takes the stock of one line and returns what is left; `None` when the order has it already.
+/// Holds the stock of one line and returns the count left; `None` when the order holds it already.
 fn take(txn: &mut Transaction<'_>, order: OrderId, line: &OrderedItem) -> Result<Option<u64>> {
     let (hash, id) = (line.product.hash(), id_of(order, &line.product));
     if find(txn, &line.product, id)?.is_some() {
@@ -138,8 +138,8 @@ fn take(txn: &mut Transaction<'_>, order: OrderId, line: &OrderedItem) -> Result
     Ok(Some(product.stock))
 }
 
-/// Claims or releases what an order holds of some products. The settlement is remembered, so that a hold that
-/// arrives later is rejected.
+/// Claims or releases an order's stock of some products. The settlement is recorded, so that a hold that arrives
+/// later is rejected.
 ///
 /// # Errors
 /// [`Error::WrongSlot`] for another shard's product.
@@ -149,7 +149,7 @@ pub fn settle(txn: &mut Transaction<'_>, settle: &Settle) -> Result<()> {
     for product in settle.products() {
         let id = id_of(settle.order, product);
         end(txn, settle.order, product, settle.settlement())?;
-        // An order of this shard holds and settles in order, so none of its holds can be late.
+        // The order's home runs its holds and settlements one after the other, so on its own shard no hold is late.
         if !txn.owns(settle.order.hash()) && !txn.indexes().settlements.contains(id) {
             let expires_at = end_of_life(txn.now());
             let claimed = settle.settlement() == Settlement::Claim;
@@ -161,8 +161,8 @@ pub fn settle(txn: &mut Transaction<'_>, settle: &Settle) -> Result<()> {
     Ok(())
 }
 
-/// Ends a reservation, if there is one. A product that was deleted meanwhile and made again is another one: its
-/// stock does not change.
+/// Ends a reservation, if there is one. If the product was deleted and created again since the hold, the stock of the
+/// new one does not change.
 fn end(txn: &mut Transaction<'_>, order: OrderId, product_id: &ProductId, settlement: Settlement) -> Result<()> {
     let id = id_of(order, product_id);
     let Some(reservation) = find(txn, product_id, id)? else { return Ok(()) };
@@ -179,8 +179,7 @@ fn end(txn: &mut Transaction<'_>, order: OrderId, product_id: &ProductId, settle
     Ok(())
 }
 
-/// Removes settlements that have expired, and while there are more than `most`, those that are older than a
-/// minute.
+/// Removes expired settlements and, while there are more than `most`, those older than a minute.
 pub fn sweep_settlements(txn: &mut Transaction<'_>, most: usize) {
     let now = txn.now();
     let early = Timestamp::from_micros(now.micros() + LIFETIME_MICROS - MIN_SETTLEMENT_MICROS).unwrap_or(now);
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_that_was_made_again_is_another_one() {
+    fn a_product_that_is_created_again_keeps_its_stock() {
         let (mut writer, id) = shard(5);
         for (number, settlement) in [(1, Settlement::Claim), (2, Settlement::Release)] {
             held(&mut writer, order(number), &id, 2);

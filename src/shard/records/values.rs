@@ -41,7 +41,7 @@ fn get(txn: &mut Transaction<'_>, request: &Request, key: &KvKey) -> Result<Comm
     Ok(CommandOutput::value(Bytes::copy_from_slice(record)))
 }
 
-/// The version of a value, checked against the request's condition.
+/// Reads the version of a value and checks the request's condition.
 fn checked_version(txn: &mut Transaction<'_>, request: &Request, key: &KvKey) -> Result<Option<u64>> {
     let record = txn.read(record_key(request, key));
     let version = record.map(codec::decode_version).transpose()?;

@@ -1,4 +1,4 @@
-//! Pauses between the attempts of a step that has to succeed in the end.
+//! Pauses between the attempts of a step that is repeated until it succeeds.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use tokio::time::sleep;
 
 use crate::process::backoff;
 
-/// The longest first pause; each may be twice as long as the one before.
+/// The limit of the first pause; each later limit is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause of all.
+/// The limit of every pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The pauses of one step.

@@ -1,5 +1,5 @@
-//! The first commit of an order: writes it down with its idempotency key, and marks the cart that it checks out. An
-//! order that needs neither another shard nor money is decided right here.
+//! The first commit of an order: stores it with its idempotency key, and marks the cart that it checks out. An order
+//! that needs neither another shard nor a payment is decided in this commit.
 
 use uuid::Uuid;
 
@@ -20,11 +20,11 @@ use crate::shard::records::{carts, idempotency, orders, products, reservations};
 pub enum Begun {
     /// The order is decided.
     Decided(CommandOutput),
-    /// The order is written down; its driver goes on with it.
+    /// The order is stored, and its driver continues.
     Placed {
         /// The order.
         order: OrderId,
-        /// The card that pays for it; nothing but the driver's memory keeps it.
+        /// The card that pays for it. Only the driver keeps it, in memory.
         card: Option<Card>,
     },
 }
@@ -32,7 +32,7 @@ pub enum Begun {
 /// Begins an order.
 ///
 /// # Errors
-/// The reason why it is refused; nothing was written then.
+/// The reason why it is refused; nothing is written then.
 pub fn run(
     txn: &mut Transaction<'_>,
     request: &Request,
@@ -44,7 +44,7 @@ pub fn run(
     if !order.lines.iter().all(|line| txn.owns(line.product.hash())) {
         return write_down(txn, request, place, order);
     }
-    // Prices are checked before any stock is taken, so that an order which is refused has written nothing.
+    // The quote comes before the hold, so that an order that is refused has written nothing.
     let found = hold(txn, &order, HoldMode::Quote)?;
     match order.hold(&found, txn.now()).map_err(|unreserved| unreserved.error)? {
         Reserved::Free(order) => {
@@ -59,7 +59,7 @@ pub fn run(
     }
 }
 
-/// The order that is asked for; nothing is written yet.
+/// Makes the requested order without writing it.
 fn new_order(
     txn: &mut Transaction<'_>,
     request: &Request,
@@ -98,7 +98,7 @@ fn new_order(
     })
 }
 
-/// Holds all lines, which are this shard's, or only looks.
+/// Holds or quotes all lines, whose products are all on this shard.
 fn hold(txn: &mut Transaction<'_>, order: &Facts, mode: HoldMode) -> Result<Vec<HoldResult>> {
     let lines = order.lines.iter().map(OrderLine::item).collect();
     reservations::hold(txn, &Hold::new(order.id, lines, mode)?)

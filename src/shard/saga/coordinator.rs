@@ -1,4 +1,4 @@
-//! The context of all orders of a shard: its writer, the other shards, the payment gateway.
+//! The context that all orders of a shard share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,17 +23,17 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// A coordinator over a shard's writer.
+    /// Makes a coordinator for a shard's writer.
     pub fn new(writer: Arc<SharedWriter>, peers: Option<Client>, gateway: Arc<dyn PaymentGateway>) -> Arc<Self> {
         Arc::new(Coordinator { writer, peers, gateway, captures_failed: AtomicU64::new(0) })
     }
 
-    /// Payments of created orders that the gateway refused to capture.
+    /// The number of payments of created orders that the gateway refused to capture.
     pub fn captures_failed(&self) -> u64 {
         self.captures_failed.load(Ordering::Relaxed)
     }
 
-    /// Counts such a payment.
+    /// Counts a payment that the gateway refused to capture.
     pub(super) fn count_failed_capture(&self) {
         self.captures_failed.fetch_add(1, Ordering::Relaxed);
     }
@@ -61,7 +61,7 @@ impl Coordinator {
     }
 }
 
-/// Ends the process when an order cannot go on, so that the next start tries again or refuses the damaged record.
+/// Ends the process when an order cannot continue, so that the next start retries it or refuses the damaged record.
 pub fn abort(error: &Error, consequence: &str) -> ! {
     tracing::error!(%error, "{consequence}: aborting, the restart retries it");
     std::process::abort();

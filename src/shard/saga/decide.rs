@@ -1,5 +1,5 @@
-//! The decision of an order: one commit that creates or refuses it, takes what was sold out of the cart, schedules the
-//! delivery, settles this shard's stock, and keeps the reply under the idempotency key.
+//! The decision on an order: one commit that creates or refuses it, removes the sold items from the cart, schedules the
+//! delivery, settles this shard's stock, and stores the reply under the idempotency key.
 
 use crate::domain::delivery::DEFAULT_COURIER;
 use crate::domain::order::{Created, DecidedOrder, Facts, Order, Origin, Payable, Refusal, SingleItem};
@@ -9,10 +9,10 @@ use crate::protocol::{CommandOutput, Settle, WireReply, encode_reply};
 use crate::shard::engine::Transaction;
 use crate::shard::records::{carts, deliveries, idempotency, orders, reservations};
 
-/// An order that is ready to be decided, one way or the other.
+/// An order that is ready to be created, or a refusal.
 pub type Outcome = std::result::Result<(Order<Payable>, SingleItem), Refusal>;
 
-/// Creates an order whose stock this shard holds and which asks no money; nothing remains to be done for it.
+/// Creates an order whose stock this shard holds and for which no payment is due, and closes it.
 ///
 /// # Errors
 /// [`crate::error::Error::Internal`] for a damaged record.
@@ -24,8 +24,8 @@ pub fn create_at_once(txn: &mut Transaction<'_>, order: Order<Payable>) -> Resul
     Ok(order)
 }
 
-/// Creates or refuses an order, and returns it with its reply. The order stays open: holds of other shards and the
-/// payment are still to be settled.
+/// Creates or refuses an order, and returns it with its reply. The order stays open, since the other shards' stock and
+/// the payment are still to be settled.
 ///
 /// # Errors
 /// [`crate::error::Error::Internal`] for a damaged record.
@@ -63,7 +63,7 @@ fn create(txn: &mut Transaction<'_>, order: Order<Payable>) -> Result<Order<Crea
     Ok(order)
 }
 
-/// Settles what is on this shard: the cart and the stock.
+/// Settles the cart and this shard's part of the stock.
 fn settle_here(txn: &mut Transaction<'_>, order: &Facts, settlement: Settlement) -> Result<()> {
     if order.origin == Origin::Checkout {
         carts::end_checkout(txn, order, settlement == Settlement::Claim)?;

@@ -1,5 +1,5 @@
-//! Drives an order from its first record to its last: hold, pay, decide, settle, close. After a crash the record says
-//! where to go on.
+//! Drives an order from its first record to its last: hold, pay, decide, settle, close. After a crash the record tells
+//! the step at which to resume.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ use crate::shard::clock;
 use crate::shard::engine::ReplyTo;
 use crate::shard::records::orders;
 
-/// The time after an order's begin at which a refusal is sent, although not every hold is released yet; less than the
-/// facade waits.
+/// The time from an order's beginning after which a refusal is sent although not every hold is released yet. It is
+/// less than the facade's time limit.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Starts to drive an order that was just placed. The reply goes out when it is decided.
@@ -36,7 +36,7 @@ pub fn start(coordinator: &Arc<Coordinator>, id: OrderId, card: Option<Card>, re
     tokio::spawn(async move { drive(&coordinator, id, card, reply_to).await });
 }
 
-/// Goes on with every order that is not done with, after a start of the shard.
+/// Resumes every open order after a start of the shard.
 pub fn resume_all(coordinator: &Arc<Coordinator>) {
     let open = orders::all_open(coordinator.writer.lock().state());
     for order in open.unwrap_or_else(|error| abort(&error, "an open order cannot be read")) {
@@ -87,7 +87,7 @@ async fn reserve_and_pay(
     deadline: Instant,
 ) -> Outcome {
     if card.is_none() {
-        // Without a card an order that costs something is refused, so nothing is taken from others for it.
+        // Without a card an order that costs something is refused, so it must not hold stock that others could buy.
         let found = stock::hold(coordinator, &order, HoldMode::Quote, deadline).await;
         if let Err(error) = found.and_then(|found| order.quote(&found)) {
             return Err(not_asked(order, error));
@@ -128,8 +128,8 @@ async fn pay(
     }
 }
 
-/// Prepares the decision on an order that a crash interrupted. The card is gone, on purpose: an order is created only
-/// if its money is set aside already.
+/// Prepares the decision on an order that a crash interrupted. Cards are never stored, so the order is created only if
+/// its payment was authorised before the crash.
 async fn recover(coordinator: &Coordinator, order: Order<Pending>) -> Outcome {
     let interrupted = || Error::Unavailable("the order was interrupted; nothing was charged or applied".into());
     let Some(payment) = payment::of_interrupted(&order) else { return Err(not_asked(order, interrupted())) };
@@ -137,7 +137,7 @@ async fn recover(coordinator: &Coordinator, order: Order<Pending>) -> Outcome {
         Ok(transaction) => transaction,
         Err(NotAuthorised { error, payment }) => return Err(order.refuse(error, payment, clock::now())),
     };
-    // All is held already, as the money was asked for after that; this finds the prices again.
+    // The stock is already held, since the payment comes after the hold. Repeating the hold finds the prices.
     let found = stock::hold_until_answered(coordinator, &order).await;
     let item = SingleItem::of(&found);
     match order.hold_paid(&found, transaction.clone(), clock::now()) {
@@ -151,8 +151,8 @@ async fn recover(coordinator: &Coordinator, order: Order<Pending>) -> Outcome {
     }
 }
 
-/// Decides an order, replies, settles and closes it. A refusal waits until everything is released, but not past the
-/// deadline.
+/// Decides an order, replies, settles and closes it. The reply of a refusal waits until all stock is released, but not
+/// past the deadline.
 async fn conclude(coordinator: &Coordinator, outcome: Outcome, reply_to: Option<ReplyTo>, deadline: Instant) {
     let send = |reply: WireReply| {
         if let Some(reply_to) = reply_to {
@@ -182,7 +182,7 @@ async fn conclude(coordinator: &Coordinator, outcome: Outcome, reply_to: Option<
     close(coordinator, order).await;
 }
 
-/// Tells the other shards that an order is created, and takes its money.
+/// Claims a created order's stock on the other shards, and captures its payment.
 async fn claim_and_capture(coordinator: &Coordinator, mut order: Order<Created>) -> Order<Created> {
     stock::settle_elsewhere(coordinator, &order, Settlement::Claim).await;
     order.claimed(clock::now());
@@ -202,7 +202,7 @@ async fn claim_and_capture(coordinator: &Coordinator, mut order: Order<Created>)
     order
 }
 
-/// Tells the other shards that an order is refused.
+/// Releases a refused order's stock on the other shards.
 async fn release(coordinator: &Coordinator, mut order: Order<Refused>) -> Order<Refused> {
     stock::settle_elsewhere(coordinator, &order, Settlement::Release).await;
     order.released(clock::now());

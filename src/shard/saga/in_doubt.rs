@@ -10,7 +10,7 @@ use crate::domain::reservation::{Decision, Reservation};
 use crate::protocol::{Command, PeerCommand, Request, Settle};
 use crate::shard::records::reservations;
 
-/// The time between two looks at the reservations.
+/// The interval of the polls.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// The most reservations asked about at a time.
 const MAX_AT_A_TIME: usize = 256;

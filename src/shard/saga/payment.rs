@@ -1,5 +1,5 @@
 //! The payment of an order: authorised while its stock is held, and looked up at the gateway after a crash or a
-//! time-out. These functions say what the gateway said; the driver moves the order on.
+//! time-out. These functions return the gateway's answer; the driver changes the order's state.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::payment::{Authorisation, Capture, GatewayUnavailable, Payment, Paymen
 
 /// The time that a payment gateway has to authorise, retries included.
 pub const AUTHORISE_TIMEOUT: Duration = Duration::from_secs(8);
-/// The time that it has for anything else; then it is asked again.
+/// The time that it has for any other call, after which the call is repeated.
 const OTHER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The reason to refuse an order: no money is set aside for it, and none will be.
+/// The reason to refuse an order: its payment is not authorised and will not be.
 pub struct NotAuthorised {
-    /// The error that the customer is told.
+    /// The error for the customer.
     pub error: Error,
     /// The end of the payment.
     pub payment: RefusedPayment,
@@ -36,13 +36,13 @@ impl NotAuthorised {
     }
 }
 
-/// The payment of money that is due.
+/// The gateway's form of a due payment.
 pub fn of(due: Due<'_>) -> Payment {
     Payment { order: due.order, amount: due.amount, last_four: due.card.clone() }
 }
 
-/// The payment that was maybe asked for before a crash; `None` for an order without a card. The amount is 0 until the
-/// order is priced again, and neither a lookup nor a void tells it.
+/// The payment that may have been requested before a crash; `None` for an order without a card. Its amount is 0,
+/// since the order has no prices yet; a lookup or a void does not send the amount.
 pub fn of_interrupted(order: &Facts) -> Option<Payment> {
     Some(Payment { order: order.id, amount: order.total(), last_four: order.card.clone()? })
 }
@@ -51,7 +51,7 @@ fn log_no_answer(payment: &Payment, no_answer: &GatewayUnavailable) {
     tracing::warn!(order = %payment.order, why = %no_answer.0, "the payment gateway did not answer");
 }
 
-/// Asks for the money to be set aside, and returns the gateway's id of the payment.
+/// Authorises a payment, and returns the gateway's id of it.
 ///
 /// # Errors
 /// [`NotAuthorised`].
@@ -66,8 +66,8 @@ pub async fn authorise(coordinator: &Coordinator, payment: &Payment, card: &Card
     }
 }
 
-/// Looks up a payment that may have been asked for, and returns the gateway's id of it if the money is set aside. One
-/// that the gateway does not know is voided first, so that an authorisation that is still on its way is refused.
+/// Looks up a payment that may have been requested, and returns the gateway's id of it if it is authorised. A payment
+/// that the gateway does not know is voided, so that an authorisation that is still on its way is refused.
 ///
 /// # Errors
 /// [`NotAuthorised`].
@@ -97,7 +97,7 @@ pub async fn void(coordinator: &Coordinator, payment: &Payment) {
     }
 }
 
-/// Captures the money of a created order.
+/// Captures the payment of a created order.
 pub async fn capture(coordinator: &Coordinator, payment: &Payment) -> Capture {
     let mut backoff = Backoff::default();
     loop {

@@ -1,4 +1,4 @@
-//! The stock of an order on all shards that have some of it: held, and once the order is decided, claimed or released.
+//! Holds an order's stock on all its products' shards and, once the order is decided, claims or releases it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::protocol::{Command, Hold, PeerCommand, Request, Settle, Written};
 use crate::shard::records::reservations;
 
-/// The time for which shards that do not answer are asked to hold stock.
+/// The time for which a hold is repeated on a shard that does not answer.
 pub const HOLD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The positions of an order's lines by the shard that has them; `None` stands for this one.
+/// The positions of an order's lines by their product's shard; `None` stands for this shard.
 fn by_shard(coordinator: &Coordinator, order: &Facts) -> BTreeMap<Option<usize>, Vec<usize>> {
     let slots = coordinator.writer.lock().slots();
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -30,7 +30,7 @@ fn by_shard(coordinator: &Coordinator, order: &Facts) -> BTreeMap<Option<usize>,
     groups
 }
 
-/// Holds all lines of an order, or only looks, and says what it found of each.
+/// Holds or quotes all lines of an order, and returns the result for each.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when a shard does not answer in time.
@@ -60,7 +60,7 @@ pub async fn hold(
     Ok(results)
 }
 
-/// Holds all lines of an order, however long a shard does not answer.
+/// Holds all lines of an order, and repeats the hold until every shard has answered.
 pub async fn hold_until_answered(coordinator: &Coordinator, order: &Facts) -> Vec<HoldResult> {
     loop {
         match hold(coordinator, order, HoldMode::Hold, Instant::now() + HOLD_TIMEOUT).await {
@@ -101,8 +101,8 @@ async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant
     }
 }
 
-/// Claims or releases what a decided order holds on the other shards; this shard's part was in the decision's commit.
-/// Returns when each of them has answered.
+/// Claims or releases a decided order's stock on the other shards, and returns when each has answered. This shard's
+/// part was in the decision's commit.
 pub async fn settle_elsewhere(coordinator: &Coordinator, order: &Facts, settlement: Settlement) {
     let groups = by_shard(coordinator, order);
     let others = groups.into_iter().filter(|(shard, _)| shard.is_some());

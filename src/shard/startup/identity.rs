@@ -14,11 +14,11 @@ use crate::storage::{HEADER_KEY, Record, Storage, Write};
 
 const FORMAT: u32 = 1;
 
-/// The header as it is stored, in JSON.
+/// The header, stored as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
     format: u32,
-    /// `None` until the first session that knows it.
+    /// The store's id; `None` until the first session tells it.
     store_id: Option<Uuid>,
     shard: u32,
     shards: u32,
@@ -47,7 +47,7 @@ pub struct Identity {
 /// The identity that the command line asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct ExpectedIdentity {
-    /// The store; when unknown, shard 0 makes one and the others learn it from their first session.
+    /// The store's id. When unknown, shard 0 chooses one, and the others learn it from their first session.
     pub store_id: Option<Uuid>,
     /// The shard.
     pub shard: u32,
@@ -88,7 +88,7 @@ impl Identity {
         Identity { header: Mutex::new(header) }
     }
 
-    /// Writes the header, in one commit with the records that a fresh store begins with.
+    /// Writes the header, in one commit with the first records of a new store.
     ///
     /// # Errors
     /// [`Error::Internal`] when storage fails.
@@ -108,12 +108,12 @@ impl Identity {
         (header.shard, header.shards)
     }
 
-    /// The import that was interrupted, if one was.
+    /// The interrupted import, if there is one.
     pub fn pending_import(&self) -> Option<PendingImport> {
         self.lock().catalog.clone()
     }
 
-    /// Says durably which file is being imported, before any of it is written.
+    /// Records durably which file is being imported, before any of its products is written.
     ///
     /// # Errors
     /// [`Error::Internal`] when storage fails.
@@ -123,7 +123,7 @@ impl Identity {
         write(storage, &header, Vec::new())
     }
 
-    /// Writes the last records of the catalog, and in the same commit that the import is done.
+    /// Writes the last records of the catalog and, in the same commit, the end of the import.
     ///
     /// # Errors
     /// [`Error::Internal`] when storage fails.
@@ -138,17 +138,17 @@ impl Identity {
         self.lock().store_id
     }
 
-    /// The identity as it is sent.
+    /// The identity as a Hello.
     pub fn hello(&self) -> Hello {
         hello(&self.lock())
     }
 
-    /// Checks the store and shard that a session expects. A shard that does not know its store yet takes the
-    /// session's word, durably.
+    /// Checks the store and shard that a session expects. A shard that does not know its store yet durably adopts the
+    /// session's.
     ///
     /// # Errors
-    /// [`Error::WrongSlot`] when it means another shard or store, [`Error::Unavailable`] when
-    /// neither side knows the store, [`Error::Internal`] when storage fails.
+    /// [`Error::WrongSlot`] when the session expects another shard or store, [`Error::Unavailable`] when neither side
+    /// knows the store, [`Error::Internal`] when storage fails.
     pub fn greet(&self, storage: &dyn Storage, theirs: &Hello) -> Result<Hello> {
         let mut header = self.lock();
         let ours = hello(&header);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_without_a_store_takes_the_first_one_named() {
+    fn a_shard_without_a_store_adopts_the_first_one() {
         let directory = tempfile::tempdir().unwrap();
         let storage = StorageKind::Fjall.open(directory.path()).unwrap();
         let identity = create(&*storage, expected(1, 2, None));

@@ -1,4 +1,4 @@
-//! Imports a shard's part of a catalog into a fresh store, before it serves anybody.
+//! Imports a shard's part of a catalog into a new store, before the shard serves.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::process::shutdown::Shutdown;
 use crate::storage::codec;
 use crate::storage::{COUNTER_KEY, Record, RecordKey, RecordKind, Storage, Write};
 
-/// Products in one commit, and between two looks at the clock.
+/// The number of products in one commit, and between two checks of the clock.
 const BATCH: usize = 4_096;
 
-/// Puts products one after the other, each under the next version of a fresh counter.
+/// Collects the writes of products, each under the next version of a new counter.
 #[derive(Default)]
 struct Importer {
     batch: Vec<Write>,
@@ -30,14 +30,14 @@ impl Importer {
         self.batch.push(Write::Put(Record::new(key, &codec::encode_product(&product))));
     }
 
-    /// The products so far, and the counter that must not be behind them.
+    /// Takes the writes so far, with the counter, which must not be behind their versions.
     fn take(&mut self) -> Vec<Write> {
         self.batch.push(Write::Put(Record::from_parts(COUNTER_KEY, &self.counter.to_be_bytes())));
         std::mem::take(&mut self.batch)
     }
 }
 
-/// The sample's products that fall into some slots.
+/// The sample's products in these slots.
 pub fn sample_records(slots: &RangeInclusive<u16>) -> Vec<Write> {
     let mut importer = Importer::default();
     let ours = catalog::sample().into_iter().filter(|new| slots.contains(&new.id.hash().slot().0));
@@ -49,7 +49,7 @@ pub fn sample_records(slots: &RangeInclusive<u16>) -> Vec<Write> {
 ///
 /// # Errors
 /// [`Error::Internal`] when the file changes meanwhile or storage fails; [`Error::Invalid`] that names a bad row;
-/// [`Error::Unavailable`] when a shutdown is asked for.
+/// [`Error::Unavailable`] when a shutdown is requested.
 pub fn import(storage: &dyn Storage, identity: &Identity, path: &Path, shutdown: &Shutdown) -> Result<()> {
     let checked = check(path, shutdown)?;
     let file = PendingImport { file: path.display().to_string(), sha256: checked.digest.to_string() };
@@ -57,10 +57,10 @@ pub fn import(storage: &dyn Storage, identity: &Identity, path: &Path, shutdown:
     write(storage, identity, path, checked, shutdown)
 }
 
-/// Goes on with an import that was interrupted: the file is written again from its beginning, which ends the same.
+/// Finishes an interrupted import. Writing the same file again from its beginning gives the same records.
 ///
 /// # Errors
-/// As for [`import`], and [`Error::Internal`] without the file that was begun with.
+/// As for [`import`], and [`Error::Internal`] when the catalog is not the file whose import was interrupted.
 pub fn resume(
     storage: &dyn Storage,
     identity: &Identity,
@@ -118,7 +118,7 @@ fn other_file(begun: &PendingImport, catalog: &Catalog) -> Error {
     ))
 }
 
-/// Prints progress lines, and stops the import when a shutdown is asked for.
+/// Prints progress lines, and stops the import when a shutdown is requested.
 #[derive(Default)]
 struct Progress(announce::Progress);
 

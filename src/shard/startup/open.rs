@@ -7,12 +7,12 @@ use crate::error::Result;
 use crate::process::shutdown::Shutdown;
 use crate::storage::Storage;
 
-/// Opens a storage for a shard. A fresh one gets a header and the initial catalog; an import that was interrupted
-/// is finished first.
+/// Opens a storage for a shard. A new one gets a header and the initial catalog. An interrupted import is finished
+/// first.
 ///
 /// # Errors
-/// [`crate::error::Error::Internal`] when the storage belongs to another shard or store, or fails; and whatever an import
-/// refuses.
+/// [`crate::error::Error::Internal`] when the storage belongs to another shard or store, or fails; and the errors of
+/// an import.
 pub fn open(
     storage: &dyn Storage,
     expected: ExpectedIdentity,

@@ -1,4 +1,4 @@
-//! Recovers a shard's records: loads them into memory, and checks each as far as it can be checked.
+//! Recovers a shard's records: loads them into memory and checks each of them.
 
 use std::ops::RangeInclusive;
 
@@ -11,7 +11,7 @@ use crate::shard::engine::{ExpiryIndex, Resident};
 use crate::storage::codec;
 use crate::storage::{COUNTER_KEY, DigestId, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Storage};
 
-/// Records read between two looks at the clock.
+/// The number of records read between two checks of the clock.
 const PROGRESS_STRIDE: u64 = 4_096;
 
 /// The time at which a record expires, the hash of its owner, its id.
@@ -28,11 +28,11 @@ struct Loader<'a> {
     progress: Progress,
 }
 
-/// Loads the records of some slots, and returns what stays in memory. What was read is durable when this returns.
+/// Loads the records of some slots, makes sure that they are durable, and returns those that stay in memory.
 ///
 /// # Errors
-/// [`Error::Internal`] when storage cannot be read, or holds a record that is damaged, of another
-/// shard, or newer than the counter of the last commit: then a part of the store is missing.
+/// [`Error::Internal`] when storage cannot be read, or has a record that is damaged, belongs to another shard, or is
+/// newer than the counter of the last commit, in which case a part of the store is missing.
 pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Resident> {
     let mut loader = Loader {
         slots,
@@ -45,7 +45,7 @@ pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Res
         progress: Progress::delayed(),
     };
     storage.load(&mut |key, value| loader.take(key, value))?;
-    // What was read may so far be in the page cache only: a reply must not leave before it is on disk.
+    // The records may be in the page cache only, and no reply may be sent before they are on disk.
     storage.sync()?;
     loader.finish()
 }
@@ -83,7 +83,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Decodes a record, notes what the indexes need of it, and returns its version.
+    /// Decodes a record, adds it to the indexes, and returns its version.
     fn check_value(&mut self, kind: RecordKind, hash: KeyHash, id: &[u8], value: &[u8]) -> Result<u64> {
         Ok(match kind {
             RecordKind::Cart => codec::decode_cart(value)?.version,
