@@ -13,12 +13,11 @@ use super::role::{Denied, Role};
 use super::secret::Secret;
 use crate::error::{Error, Invalid, Result};
 
-/// The environment variables that may have a key of the role `admin`. Both are understood; set to different
-/// keys they are refused.
+/// The environment variables that may hold a key of the role `admin`. Both may be set, but not to different keys.
 pub const KEY_VARIABLES: [&str; 2] = ["BOOKSTORE_API_KEY", "SHARDCART_API_KEY"];
-/// The key that works where none is configured and no other machine can connect.
+/// The key that works when none is configured and no other machine can connect.
 const DEVELOPMENT_KEY: &str = "secret123";
-/// The time between two looks at the file of keys.
+/// The interval at which the file of keys is checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The options that concern API keys.
@@ -26,20 +25,20 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// One key of the role `admin`, from the environment.
     pub key: Option<Secret>,
-    /// A file of keys, which are in force beside the one above.
+    /// A file of further keys.
     pub file: Option<PathBuf>,
-    /// Every path wants a key.
+    /// True when every path needs a key.
     pub require_key: bool,
-    /// Writes want no key although other machines can connect.
+    /// True when writes need no key although other machines can connect.
     pub open_writes: bool,
 }
 
-/// The first of some addresses that other machines can reach.
+/// The first address that other machines can reach.
 pub fn exposed(listeners: impl IntoIterator<Item = SocketAddr>) -> Option<SocketAddr> {
     listeners.into_iter().find(|address| !address.ip().to_canonical().is_loopback())
 }
 
-/// The keys that are in force.
+/// The valid keys.
 #[derive(Debug)]
 pub struct ApiKeys {
     keys: RwLock<KeySet>,
@@ -87,7 +86,7 @@ impl ApiKeys {
         }
         if let Some(mut watch) = watch {
             let keys = keys.clone();
-            // Not a worker's task: a file on a network mount may block for long.
+            // A thread of its own, since a file on a network mount may block a worker for long.
             thread::Builder::new()
                 .name("api-keys".into())
                 .spawn(move || {
@@ -104,7 +103,7 @@ impl ApiKeys {
     /// Checks that a key has a role.
     ///
     /// # Errors
-    /// The reason why it has not.
+    /// The reason why the key is denied.
     pub fn check(&self, key: &[u8], wants: Role) -> std::result::Result<(), Denied> {
         let role = self.keys.read().unwrap_or_else(PoisonError::into_inner).role_of(key);
         match role {
@@ -114,7 +113,7 @@ impl ApiKeys {
         }
     }
 
-    /// Takes over the keys of a file that has changed. One that cannot be read changes nothing.
+    /// Replaces the keys of the file if it has changed. A file that cannot be read changes nothing.
     fn poll(&self, watch: &mut FileWatch) {
         match watch.changed() {
             None => {}

@@ -1,7 +1,7 @@
-//! Notices that the file of API keys has changed, so that a revoked key stops working without a restart.
+//! Detects changes of the file of API keys, so that a revoked key stops working without a restart.
 //!
-//! Polling, because change notifications do not come from network mounts, and miss a file that is replaced
-//! unless its directory is watched too.
+//! It polls, because network mounts send no change notifications, and because a notification misses a file that is
+//! replaced unless its directory is watched too.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::{fs, io};
 use super::key_file::KeyFile;
 use crate::error::Result;
 
-/// The metadata that tells one state of a file from another.
+/// The metadata by which a change of a file is detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -19,25 +19,25 @@ struct Stamp {
     modified: (i64, i64),
 }
 
-/// A file of API keys as it was seen last.
+/// A file of API keys and its last known state.
 #[derive(Debug)]
 pub struct FileWatch {
     path: PathBuf,
     seen: std::result::Result<Stamp, io::ErrorKind>,
-    /// The state that was seen could not be read. It is tried again each time: the reason may pass.
+    /// True when the file could not be read in its last known state. It is then read again each time, since the reason
+    /// may pass.
     is_unread: bool,
 }
 
 impl FileWatch {
-    /// Begins with the file as it is. Read the file for the first time only after this, so that no change is
-    /// missed.
+    /// Watches a file from now on. Read the file for the first time only after this call, so that no change is missed.
     pub fn new(path: PathBuf) -> Self {
         FileWatch { seen: stamp(&path), path, is_unread: false }
     }
 
-    /// The file, if it has changed since the last call; an error once for each state that cannot be read.
+    /// Reads the file if it has changed since the last call. Returns an error once for each state that cannot be read.
     pub fn changed(&mut self) -> Option<Result<KeyFile>> {
-        // Before it is read: a change in between is noticed the next time.
+        // The metadata comes first, so that a change during the read is detected the next time.
         let now = stamp(&self.path);
         let has_changed = now != self.seen;
         if !has_changed && !self.is_unread {
@@ -61,7 +61,7 @@ mod tests {
     use super::super::role::Role;
     use super::*;
 
-    /// The names of a changed file's keys; `None` when it is unreadable.
+    /// The names of a changed file's keys; `None` when it cannot be read.
     fn names(changed: Result<KeyFile>) -> Option<Vec<String>> {
         Some(changed.ok()?.entries().iter().map(|entry| entry.name.clone()).collect())
     }

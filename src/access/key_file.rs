@@ -1,5 +1,5 @@
-//! The file of API keys: names, roles and digests, never a key itself. Every change replaces the whole
-//! file under a lock, so that no reader sees half of it and no change is lost.
+//! The file of API keys: names, roles and digests, but never a key itself. Every change replaces the whole file
+//! under a lock, so that no reader sees half of it and no change is lost.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -21,15 +21,15 @@ pub const MAX_KEYS: usize = 1_000;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The longest name or id of a key, in bytes.
 const MAX_NAME_BYTES: usize = 128;
-/// The length of a new id: 48 random bits suffice among at most [`MAX_KEYS`].
+/// The length of a new id, in hexadecimal digits: 48 random bits suffice for at most [`MAX_KEYS`] keys.
 const ID_DIGITS: usize = 12;
 /// The longest wait for the lock, which is held for milliseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Permissions: only the owner reads and writes it.
+/// The permissions of a new file: only the owner may read and write it.
 const MODE: u32 = 0o600;
 const FORMAT: u32 = 1;
 
-/// One key as the file has it.
+/// An entry of the file, for one key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -40,7 +40,7 @@ pub struct Entry {
     /// The role of its owner.
     pub role: Role,
     sha256: Digest,
-    /// The time it was made; in RFC 3339 in the file.
+    /// The time of its creation, in RFC 3339 in the file.
     pub created: Timestamp,
 }
 
@@ -56,17 +56,17 @@ impl KeyFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Internal`] when it cannot be read or is no file of keys.
+    /// [`Error::Internal`] when it cannot be read or is not a file of keys.
     pub fn read(path: &Path) -> Result<Self> {
         Self::parse(path, &read(path).map_err(failed_to("read", path))?)
     }
 
-    /// Adds a new key to a file, and makes the file when it is missing. The key itself is returned here and
-    /// never again.
+    /// Adds a new key to a file, and creates the file when it is missing. The key itself is returned here and stored
+    /// nowhere.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that cannot be, [`Error::Exhausted`] when the file is full,
-    /// [`Error::Internal`] when it cannot be changed.
+    /// [`Error::Invalid`] for a malformed name, [`Error::Exhausted`] when the file is full, [`Error::Internal`] when it
+    /// cannot be changed.
     pub fn add(path: &Path, name: &str, role: Role) -> Result<(Entry, Secret)> {
         if name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
             return Err(Invalid::general(format!(
@@ -109,7 +109,7 @@ impl KeyFile {
         self.keys.iter().map(|entry| (entry.sha256, entry.role))
     }
 
-    /// Errors name only a position, never the content, which could be a key.
+    /// Parses a file. Errors name only a position, never the content, which could be a key.
     fn parse(path: &Path, text: &[u8]) -> Result<Self> {
         let refuse = |what: String| Err(Error::Internal(format!("{} {what}", path.display())));
         let file: KeyFile = match serde_json::from_slice(text) {
@@ -136,7 +136,7 @@ impl KeyFile {
     }
 
     fn change<T>(path: &Path, change: impl FnOnce(&mut KeyFile) -> Result<T>) -> Result<T> {
-        // A link stays a link: what it points to is changed.
+        // A symbolic link stays: the file that it points to is changed.
         let path = fs::canonicalize(path).or_else(|_| path::absolute(path));
         let path = path.map_err(|error| Error::Internal(format!("cannot find the file of API keys: {error}")))?;
         let _lock = lock(&path)?;
@@ -155,7 +155,7 @@ impl KeyFile {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for whoever writes into it.
+    // Opening a pipe would block until a process writes into it.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
@@ -167,7 +167,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Takes the lock, a file of its own beside the keys: that one is replaced at each change.
+/// Takes the lock. It is a file of its own, since the file of keys is replaced at each change.
 fn lock(path: &Path) -> Result<File> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
@@ -175,8 +175,7 @@ fn lock(path: &Path) -> Result<File> {
     files::lock(&PathBuf::from(lock), MODE, LOCK_TIMEOUT)?.ok_or_else(held)
 }
 
-/// Makes the file that replaces `old`. Who could read that one can read this one, also after root has
-/// changed it.
+/// Creates the file that replaces `old`, with the same owner and group, also when root changes it.
 fn create(path: &Path, old: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -242,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_keys_is_refused_without_showing_it() {
+    fn a_file_that_holds_no_keys_is_refused_without_showing_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("keys.json");
         let entry = |id: &str, of: &str, more: &str| {
@@ -272,7 +271,7 @@ mod tests {
             fs::write(&path, &text).unwrap();
             let error = KeyFile::read(&path).unwrap_err().to_string();
             assert!(error.contains("keys.json") && !error.contains("secret"), "{error}");
-            assert!(KeyFile::add(&path, "one", Role::Read).is_err(), "what cannot be read is not written over");
+            assert!(KeyFile::add(&path, "one", Role::Read).is_err(), "an unreadable file is not overwritten");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
         assert!(KeyFile::read(directory.path()).is_err() && KeyFile::read(&directory.path().join("none")).is_err());

@@ -1,4 +1,4 @@
-//! The API keys that are in force, by their digests.
+//! The valid API keys, by their digests.
 
 use subtle::ConditionallySelectable;
 
@@ -6,10 +6,10 @@ use super::key_file::KeyFile;
 use super::role::Role;
 use super::secret::{Digest, Secret};
 
-/// Roles as bytes, which can be selected without a branch; 0 is none.
+/// The roles by their number less 1. Numbers are bytes, which can be selected without a branch; 0 is no role.
 const ROLES: [Role; 3] = [Role::Read, Role::Write, Role::Admin];
 
-/// All keys that are in force.
+/// All valid keys.
 #[derive(Debug)]
 pub struct KeySet {
     /// The key that is in no file; its role is `admin`.
@@ -18,7 +18,7 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// One key of the role `admin`, and those of a file.
+    /// Makes a set of a key of the role `admin` and the keys of a file.
     pub fn new(own: Option<Secret>, listed: Option<&KeyFile>) -> Self {
         let mut keys = KeySet { own: own.map(|secret| secret.digest()), listed: Vec::new() };
         if let Some(listed) = listed {
@@ -32,13 +32,13 @@ impl KeySet {
         self.listed = listed.digests().collect();
     }
 
-    /// True without any key.
+    /// True when there is no key.
     pub fn is_empty(&self) -> bool {
         self.own.is_none() && self.listed.is_empty()
     }
 
-    /// The role of a key; `None` for an unknown one. Every known key is compared, each in constant time, so
-    /// that the time taken reveals nothing.
+    /// The role of a key; `None` for an unknown one. It is compared with every known key in constant time, so that the
+    /// time taken reveals nothing.
     pub fn role_of(&self, key: &[u8]) -> Option<Role> {
         let digest = Digest::of(key);
         let own = self.own.iter().map(|own| (own, Role::Admin));

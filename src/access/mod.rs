@@ -1,5 +1,5 @@
-//! API keys: who may read and who may write. The facade asks for each request; the launcher checks the same
-//! settings before it starts anything; `shardcart keys` edits the file. Paths are none of its business.
+//! API keys and their roles. The facade checks each request's key, the launcher checks the settings before it starts
+//! anything, and `shardcart keys` edits the file of keys. The role that a path needs is for the facade to say.
 
 mod api_keys;
 mod file_watch;

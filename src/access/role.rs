@@ -1,4 +1,4 @@
-//! The roles of API keys, and why a key is denied.
+//! The roles of API keys, and the reasons to deny a key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Invalid, Result};
 
-/// The rights of a key's owner. Each role includes the ones before it.
+/// The rights of a key's owner. Each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -40,12 +40,12 @@ impl FromStr for Role {
     }
 }
 
-/// The reason why a key does not open a path.
+/// The reason why a key is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
     /// The key is unknown.
     Unknown,
-    /// The key's role is too small.
+    /// The key's role does not include the needed one.
     Forbidden {
         /// The key's role.
         has: Role,

@@ -1,4 +1,4 @@
-//! An API key as text, which is never printed, and its SHA-256, which is stored.
+//! API keys as text, which `Debug` hides, and as SHA-256 digests, which are stored.
 
 use std::fmt;
 
@@ -13,20 +13,20 @@ use crate::error::{Error, Invalid, Result};
 const MAX_KEY_BYTES: usize = 256;
 /// The random part of a new key, in bytes.
 const RANDOM_BYTES: usize = 24;
-/// The beginning of new keys, which people and scanners for leaked secrets recognize.
+/// The prefix of new keys, by which people and scanners for leaked secrets recognize them.
 const PREFIX: &str = "sck_";
 /// The length of a SHA-256, in bytes.
 const DIGEST_BYTES: usize = 32;
 
-/// A key; printing it shows nothing of it.
+/// An API key. `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A key chosen by a person.
+    /// Checks a key that a person chose.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what cannot be a header's value.
+    /// [`Error::Invalid`] for a text that cannot be the value of a header.
     pub fn new(text: &str) -> Result<Self> {
         if text.is_empty() || text.len() > MAX_KEY_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             let what = format!("an API key is 1 to {MAX_KEY_BYTES} printable ASCII characters without spaces");
@@ -39,7 +39,7 @@ impl Secret {
         Secret(text.to_owned())
     }
 
-    /// A new key from the operating system's random numbers.
+    /// Makes a key from the operating system's random numbers.
     ///
     /// # Errors
     /// [`Error::Internal`] when there are none.
@@ -49,7 +49,7 @@ impl Secret {
         Ok(Secret(format!("{PREFIX}{}", lower::encode_string(&bytes))))
     }
 
-    /// The key itself: for its owner, once.
+    /// The key itself, to be shown to its owner once.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -65,8 +65,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The SHA-256 of a key, in JSON as 64 lower-case hexadecimal digits. Keys are random, so that it
-/// needs no salt and no slow hash.
+/// The SHA-256 of a key, in JSON 64 lower-case hexadecimal digits. Keys are random, so it needs no salt and no slow
+/// hash.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; DIGEST_BYTES]);
@@ -77,7 +77,7 @@ impl Digest {
         Digest(sha2::Sha256::digest(key).into())
     }
 
-    /// Equality, in constant time.
+    /// Compares in constant time.
     pub fn is(&self, other: &Digest) -> Choice {
         self.0.ct_eq(&other.0)
     }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_header_is_no_key() {
+    fn a_key_can_be_the_value_of_a_header() {
         for text in ["", " ", "a b", "tab\t", "Zoë", &"x".repeat(MAX_KEY_BYTES + 1)] {
             assert!(Secret::new(text).is_err(), "{text:?}");
         }
