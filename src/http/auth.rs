@@ -1,4 +1,4 @@
-//! API-key authentication, from the request head only: which requests want a key, and whether theirs will do.
+//! API-key authentication, from the request head only: the role that each request needs, and the check of its key.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The two kinds of ports of a facade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Port {
-    /// The shop's.
+    /// A port of the shop.
     Shop,
-    /// The key-value port, whose paths are keys: any first segment may be there.
+    /// The key-value port, whose paths are keys, so that no first segment has a meaning.
     KeyValue,
 }
 
-/// Lets requests in, or not.
+/// The authentication of requests.
 #[derive(Debug)]
 pub struct Auth {
     policy: Policy,
@@ -30,7 +30,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// The rules and keys of a facade that listens on these addresses; follows the file of keys.
+    /// Reads the rules and keys of a facade that listens on these addresses, and follows the file of keys.
     ///
     /// # Errors
     /// [`crate::error::Error::Invalid`] when other machines can connect and no key is configured,
@@ -41,29 +41,29 @@ impl Auth {
         Ok(Auth { policy, keys: ApiKeys::open(settings, listeners)?.follow()? })
     }
 
-    /// Lets a request in, and takes its key away.
+    /// Authenticates a request, and removes the key from its head.
     ///
     /// # Errors
-    /// 401 without a known key where one is wanted, also with more than one key; 403 when the key's role is
-    /// too small.
+    /// 401 where a key is needed and the request has not exactly one, or an unknown one; 403 when the key's role does
+    /// not include the needed one.
     pub fn authenticate(&self, port: Port, parts: &mut Parts) -> std::result::Result<(), Problem> {
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let authenticated = match self.policy.wanted(port, parts.uri.path(), is_read) {
             None => Ok(()),
             Some(wants) => the_key(&parts.headers).and_then(|key| self.keys.check(key, wants).map_err(problem)),
         };
-        // No handler needs it, so none can show it.
+        // Handlers do not need the key, and so can never show it.
         parts.headers.remove(API_KEY);
         authenticated
     }
 }
 
-/// The keys that are wanted beside those of `/api`.
+/// The requests that need a key beside those to `/api`.
 #[derive(Debug, Clone, Copy)]
 struct Policy {
-    /// Every path wants a key, except those that load balancers ask.
+    /// True when every path needs a key, except the probes of load balancers.
     require_key: bool,
-    /// Every write wants a key.
+    /// True when every write needs a key.
     guard_writes: bool,
 }
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_api_wants_a_key_by_itself() {
+    fn by_default_only_the_api_needs_a_key() {
         let (read, write) = (Some(Role::Read), Some(Role::Write));
         check(
             OPEN,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_wants_a_key_where_it_is_required_but_for_probes() {
+    fn every_path_but_the_probes_needs_a_key_where_it_is_required() {
         let (read, write) = (Some(Role::Read), Some(Role::Write));
         check(
             Policy { require_key: true, ..OPEN },
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_write_wants_a_key_where_others_can_connect() {
+    fn every_write_needs_a_key_where_others_can_connect() {
         check(
             Policy { guard_writes: true, ..OPEN },
             &[
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_wanted_once_and_goes_no_further() {
+    fn a_key_must_be_given_once_and_is_removed() {
         let auth = Auth::open(&Settings::default(), [].into_iter()).unwrap();
         let authenticate = |path: &str, keys: &[&str]| {
             let mut request = Request::builder().uri(path);

@@ -1,5 +1,5 @@
-//! Endpoints: one place for a path, its methods and their handlers. The table of a group makes the warp filter that
-//! routes to it, the template that names it in metrics and in the OpenAPI document, and its 405 with `Allow`.
+//! Endpoints: one declaration for a path, its methods and their handlers. A group's table of them generates the warp
+//! filter, the templates for metrics and the OpenAPI document, and the 405 responses with `Allow`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,19 +13,20 @@ use super::problem::HttpResult;
 use super::request::HttpRequest;
 use super::shop::Shop;
 
-/// A filter that answers every method on its paths, so that no error is ever a rejection.
+/// A filter that answers every method on its paths, so that a matching path never ends in a warp rejection.
 pub type Route = BoxedFilter<(Response<Bytes>,)>;
 
 /// The endpoints of a group, which [`endpoints!`] declares.
 pub struct Endpoints {
-    /// Their paths, as `/items/{customerId}`.
+    /// The paths as templates, such as `/items/{customerId}`.
     pub templates: &'static [&'static str],
-    /// Builds the filter of a worker.
+    /// Builds a worker's filter.
     pub route: fn(&Arc<Shop>) -> Route,
 }
 
-/// Declares a group, as `pub CARTS: "items" / {customerId} => { GET | HEAD => show, DELETE => take }`. A handler gets
-/// the shop, the request, and a [`super::request::PathSegment`] for each name in its path. Without segments the path is `/`.
+/// Declares a group, such as `pub CARTS: "items" / {customerId} => { GET | HEAD => show, DELETE => take }`. A handler
+/// gets the shop, the request, and a [`super::request::PathSegment`] for each name in its path. Without segments the
+/// path is `/`.
 macro_rules! endpoints {
     (
         $(#[$doc:meta])*
@@ -62,7 +63,7 @@ macro_rules! endpoints {
     };
 }
 
-/// The result of the handler of a method; 405 for a method without one.
+/// Calls the handler of the request's method; 405 for a method without one.
 macro_rules! dispatch {
     ($actual:expr, $arguments:tt, $( $($method:ident)|+ => $handler:path ),+ $(,)?) => {
         match $actual {
@@ -75,7 +76,7 @@ macro_rules! dispatch {
     };
 }
 
-/// The first of some filters that matches.
+/// Tries filters in order; the first that matches answers.
 macro_rules! any_of {
     ($first:expr $(, $other:expr)*) => {{
         use warp::Filter as _;
@@ -85,13 +86,13 @@ macro_rules! any_of {
 
 pub(super) use {any_of, dispatch, endpoints};
 
-/// Hands the shop to a handler.
+/// A filter that passes the shop to a handler.
 pub fn with(shop: &Arc<Shop>) -> impl Filter<Extract = (Arc<Shop>,), Error = Infallible> + Clone + use<> {
     let shop = shop.clone();
     warp::any().map(move || shop.clone())
 }
 
-/// The response to a request; a problem carries an execution id where the path's answers do.
+/// The response to a request. A problem carries an execution id where the path's other responses do.
 pub fn answer(shop: &Shop, request: &HttpRequest, result: HttpResult) -> Response<Bytes> {
     result.unwrap_or_else(|problem| problem.into_response(request.execution_id(&shop.executions).as_deref()))
 }

@@ -1,5 +1,5 @@
-//! Gives hyper's own error answers a body. hyper answers what it cannot parse with a bare status; every error of the
-//! facade is a problem document, so the bytes on their way out are looked at here.
+//! Gives hyper's own error responses a body. hyper answers a request that it cannot parse with a bare status, but every
+//! error of the facade is a problem document. So the bytes that hyper writes are inspected here.
 
 use std::io;
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::problem::Problem;
 
-/// A stream whose empty error answers are made problems.
+/// A stream that replaces empty error responses with problems.
 pub struct ErrorBodies<S> {
     inner: S,
-    /// The part of a replaced answer that is still to be written.
+    /// The part of a replacement that is still to be written.
     rest: Vec<u8>,
 }
 
@@ -53,7 +53,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ErrorBodies<S> {
         match explain(bytes) {
             None => Pin::new(&mut self.inner).poll_write(context, bytes),
             Some(answer) => {
-                // It counts as written now; what does not fit is written before anything that follows.
+                // The bytes count as written. What does not fit now is written before anything that follows.
                 self.rest = answer;
                 match self.write_rest(context) {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -74,8 +74,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ErrorBodies<S> {
     }
 }
 
-/// The answer in the place of one that is hyper's own: a client error without a body. Ours all have
-/// one. `None` for any other bytes.
+/// The replacement for a response of hyper's own, which is a client error without a body; the facade's all have one.
+/// `None` for any other bytes.
 fn explain(bytes: &[u8]) -> Option<Vec<u8>> {
     let code = bytes.strip_prefix(b"HTTP/1.1 4")?.first_chunk::<2>()?;
     let text = std::str::from_utf8(bytes).ok()?;

@@ -1,4 +1,4 @@
-//! Runs the facade: binds its addresses, starts the workers, and says when it is ready.
+//! Runs the facade: binds its addresses, starts the workers, and announces when it is ready.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 pub const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default time limit for a request's body.
 pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest wait for the shards before a new facade, which serves meanwhile, says that it is ready.
+/// The longest wait for the shards before a new facade announces that it is ready. It serves meanwhile.
 const FIRST_SESSIONS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The options of a facade.
@@ -43,21 +43,21 @@ pub struct Options {
     pub http: Vec<SocketAddr>,
     /// The address on which the key-value API listens.
     pub kv: Option<SocketAddr>,
-    /// Threads, each with a runtime, listeners and sessions of its own.
+    /// The number of workers: threads, each with its own runtime, listeners and sessions.
     pub workers: usize,
-    /// Open connections, over all workers; more wait.
+    /// The most open connections over all workers. More wait to be accepted.
     pub max_connections: usize,
     /// The time limit for a request's head, and for an idle connection.
     pub header_timeout: Duration,
     /// The time limit for a request's body.
     pub body_timeout: Duration,
-    /// The store that the shards must belong to; when `None` it is the first one met.
+    /// The id of the store that the shards must belong to. When `None`, it is that of the first shard.
     pub store_id: Option<Uuid>,
-    /// The API keys and what they are wanted for.
+    /// The API keys, and the requests that need them.
     pub access: access::Settings,
     /// The time server that corrects the clock of the execution ids.
     pub ntp_server: Option<NtpServer>,
-    /// Makes sure that no other process listens on the addresses.
+    /// True to check that no other process listens on the addresses.
     pub exclusive: bool,
 }
 
@@ -67,7 +67,7 @@ struct FacadeContext {
     shared: Arc<Shared>,
     auth: Arc<Auth>,
     executions: Arc<Executions>,
-    /// Workers whose sessions have been waited for.
+    /// The number of workers that have finished waiting for their sessions.
     started: Arc<AtomicUsize>,
 }
 
@@ -77,7 +77,7 @@ struct Sockets {
     kv: Option<TcpListener>,
 }
 
-/// Runs a facade until a shutdown is asked for.
+/// Runs a facade until a shutdown is requested.
 ///
 /// # Errors
 /// [`Error::Invalid`] for impossible options, [`Error::Internal`] when an address cannot be used.
@@ -111,7 +111,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(Error::Internal("a worker panicked".into()))))
 }
 
-/// Binds every address once; where a port was left to the operating system, it is known then.
+/// Binds every address once. The returned options have the ports that the operating system chose for port 0.
 fn bind_first(mut options: Options) -> Result<(Sockets, Options)> {
     for address in options.http.iter().chain(&options.kv) {
         if options.exclusive {
@@ -188,7 +188,8 @@ async fn serve(
     Ok(())
 }
 
-/// Says that the facade is ready, and which shards it could not reach: requests to them fail until they answer.
+/// Announces that the facade is ready, and logs the shards that it could not reach. Requests to those fail until they
+/// answer.
 fn say_ready(options: &Options, down: &[usize]) {
     for shard in down {
         let address = &options.shards[*shard];

@@ -23,16 +23,16 @@ use super::service::FacadeService;
 use crate::error::{Error, Result};
 use crate::process::shutdown::Shutdown;
 
-/// Connections that the operating system may hold before they are accepted.
+/// The most connections that the operating system holds before they are accepted.
 const BACKLOG: i32 = 1_024;
-/// Bytes that the head of a request may take.
+/// The longest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 16 << 10;
-/// The pause after a failed accept, as when file descriptors have run out.
+/// The pause after a failed accept, for example when file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// The time limit for requests that are under way at a shutdown.
+/// The time limit for requests in progress at a shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Binds an address, shared with the process's other workers.
+/// Binds an address that the process's workers share.
 ///
 /// # Errors
 /// [`Error::Internal`] when it cannot be bound.
@@ -47,7 +47,7 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Makes sure that no other process listens on an address: sharing it would split the requests.
+/// Checks that no other process listens on an address, since sharing it would split the requests.
 ///
 /// # Errors
 /// [`Error::Internal`] when one does.
@@ -62,11 +62,11 @@ pub fn check_exclusive(address: SocketAddr) -> Result<()> {
 pub struct Limits {
     /// The time limit for a request's head, and for an idle connection.
     pub header_timeout: Duration,
-    /// Connections at a time; more wait until one is closed.
+    /// The permits for open connections. More wait until one is closed.
     pub connections: Arc<Semaphore>,
 }
 
-/// Serves a listener until a shutdown is asked for and requests under way are answered.
+/// Serves a listener until a shutdown is requested and the requests in progress are answered.
 ///
 /// # Errors
 /// [`Error::Internal`] when the listener cannot be used.
@@ -121,7 +121,7 @@ async fn accept(
 ) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    // Only now: a listener that nobody connects to must not hold a place.
+    // The permit comes after the accept: a listener without a client must not hold one.
     let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     Ok((stream, permit))
 }

@@ -1,23 +1,23 @@
-//! A limit on log lines. An outage makes every request fail; standard error must not be what it waits for.
+//! A limit on log lines. In an outage every request fails, and must not wait for stderr as well.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Lines a second.
+/// The most lines in a second.
 const MAX_LINES: u64 = 20;
 
-/// Lets [`MAX_LINES`] lines through each second.
+/// The limit of [`MAX_LINES`] lines in each second.
 #[derive(Debug)]
 pub struct LogLimit {
     epoch: Instant,
     /// The second of the last line, counted from the epoch.
     second: AtomicU64,
-    /// Lines in that second.
+    /// The number of lines in that second.
     lines: AtomicU64,
 }
 
 impl LogLimit {
-    /// A limit that has let nothing through yet.
+    /// Makes a limit without a line yet.
     pub fn new() -> Self {
         LogLimit { epoch: Instant::now(), second: AtomicU64::new(0), lines: AtomicU64::new(0) }
     }

@@ -1,5 +1,5 @@
-//! Counters of requests and numbers of shards, in the text format of OpenMetrics. Labels are path templates,
-//! methods, status classes and shard numbers, never an id or a value.
+//! Metrics of requests and shards, in the text format of OpenMetrics. Labels are path templates, methods, status
+//! classes and shard numbers, never an id or a value.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::process::histogram::{Histogram, Snapshot};
 use crate::protocol::ShardStatus;
 
-/// A path as a label: the place of its template in the list that the metrics were given.
+/// The label of a path: the index of its template in the list of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label(usize);
 
-/// The label of paths outside the list; also of keys on the key-value port, where any key may be a path.
+/// The label of paths outside the list, and of keys on the key-value port, where any key may be a path.
 const OTHER: &str = "other";
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -31,18 +31,18 @@ struct PathCounts {
     requests: [[AtomicU64; CLASSES.len()]; METHODS.len()],
 }
 
-/// The counters of all workers, through one of them.
+/// A worker's counters, and its view of all workers' counters.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// The names of labels.
+    /// The names of the labels.
     names: Arc<[&'static str]>,
-    /// One list a worker, with one entry a label.
+    /// A list for each worker, with an entry for each label.
     all: Arc<[Vec<PathCounts>]>,
     mine: usize,
 }
 
 impl Metrics {
-    /// The metrics of each worker, with a label for each template and one for everything else.
+    /// Makes the metrics of each worker, with a label for each template and one for everything else.
     pub fn for_workers(workers: usize, templates: &[&'static str]) -> Vec<Metrics> {
         let names: Arc<[_]> = templates.iter().copied().chain([OTHER]).collect();
         let counts = || names.iter().map(|_| PathCounts::default()).collect();
@@ -55,7 +55,7 @@ impl Metrics {
         Label(self.names.iter().position(|name| *name == template).unwrap_or(self.names.len() - 1))
     }
 
-    /// The label of an answer that belongs to no template.
+    /// The label of a response that belongs to no template.
     pub fn other(&self) -> Label {
         Label(self.names.len() - 1)
     }
@@ -65,7 +65,7 @@ impl Metrics {
         self.names[label.0]
     }
 
-    /// Counts an answer.
+    /// Counts a response.
     pub fn observe(&self, label: Label, method: &Method, status: StatusCode, latency: Duration) {
         let counts = &self.all[self.mine][label.0];
         counts.latency.observe(latency);
@@ -74,7 +74,7 @@ impl Metrics {
         counts.requests[method][class].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Everything as text; a shard that does not answer has only `shardcart_shard_up` 0.
+    /// Renders all metrics. A shard that does not answer has only `shardcart_shard_up` 0.
     ///
     /// # Errors
     /// When the text cannot be written.
@@ -95,7 +95,7 @@ struct Scrape {
     shards: Vec<Option<ShardStatus>>,
 }
 
-/// A number of a shard's status: its metric's name, its help, and where it is.
+/// A metric from a shard's status: its name, its help text, and the function that reads it.
 type Number = (&'static str, &'static str, fn(&ShardStatus) -> u64);
 
 type Encoded = Result<(), fmt::Error>;
@@ -227,7 +227,7 @@ fn add(mut left: Snapshot, right: Snapshot) -> Snapshot {
     left
 }
 
-/// The encoder cumulates the counts itself; the last bucket has no bound.
+/// Encodes a histogram. The encoder makes the counts cumulative itself; the last bucket has no bound.
 fn encode_histogram(mut metric: MetricEncoder<'_>, snapshot: &Snapshot) -> Encoded {
     let bounds = snapshot.bounds.iter().copied().chain([f64::INFINITY]);
     let buckets: Vec<_> = bounds.zip(snapshot.counts.iter().copied()).collect();

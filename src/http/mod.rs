@@ -1,7 +1,8 @@
-//! The facade: HTTP/1.1 in, commands to shards out. It keeps nothing, so there may be any number.
+//! The facade: turns HTTP/1.1 requests into commands to shards. It stores nothing, so a store may have any number of
+//! facades.
 //!
-//! A request comes through `listener`, `service` (body and limits), `auth`, `endpoint` (path and method) and its
-//! handler in `api`, which reads it by `request` and answers by `response` or `problem`.
+//! A request passes `listener`, `service` (body and limits), `auth`, `endpoint` (path and method) and its handler in
+//! `api`, which reads it with `request` and answers with `response` or `problem`.
 
 mod api;
 mod auth;

@@ -1,4 +1,4 @@
-//! Errors as clients see them: `application/problem+json` (RFC 9457), one table from [`Error`].
+//! Errors as clients see them: `application/problem+json` (RFC 9457), translated from [`Error`] in one table.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -9,15 +9,15 @@ use serde_json::value::RawValue;
 use crate::domain::money::Money;
 use crate::error::{Error, Invalid, LineProblem, RejectedLine};
 
-/// Seconds after which a request that was not applied may be sent again.
+/// The `Retry-After` of a request that was not applied, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
-/// The same for a limit that needs time to clear.
+/// The `Retry-After` of a limit that needs time to clear, in seconds.
 const RETRY_AFTER_LIMIT_SECONDS: HeaderValue = HeaderValue::from_static("60");
 
-/// The answer of a handler.
+/// The result of a handler.
 pub type HttpResult = Result<Response<Bytes>, Problem>;
 
-/// A request that did not succeed.
+/// A problem document: the response to a request that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The HTTP status.
@@ -65,7 +65,7 @@ struct Body<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
-    /// The same as `detail`: older clients read it.
+    /// The same text as `detail`, for older clients.
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
@@ -93,13 +93,13 @@ impl Problem {
         self
     }
 
-    /// 401: the text says what is wrong with the key.
+    /// 401: the key is missing or unknown, as `detail` says.
     pub fn unauthorized(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
             .with(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"))
     }
 
-    /// 403: the key is known, but may not do this.
+    /// 403: the key is known, but its role does not allow this.
     pub fn forbidden(detail: String) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
@@ -109,7 +109,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "there is no such path")
     }
 
-    /// Bytes that are not an HTTP request, or too many of them.
+    /// A request that is not HTTP, or whose head is too long.
     pub fn unreadable(status: StatusCode, detail: &str) -> Self {
         Self::new(status, "unreadable", detail)
     }
@@ -140,12 +140,12 @@ impl Problem {
         )
     }
 
-    /// A failure that was answered before, to the same `Idempotency-Key`.
+    /// A stored error, sent again for the same `Idempotency-Key`.
     pub fn replayed(error: &Error) -> Self {
         Problem { replayed: true, ..Problem::from(error) }
     }
 
-    /// The response, with the id of the execution as one more member where there is one.
+    /// The response, with the execution id as another member if there is one.
     pub fn into_response(self, execution_id: Option<&str>) -> Response<Bytes> {
         let body = Body {
             r#type: format!("/problems/{}", self.slug),
@@ -188,7 +188,7 @@ impl From<&Error> for Problem {
             Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let detail = match error {
-            // What went wrong inside is for the log, not for the client.
+            // The cause of an internal error is in the log and not for clients.
             Error::Internal(_) => "the server failed; the fault is in its log".into(),
             other => other.detail(),
         };

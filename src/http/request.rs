@@ -1,4 +1,4 @@
-//! One request as the handlers see it: method, headers, the whole body, and the segments of its path.
+//! A request as handlers see it: method, headers, the whole body, and the segments of its path.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -34,18 +34,18 @@ pub struct HttpRequest {
     /// The whole body.
     pub body: Bytes,
     port: Port,
-    /// Set by the endpoint that matches. Here, as an extension of the response would be allocated.
+    /// The label, set by the endpoint that matches. An extension of the response would cost an allocation.
     label: OnceLock<Label>,
 }
 
 impl HttpRequest {
-    /// A request that has come to a port.
+    /// Makes a request that arrived at a port.
     pub fn new(port: Port, parts: Parts, body: Bytes) -> Self {
         let Parts { method, uri, headers, .. } = parts;
         HttpRequest { method, uri, headers, body, port, label: OnceLock::new() }
     }
 
-    /// Notes which endpoint has matched.
+    /// Notes the endpoint that has matched.
     pub fn matched(&self, label: Label) {
         // Only one endpoint matches.
         let _ = self.label.set(label);
@@ -56,12 +56,12 @@ impl HttpRequest {
         self.label.get().copied()
     }
 
-    /// A new execution id, if answers to this path carry one.
+    /// A new execution id, if responses to this path carry one.
     pub fn execution_id(&self, executions: &Executions) -> Option<String> {
         (self.port == Port::Shop && carries_id(self.uri.path())).then(|| executions.next())
     }
 
-    /// The body's members, where JSON is required.
+    /// Reads the body's members, where JSON is required.
     ///
     /// # Errors
     /// 415 when it is not declared as JSON, 400 when it is not a JSON object.
@@ -73,7 +73,7 @@ impl HttpRequest {
         Ok(JsonObject::parse(&self.body)?)
     }
 
-    /// A parameter of the query, decoded.
+    /// Reads a parameter of the query and decodes it.
     ///
     /// # Errors
     /// 400 when it is given more than once.
@@ -87,7 +87,7 @@ impl HttpRequest {
         Ok(value.map(|(_, value)| value))
     }
 
-    /// A command that changes something, on the terms of `Idempotency-Key` and `If-Match`.
+    /// Makes the request of a command that writes, with the conditions of `Idempotency-Key` and `If-Match`.
     ///
     /// # Errors
     /// [`Invalid`] that names the header.
@@ -97,7 +97,7 @@ impl HttpRequest {
         Ok(Request { idempotency, if_match: self.condition(&IF_MATCH)?, ..Request::new(command) })
     }
 
-    /// True if `If-None-Match` says that the client has the version of a tag.
+    /// True if `If-None-Match` says that the client has the representation with this tag.
     ///
     /// # Errors
     /// [`Invalid`] that names the header.
@@ -156,7 +156,7 @@ fn malformed(name: &HeaderName) -> Invalid {
     Invalid::new(name.to_string(), "is neither * nor a list of quoted tags")
 }
 
-/// Splits the first tag off a list: its weakness, its opaque part, the rest of the list.
+/// Splits the first tag off a list. Returns true if it is weak, its opaque part, and the rest of the list.
 fn split_tag(list: &str) -> Option<(bool, &str, &str)> {
     let (weak, quoted) = match list.strip_prefix("W/") {
         Some(rest) => (true, rest),
@@ -178,7 +178,7 @@ fn is_json(content_type: &str) -> bool {
         || essence.to_ascii_lowercase().strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
 }
 
-/// One segment of a path, still percent-encoded.
+/// A segment of a path, still percent-encoded.
 #[derive(Debug, Clone)]
 pub struct PathSegment {
     raw: String,
@@ -186,13 +186,13 @@ pub struct PathSegment {
     name: &'static str,
 }
 
-/// Takes one segment of a path.
+/// A filter that matches one segment of a path.
 pub fn path_segment(name: &'static str) -> impl Filter<Extract = (PathSegment,), Error = Rejection> + Copy {
     warp::path::param().map(move |raw| PathSegment { raw, name })
 }
 
 impl PathSegment {
-    /// The segment percent-decoded; `+` is a plus.
+    /// Percent-decodes the segment; `+` stays a plus.
     ///
     /// # Errors
     /// [`Invalid`] that names the segment, for a broken escape or invalid UTF-8.

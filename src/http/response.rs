@@ -1,4 +1,4 @@
-//! Building answers: JSON, entity tags, empty ones.
+//! Builds responses: JSON, empty ones, and common headers.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
@@ -7,15 +7,15 @@ use serde::Serialize;
 
 use crate::domain::tag::Tag;
 
-/// Tells that an answer was given before, to the same `Idempotency-Key`.
+/// The header of a stored response that is sent again for the same `Idempotency-Key`.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// A JSON answer.
+/// A JSON response.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
     json_text(status, serde_json::to_vec(body).expect("our own types always serialize"))
 }
 
-/// A JSON answer that is already written.
+/// A JSON response from finished text.
 pub fn json_text(status: StatusCode, bytes: Vec<u8>) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(bytes));
     *response.status_mut() = status;
@@ -28,7 +28,7 @@ pub fn not_modified(tag: Tag) -> Response<Bytes> {
     with_tag(empty(StatusCode::NOT_MODIFIED), tag)
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub fn empty(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
@@ -42,7 +42,7 @@ pub fn with_tag(mut response: Response<Bytes>, tag: Tag) -> Response<Bytes> {
     response
 }
 
-/// Says where what was made is.
+/// Adds the path of the created resource.
 pub fn with_location(mut response: Response<Bytes>, path: &str) -> Response<Bytes> {
     if let Ok(value) = HeaderValue::try_from(path) {
         response.headers_mut().insert(LOCATION, value);
@@ -50,7 +50,7 @@ pub fn with_location(mut response: Response<Bytes>, path: &str) -> Response<Byte
     response
 }
 
-/// Marks an answer that was given before.
+/// Marks a stored response that is sent again.
 pub fn with_replayed(mut response: Response<Bytes>, replayed: bool) -> Response<Bytes> {
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

@@ -1,4 +1,4 @@
-//! The list of all endpoints, hot ones first.
+//! The list of all endpoints, the most used first.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::request::HttpRequest;
 use super::shop::Shop;
 
-/// The groups of the shop's ports. A path belongs to the first endpoint that fits.
+/// The groups of the shop's ports. A path belongs to the first endpoint whose template fits.
 const GROUPS: [&Endpoints; 7] = [
     &carts::ENDPOINTS,
     &values::ENDPOINTS,
@@ -26,7 +26,7 @@ pub fn templates() -> Vec<&'static str> {
     GROUPS.iter().flat_map(|group| group.templates).copied().collect()
 }
 
-/// The template that a path fits.
+/// The template that fits a path.
 pub fn find(path: &str) -> Option<&'static str> {
     let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
     GROUPS.iter().flat_map(|group| group.templates).copied().find(|template| fits(template, path))
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_of_the_template_that_it_fits() {
+    fn a_path_has_the_template_that_fits() {
         for (path, template) in [
             ("/items/alice", Some("/items/{customerId}")),
             ("/items/alice/", Some("/items/{customerId}")),

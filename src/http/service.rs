@@ -1,5 +1,5 @@
-//! The step between hyper and warp: reads the whole body under its limits, authenticates, times the request, gives
-//! it an id, and hands warp a complete request.
+//! The step between hyper and warp: authenticates a request, reads its whole body under limits, gives it an id, passes
+//! it to warp, and counts and logs its response.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -27,9 +27,9 @@ use crate::error::Invalid;
 
 /// The longest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 << 10;
-/// Bytes of an oversized body that are read and thrown away, so that the client can read the answer.
+/// The most bytes of an oversized body that are read and discarded, so that the client can read the response.
 const MAX_DISCARDED_BYTES: usize = 2 << 20;
-/// The longest request id that is taken over from a client.
+/// The longest request id that is taken from a client, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -61,7 +61,7 @@ pub struct FacadeService<S> {
 }
 
 impl<S> FacadeService<S> {
-    /// Routes behind the limits.
+    /// Makes a service that calls `routes` after its own checks.
     pub fn new(routes: S, port: Port, worker: Arc<WorkerContext>) -> Self {
         FacadeService { routes, port, worker }
     }
@@ -95,7 +95,7 @@ where
         let (mut parts, body) = request.into_parts();
         let id = self.worker.ids.of(&parts.headers);
         let authenticated = self.worker.auth.authenticate(self.port, &mut parts);
-        // Also of a request that is refused: its client could not read the answer while it still sends.
+        // A refused request's body is read too: its client could not read the response while it still sends.
         let body = read_within(self.worker.body_timeout, body).await;
         let (body, rejection) = match (authenticated, body) {
             (Ok(()), Ok(body)) => (body, None),
@@ -106,7 +106,7 @@ where
             }
         };
         let request = Arc::new(HttpRequest::new(self.port, parts, body));
-        // warp takes a path for granted; `CONNECT host:port` and `OPTIONS *` have none.
+        // warp assumes a path, but `CONNECT host:port` and `OPTIONS *` have none.
         let no_path = || (!request.uri.path().starts_with('/')).then(|| Problem::no_such_path().into());
         let mut response = match rejection.or_else(no_path) {
             None => self.route(request.clone()).await,
@@ -125,11 +125,11 @@ where
         response
     }
 
-    /// Counts and logs an answer.
+    /// Counts and logs a response.
     fn note(&self, request: &HttpRequest, id: &HeaderValue, started: Instant, status: StatusCode) {
         let metrics = &self.worker.metrics;
         let label = request.label().unwrap_or_else(|| {
-            // No endpoint has answered. A path of the key-value port is a key, not a template.
+            // No endpoint has matched. On the key-value port a path is a key and has no template.
             let template = Some(request.uri.path()).filter(|_| self.port == Port::Shop).and_then(routes::find);
             template.map_or_else(|| metrics.other(), |template| metrics.label(template))
         });
@@ -146,7 +146,7 @@ where
 /// A request that is answered before it reaches an endpoint.
 struct Rejection {
     problem: Problem,
-    /// The connection is of no more use.
+    /// True when the connection cannot be used for another request.
     is_last: bool,
 }
 
@@ -180,18 +180,18 @@ impl From<BodyError> for Rejection {
     }
 }
 
-/// The reason why a body was not taken.
+/// The reason why a body is refused.
 enum BodyError {
     /// It is too long.
     TooLarge {
-        /// All of it was read.
+        /// True when all of it was read.
         drained: bool,
     },
-    /// The client broke off or sent nonsense.
+    /// The client broke off or sent a malformed body.
     Broken,
 }
 
-/// The whole body, within the time that it may take.
+/// Reads the whole body within its time limit.
 async fn read_within(timeout: Duration, body: Incoming) -> Result<Bytes, Rejection> {
     match tokio::time::timeout(timeout, read(body)).await {
         Ok(read) => read.map_err(Rejection::from),
@@ -230,14 +230,14 @@ async fn read(mut body: Incoming) -> Result<Bytes, BodyError> {
     }
 }
 
-/// Makes ids that are unique over facades and restarts.
+/// A source of request ids that are unique over facades and restarts.
 pub struct RequestIds {
     prefix: String,
     next: AtomicU64,
 }
 
 impl RequestIds {
-    /// The request ids of one worker.
+    /// Makes the source of one worker.
     pub fn new() -> Self {
         let mut prefix = uuid::Uuid::new_v4().simple().to_string();
         prefix.truncate(16);

@@ -1,4 +1,4 @@
-//! The state that the handlers of one worker share, and their way to the shards.
+//! The state that the handlers of one worker share, and their calls to the shards.
 
 use std::sync::Arc;
 
@@ -20,19 +20,19 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Runs a command that changes nothing. `T` is the type that it answers with.
+    /// Runs a command that changes nothing. `T` is the type of the answer's body.
     ///
     /// # Errors
-    /// The shard's.
+    /// The shard's error.
     pub async fn read<T: FromReply>(&self, command: Command) -> Result<Answer<T>, Problem> {
         Ok(self.client.call(&Request::new(command)).await.result?)
     }
 
-    /// Runs a command that changes something, on the terms of the request's headers. True if the answer was given
-    /// before, to the same `Idempotency-Key`.
+    /// Runs a command that writes, with the conditions of the request's headers. Returns true with an answer that was
+    /// stored and is sent again for the same `Idempotency-Key`.
     ///
     /// # Errors
-    /// 400 for a bad header, else the shard's.
+    /// 400 for a malformed header, else the shard's error.
     pub async fn write<T: FromReply>(
         &self,
         request: &HttpRequest,

@@ -20,12 +20,12 @@ endpoints! {
     "item" / {customerId} / {itemId} => { POST => add, PUT => set, DELETE => remove }
 }
 
-/// Bytes that a cart takes beside its lines.
+/// The room for a cart's JSON without its lines, in bytes.
 const CART_BYTES: usize = 192;
-/// Bytes that most lines take.
+/// The room for a line's JSON, in bytes; most need less.
 const LINE_BYTES: usize = 160;
 
-/// Writes the lines of a cart as of a time.
+/// Writes the lines of a cart, with its sales as of the time `at`.
 fn write_lines(json: &mut Json, lines: &[Line], at: Timestamp) {
     json.raw("[");
     for (index, Line { item, offer, count }) in lines.iter().enumerate() {

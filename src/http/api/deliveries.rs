@@ -20,7 +20,7 @@ endpoints! {
     "api" / "delivery" / {id} => { GET | HEAD => show, PATCH => update }
 }
 
-/// Bytes that most deliveries take.
+/// The room for a delivery's JSON, in bytes; most need less.
 const DELIVERY_BYTES: usize = 320;
 
 fn delivery_response(status: StatusCode, delivery: &Delivery) -> Response<Bytes> {

@@ -1,5 +1,4 @@
-//! Lists of products over all shards. Each shard answers with its own part in order; a shard that does not answer
-//! fails the list.
+//! Lists of products, merged from the ordered parts of all shards. A shard that does not answer fails the list.
 
 use std::borrow::Cow;
 
@@ -29,15 +28,15 @@ endpoints! {
     "api" / "books" / {isbn} => { GET | HEAD => book }
 }
 
-/// Entries of a page of `/search` and `/api/books` by default.
+/// The default size of a page of `/search` and `/api/books`.
 const DEFAULT_LIMIT: u32 = MAX_LIST;
-/// The same for `/catalog/books`.
+/// The default size of a page of `/catalog/books`.
 const CATALOG_LIMIT: u32 = 50;
 
 /// One page of a list.
 struct Page {
     products: Vec<(ProductId, Product)>,
-    /// The cursor of the next one.
+    /// The cursor of the next page.
     next: Option<String>,
 }
 
@@ -87,7 +86,7 @@ async fn page(shop: &Shop, filter: Filter, query: &Query<'_>, default_limit: u32
     Ok(Page { products, next })
 }
 
-/// Adds the address of the next page: the same request with another cursor.
+/// Adds a `Link` to the next page: the same request with another cursor.
 fn with_link(mut response: Response<Bytes>, request: &HttpRequest, next: Option<&str>) -> Response<Bytes> {
     let Some(next) = next else { return response };
     let mut query = form_urlencoded::Serializer::new(String::new());

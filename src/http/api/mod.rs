@@ -1,4 +1,4 @@
-//! The handlers, one file a group, each with its table of endpoints.
+//! The handlers: one file for each group of endpoints, which begins with their table.
 
 pub mod carts;
 pub mod deliveries;

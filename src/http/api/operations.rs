@@ -32,7 +32,7 @@ struct Index {
     links: Links,
 }
 
-/// Paths that say more.
+/// Links to descriptions and probes.
 #[derive(Serialize)]
 struct Links {
     docs: &'static str,
@@ -53,19 +53,19 @@ struct Ready {
     shards: usize,
 }
 
-/// The first look of a person or a tool: the program, and the paths that say more.
+/// `GET /`: the program and its links, for people and tools that do not know the API yet.
 async fn index(_: &Shop, _: &HttpRequest) -> HttpResult {
     let links = Links { docs: "/docs/", openapi: "/openapi.json", metrics: "/metrics", readiness: "/readyz" };
     let index = Index { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), links };
     Ok(json(StatusCode::OK, &index))
 }
 
-/// The process answers.
+/// `GET /livez`: the process answers.
 async fn livez(_: &Shop, _: &HttpRequest) -> HttpResult {
     Ok(json(StatusCode::OK, &Alive { status: "alive" }))
 }
 
-/// Every shard answers, or with `?shards=N` at least N of them.
+/// `GET /readyz`: every shard answers or, with `?shards=N`, at least N of them.
 async fn readyz(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let shards = shop.client.shards();
     let needed = match request.parameter("shards")? {
@@ -83,7 +83,7 @@ async fn readyz(shop: &Shop, request: &HttpRequest) -> HttpResult {
     Ok(json(StatusCode::OK, &Ready { status: "ready", ready, shards }))
 }
 
-/// Metrics in the text format of OpenMetrics.
+/// `GET /metrics`: metrics in the text format of OpenMetrics.
 async fn metrics(shop: &Shop, _: &HttpRequest) -> HttpResult {
     let text = shop.metrics.render(shop.client.status().await);
     let text = text.map_err(|error| Error::Internal(format!("metrics: {error}")))?;

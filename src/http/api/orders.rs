@@ -1,4 +1,4 @@
-//! Orders: of one book, of several, of a cart.
+//! Orders of one book, of several books, or of a cart.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -26,12 +26,12 @@ endpoints! {
     "api" / "orders" / {order_id} => { GET | HEAD => show }
 }
 
-/// Bytes that an order takes beside its lines.
+/// The room for an order's JSON without its lines, in bytes.
 const ORDER_BYTES: usize = 768;
-/// Bytes that most of its lines take.
+/// The room for a line's JSON, in bytes; most need less.
 const LINE_BYTES: usize = 96;
 
-/// Places an order. True if it was placed before, by the same `Idempotency-Key`.
+/// Places an order. Returns true with it if the same `Idempotency-Key` placed it before.
 pub async fn place(shop: &Shop, request: &HttpRequest, order: PlaceOrder) -> Result<(Placed, bool), Problem> {
     let (answer, replayed) = shop.write(request, Command::Order(OrderCommand::Place(order))).await?;
     Ok((answer.body, replayed))
@@ -85,7 +85,7 @@ fn card(members: &JsonObject<'_>) -> Result<Option<Card>, Invalid> {
 
 async fn checkout(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> HttpResult {
     let customer = CustomerId::new(customer.decode()?)?;
-    // Everything in the body is optional, so no body is an empty one.
+    // Everything in the body is optional, so an empty body means no members.
     let members = if request.body.is_empty() { JsonObject::default() } else { request.members()? };
     let address = members.optional_str("address")?;
     address.as_deref().map_or(Ok(()), check_address)?;
@@ -106,7 +106,7 @@ async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult
     Ok(with_tag(json_text(StatusCode::OK, order_json(&order)), order.tag()))
 }
 
-/// 201 with the body of an order that was made.
+/// 201 with the body of a created order.
 fn order_response(order: &Facts, body: Vec<u8>) -> Response<Bytes> {
     with_tag(with_location(json_text(StatusCode::CREATED, body), &path_of(order)), order.tag())
 }

@@ -1,4 +1,4 @@
-//! Products: looked up, bought, replenished, and edited in the catalog.
+//! Products: reading, buying, replenishing, and editing them in the catalog.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -28,12 +28,12 @@ endpoints! {
     "catalog" / "books" / {id} => { GET | HEAD => show, PUT => replace, PATCH => merge, DELETE => delete }
 }
 
-/// Bytes that most products take.
+/// The room for a product's JSON, in bytes; most need less.
 pub const PRODUCT_BYTES: usize = 256;
-/// The characters that stand for themselves in a path: RFC 3986's unreserved ones.
+/// The characters to percent-encode in a path: all but RFC 3986's unreserved ones.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Text as one segment of a path.
+/// Encodes a text as one segment of a path.
 pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
@@ -60,7 +60,7 @@ fn product_response(status: StatusCode, id: &ProductId, product: &Product) -> Re
     with_tag(json_text(status, json.into_bytes()), product.tag())
 }
 
-/// A product by its id.
+/// Reads a product by its id.
 pub async fn read(shop: &Shop, id: &ProductId) -> Result<Product, Problem> {
     Ok(shop.read(Command::Product { product: id.clone(), command: ProductCommand::Get }).await?.body)
 }
@@ -85,7 +85,7 @@ async fn find(shop: &Shop, _: &HttpRequest, id: PathSegment) -> HttpResult {
     Ok(json_text(StatusCode::OK, json.into_bytes()))
 }
 
-/// The beginning of an answer that carries the id of its execution.
+/// The beginning of a response that carries its execution id.
 fn executed(shop: &Shop) -> Json {
     let mut json = Json::with_capacity(PRODUCT_BYTES + 96);
     json.raw(r#"{"execution_id":"#).string(&shop.executions.next());
@@ -139,7 +139,7 @@ async fn get(shop: &Shop, request: &HttpRequest, id: &ProductId) -> HttpResult {
     Ok(product_response(StatusCode::OK, id, &product))
 }
 
-/// `POST /catalog/books`; the table of lists routes to it.
+/// `POST /catalog/books`, which is in the table of the lists.
 pub async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let NewProduct { id, details, stock } = product::from_members(&request.members()?)?;
     let (product, replayed) = write(shop, request, &id, ProductCommand::Create { details, stock }).await?;

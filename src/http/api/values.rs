@@ -1,4 +1,4 @@
-//! Key-value: `/kv/{key}` with the shop, and the same at the root of a port of its own.
+//! The key-value API: `/kv/{key}` on the shop's ports, and `/{key}` on a port of its own.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -25,7 +25,7 @@ endpoints! {
     {key} => { GET | HEAD => show, PUT => put, DELETE => delete }
 }
 
-/// The body of a write's answer.
+/// The body of the response to a write.
 #[derive(Serialize)]
 struct KeyVersion<'a> {
     key: &'a str,

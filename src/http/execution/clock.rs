@@ -1,9 +1,9 @@
-//! The clock of the execution ids: the system's, corrected by the offset that a time server has measured.
+//! The clock of the execution ids: the system's clock, corrected by the offset to a time server.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A clock that may be corrected while it is read.
+/// A clock that can be corrected while other threads read it.
 #[derive(Debug, Default)]
 pub struct Clock {
     /// Nanoseconds by which the system's clock is behind.

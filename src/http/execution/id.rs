@@ -1,4 +1,4 @@
-//! Execution ids: unique over all facades, and never the same twice.
+//! Execution ids: unique over all facades, and never used twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::clock::Clock;
 
-/// First segments of the paths whose answers carry an execution id.
+/// The first segments of the paths whose responses carry an execution id.
 const EXECUTED: [&str; 3] = ["find", "buy", "replenish"];
 
-/// True for the shop's paths whose answers carry an execution id, errors too.
+/// True for the shop's paths whose responses carry an execution id, errors too.
 pub fn carries_id(path: &str) -> bool {
     path.split('/').nth(1).is_some_and(|first| EXECUTED.contains(&first))
 }
@@ -27,13 +27,12 @@ pub struct Executions {
 }
 
 impl Executions {
-    /// The execution ids of a facade with a new id of its own.
+    /// Makes the source of execution ids for a facade, and the facade's own id.
     pub fn new(clock: Arc<Clock>) -> Self {
         Executions { facade: Uuid::new_v4(), clock, last: AtomicI64::new(i64::MIN) }
     }
 
-    /// The id of an execution that happens now: the SHA-256 of its time and the facade's id, as 64
-    /// hexadecimal digits.
+    /// The id of an execution that happens now: the SHA-256 of its time and the facade's id, as 64 hexadecimal digits.
     pub fn next(&self) -> String {
         let mut digest = Sha256::new();
         digest.update(self.time_of_next(self.clock.now()).to_be_bytes());
@@ -41,7 +40,7 @@ impl Executions {
         lower::encode_string(&digest.finalize())
     }
 
-    /// A time that no execution had before: the clock may stand still or be set back.
+    /// A time that no execution had before, even if the clock stands still or is set back.
     fn time_of_next(&self, now: i64) -> i64 {
         let unused = |last: i64| now.max(last.saturating_add(1));
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(unused(last)));

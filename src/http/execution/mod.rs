@@ -1,4 +1,4 @@
-//! Execution ids, which every answer of `/find/{id}`, `/buy` and `/replenish` carries, and their clock.
+//! Execution ids, which every response of `/find/{id}`, `/buy` and `/replenish` carries, and their clock.
 
 mod clock;
 mod id;

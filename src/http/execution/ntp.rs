@@ -1,5 +1,5 @@
-//! Follows a time server: asks by SNTP how far the system's clock is off, in the background, on a thread of its own, so
-//! that no request ever waits for it.
+//! Follows a time server: asks it by SNTP for the offset of the system's clock, on a thread of its own, so that no
+//! request ever waits for it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -16,16 +16,16 @@ use crate::error::{Error, Invalid, Result};
 
 /// The time between two questions to a server that answers.
 const INTERVAL: Duration = Duration::from_secs(300);
-/// The first pause after a question without an answer; it doubles up to [`INTERVAL`]. RFC 4330, section 10, allows
-/// no less.
+/// The first pause after a question without an answer, the least that RFC 4330, section 10, allows. It doubles up to
+/// [`INTERVAL`].
 const FIRST_RETRY: Duration = Duration::from_secs(15);
 /// The pause after a kiss of death (RFC 4330, section 8).
 const KISS_OF_DEATH_PAUSE: Duration = Duration::from_secs(3_600);
 /// The time limit for an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Addresses of a host that are tried.
+/// The most addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 4;
-/// Missing answers in a row before the correction is given up: a packet may get lost.
+/// The number of missing answers in a row after which the correction ends. Fewer may be lost packets.
 const MAX_MISSING: u32 = 3;
 /// The port of NTP.
 const DEFAULT_PORT: u16 = 123;
@@ -70,14 +70,14 @@ impl fmt::Display for NtpServer {
 #[derive(Debug)]
 struct NoReply {
     reason: String,
-    /// The server has asked not to be asked again soon.
+    /// True when the server asked not to be asked again soon.
     kiss_of_death: bool,
 }
 
-/// Keeps a clock corrected by a server, for as long as the process runs.
+/// Keeps a clock corrected by a server while the process runs.
 ///
 /// # Errors
-/// [`Error::Internal`] when no thread can be had.
+/// [`Error::Internal`] when no thread can be started.
 pub fn follow(server: NtpServer, clock: Arc<Clock>) -> Result<()> {
     let mut follower = Follower { server, clock, state: State::Unknown, missing: 0 };
     thread::Builder::new()
@@ -105,17 +105,17 @@ struct Follower {
     server: NtpServer,
     clock: Arc<Clock>,
     state: State,
-    /// Answers that are missing in a row.
+    /// The number of missing answers in a row.
     missing: u32,
 }
 
 impl Follower {
-    /// Takes an offset in seconds, or that there is none; returns the pause before the next question.
+    /// Applies an answer, an offset in seconds or its lack. Returns the pause before the next question.
     fn record_reply(&mut self, answer: std::result::Result<f64, NoReply>) -> Duration {
         match answer {
             Ok(offset) => {
                 self.missing = 0;
-                // What does not fit is as far off as can be.
+                // The cast saturates at an offset of 292 years.
                 self.clock.correct((offset * 1e9) as i64);
                 if self.state != State::Answers {
                     tracing::info!(server = %self.server, offset_seconds = offset, "the time server answers: its time counts");
@@ -145,7 +145,7 @@ fn retry_after(missing: u32) -> Duration {
 /// The seconds by which the system's clock is behind a server's.
 fn ask(server: &NtpServer) -> std::result::Result<f64, NoReply> {
     let no_reply = |reason: String| NoReply { reason, kiss_of_death: false };
-    // The protocol's library takes a time after 1970 for granted.
+    // The SNTP library assumes a time after 1970.
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
         return Err(no_reply("the system's clock is before 1970".into()));
     }
@@ -182,7 +182,7 @@ mod tests {
         Follower { server: "localhost".parse().unwrap(), clock: Arc::default(), state: State::Unknown, missing: 0 }
     }
 
-    /// Whole seconds by which a clock is corrected.
+    /// The correction of a clock, in whole seconds.
     fn offset(follower: &Follower) -> i64 {
         let plain = Clock::default();
         (follower.clock.now() - plain.now() + 500_000_000).div_euclid(1_000_000_000)

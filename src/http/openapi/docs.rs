@@ -1,4 +1,4 @@
-//! Swagger UI at `/docs/`, from files that are part of the program.
+//! Swagger UI at `/docs/`, from files in the binary.
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -12,21 +12,22 @@ use crate::error::Error;
 use crate::http::problem::{HttpResult, Problem};
 use crate::http::response::empty;
 
-/// Nothing from elsewhere, and no scripts but the files. Swagger UI sets styles and images inline.
+/// The content security policy: nothing from other origins, and no scripts but Swagger UI's files. Swagger UI sets
+/// styles and images inline.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// The document's path is relative to `/docs/`, so that it also works behind a prefix. The validator
-/// would be a service elsewhere. API keys are not kept in the browser: every script of the page's
-/// origin could read them there.
+/// The settings of Swagger UI. The document's path is relative to `/docs/`, so that it also works behind a prefix. The
+/// validator is off, since it is another site's service. API keys are not kept in the browser, where every script of
+/// the page's origin could read them.
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     let config = Config::from("../openapi.json").validator_url("none").display_request_duration(true);
     Arc::new(config.persist_authorization(false).try_it_out_enabled(true))
 });
 
-/// Sends a client that has asked for `/docs` to the page.
+/// Redirects from `/docs` to the page.
 pub fn to_docs() -> Response<Bytes> {
     let mut response = empty(StatusCode::PERMANENT_REDIRECT);
     response.headers_mut().insert(LOCATION, HeaderValue::from_static("/docs/"));

@@ -1,7 +1,7 @@
 //! The description of the API: the OpenAPI document, and Swagger UI, which shows it.
 //!
-//! The document is written by hand, because handlers write their hot answers as bytes: there are no
-//! types to derive it from. Tests hold it against the router and against real answers.
+//! The document is written by hand, because handlers write the responses of the hot path as bytes, so that there are
+//! no types to derive it from. Tests compare it with the router and with real responses.
 //!
 //! - `document.yaml` is its head. The build sets the package's version in it.
 //! - `paths/` has one file for each group of handlers. Each file is an OpenAPI document of its own, so
