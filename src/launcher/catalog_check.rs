@@ -1,5 +1,5 @@
-//! Checks a catalog file as a whole before anything is started or written, and copies it into the data
-//! directory, so that its import into the shards can be finished after any interruption.
+//! Checks a whole catalog file before anything is started or written, and copies it into the data directory, so that
+//! its import into the shards can be finished after any interruption.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -13,17 +13,17 @@ use crate::json::product;
 use crate::process::announce::print_line;
 use crate::process::files::failed_to;
 
-/// Rows between two looks at the terminal.
+/// The number of rows between two updates of the progress bar.
 const PROGRESS_STRIDE: usize = 1_000;
 
-/// Reads a catalog to its end. On a terminal a bar shows how far it is.
+/// Reads a catalog to its end. On a terminal it shows a progress bar.
 ///
 /// # Errors
 /// [`Error::Invalid`] that names the first bad row, [`Error::Internal`] when it cannot be read,
-/// [`Error::Unavailable`] when a shutdown is asked for.
+/// [`Error::Unavailable`] when a shutdown is requested.
 pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummary> {
     let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
-    // It draws to stderr, and only where that is a terminal.
+    // The bar draws to stderr, and only if that is a terminal.
     let bar = ProgressBar::new(length);
     if let Ok(style) = ProgressStyle::with_template("checking the catalog {wide_bar} {bytes} of {total_bytes}") {
         bar.set_style(style);
@@ -46,17 +46,17 @@ pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummar
     Ok(summary)
 }
 
-/// Copies a catalog that was checked, in the form that needs no guessing.
+/// Copies a checked catalog as JSON lines, a form that needs no detection.
 ///
 /// # Errors
-/// As for [`check`], and [`Error::Internal`] when it cannot be written or is not what was checked; then
-/// there is no copy.
+/// As for [`check`], and [`Error::Internal`] when the copy cannot be written or the file has changed since the check.
+/// There is no copy then.
 pub fn copy(from: &Path, checked: CatalogSummary, to: &Path, is_stopped: &dyn Fn() -> bool) -> Result<()> {
     let temporary = to.with_extension("new");
     let failed = failed_to("write", to);
     let copied = write(from, checked, &temporary, &failed, is_stopped);
     if copied.is_err() {
-        // The first error is the one to tell; the next start writes the file anew.
+        // Only the first error is reported. A leftover file is harmless: the next start writes it anew.
         let _ = fs::remove_file(&temporary);
     }
     copied.and_then(|()| fs::rename(&temporary, to).map_err(failed))

@@ -1,4 +1,4 @@
-//! One child process: started, listened to, restarted when it dies, stopped.
+//! One child process: starts it, prints its announcements, restarts it when it dies, and stops it.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,15 +15,15 @@ use super::restart::RestartDelay;
 use crate::error::{Error, Result};
 use crate::process::announce::{Announcement, print_line};
 
-/// The time limit for a child to end after SIGTERM; then it is killed.
+/// The time limit for a child to end after SIGTERM, after which it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A child's name and command line.
 #[derive(Debug, Clone)]
 pub struct Spec {
-    /// The name for people, as "shard 2 of 4".
+    /// The name for people, such as "shard 2 of 4".
     pub name: String,
-    /// The program: the launcher's own, as it was found when that was started.
+    /// The program, which is the launcher's own. Its path was looked up at the launcher's start.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
@@ -32,20 +32,20 @@ pub struct Spec {
 /// The launcher's request to its children, from the mildest to the most urgent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopRequest {
-    /// Run, and restart after a death.
+    /// Run, and restart after an exit.
     None,
-    /// Run, but stay down after a death.
+    /// Run, but stay down after an exit.
     DontRestart,
-    /// Finish the work that was accepted, then end.
+    /// Finish the accepted work, then end.
     Graceful,
     /// End at once.
     Kill,
 }
 
-/// Keeps a child running until it is asked to stop. When it is ready for the first time, `ready` hears of it.
+/// Keeps a child running until it is asked to stop. Sends to `ready` when the child is ready for the first time.
 ///
 /// # Errors
-/// [`Error::Internal`] when the child cannot be started, or dies, before it was ready for the first time.
+/// [`Error::Internal`] when the child cannot be started or dies before it is ready for the first time.
 pub async fn keep_running(spec: Spec, ready: mpsc::Sender<()>, stop: watch::Receiver<StopRequest>) -> Result<()> {
     let mut restart_delay = RestartDelay::default();
     let mut was_ready = false;
@@ -81,7 +81,7 @@ pub async fn keep_running(spec: Spec, ready: mpsc::Sender<()>, stop: watch::Rece
 /// Waits for a request that is at least as urgent as `least`.
 async fn asked(stop: &watch::Receiver<StopRequest>, least: StopRequest) {
     if stop.clone().wait_for(|stop| *stop >= least).await.is_err() {
-        // A launcher that is gone asks for nothing; its children end by the pipe.
+        // The launcher is gone and requests nothing more. Its children end when the pipe closes.
         std::future::pending::<()>().await;
     }
 }
@@ -89,7 +89,7 @@ async fn asked(stop: &watch::Receiver<StopRequest>, least: StopRequest) {
 struct Running {
     child: Child,
     stdout: ChildStdout,
-    /// Held apart from the child: `Child::wait` would close it, which tells the child to end.
+    /// Kept outside of the `Child`, whose `wait` would close it and so end the child.
     _parent_pipe: ChildStdin,
 }
 
@@ -98,10 +98,10 @@ impl Running {
         let mut child = Command::new(&spec.program)
             .args(&spec.arguments)
             .arg("--parent-pipe")
-            // The pipe's other end closes with this process, however that ends.
+            // This end of the pipe closes with this process, however the process ends.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // A terminal's Ctrl-C reaches the launcher alone, which then stops its children in order.
+            // Ctrl-C in a terminal must reach only the launcher, which then stops its children in order.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
@@ -125,7 +125,7 @@ impl Running {
                 Some(Announcement::Progress { text }) => print_line(format_args!("{name}: {text}")),
                 Some(Announcement::Ready { .. }) => {
                     print_line(format_args!("{name}: ready after {:.1} s", started.elapsed().as_secs_f64()));
-                    // Once only: the launcher counts how many have been.
+                    // Sent only once, since the launcher counts the children that are ready.
                     if !std::mem::replace(was_ready, true) {
                         let _ = ready.try_send(());
                     }
@@ -138,7 +138,7 @@ impl Running {
 
     async fn end(mut self, name: &str, stop: &watch::Receiver<StopRequest>) {
         if let Some(pid) = self.pid() {
-            // It may have ended by itself already.
+            // An error means that it has already ended.
             let _ = kill_process(pid, Signal::TERM);
         }
         let ended = tokio::select! {

@@ -1,4 +1,4 @@
-//! The data directory of a store: checked, locked and laid out before anything is started.
+//! The data directory of a store, which is checked, locked and laid out before anything is started.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -16,19 +16,18 @@ use crate::process::files::{self, failed_to, make_directory};
 use crate::routing::{Address, MAX_SOCKET_PATH};
 use crate::storage::StorageKind;
 
-/// The time limit of the wait for the lock: the children of a launcher that was killed need up to half a second to
-/// end.
+/// The longest wait for the lock. The children of a killed launcher need up to half a second to end.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// The permissions of the lock, less the umask.
+/// The permissions of the lock file, less the umask.
 const LOCK_MODE: u32 = 0o666;
 /// The most shards on one machine.
 pub const MAX_LOCAL_SHARDS: u32 = 64;
 
 const LOCK_FILE: &str = "lock";
-/// A copy of the catalog that the shards import.
+/// The name of the copy of the catalog that the shards import.
 const CATALOG_FILE: &str = "catalog.jsonl";
 
-/// A data directory that is ours for as long as this is held.
+/// A data directory, locked for this process until this is dropped.
 pub struct DataDirectory {
     path: PathBuf,
     store: StoreFile,
@@ -36,12 +35,12 @@ pub struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Takes a data directory, making it when it is missing.
+    /// Opens and locks a data directory, and creates it when it is missing.
     ///
     /// # Errors
-    /// [`Error::Internal`] when it is in use, holds another number of shards or another storage, or
-    /// lacks a shard's data; [`Error::Invalid`] for a path or a number of shards that cannot be, and for
-    /// a catalog with a bad row; [`Error::Unavailable`] when told to stop while that is read.
+    /// [`Error::Internal`] when it is in use, holds another number of shards or another storage, or lacks a shard's
+    /// data; [`Error::Invalid`] for an unusable path or number of shards, and for a catalog with a bad row;
+    /// [`Error::Unavailable`] when a shutdown is requested while the catalog is read.
     pub fn open(
         path: &Path,
         shards: u32,
@@ -52,7 +51,7 @@ impl DataDirectory {
         if shards == 0 || shards > MAX_LOCAL_SHARDS {
             return Err(Invalid::general(format!("--shards {shards}: must be 1 to {MAX_LOCAL_SHARDS}")).into());
         }
-        // Links are kept: a short one is how to use a directory whose own path is too long.
+        // Symbolic links are not resolved: a short one makes a directory usable whose own path is too long.
         let path = path::absolute(path).map_err(failed_to("use", path))?;
         if path.to_str().is_none_or(|text| text.contains(',')) {
             return Err(Invalid::general(format!(
@@ -68,7 +67,7 @@ impl DataDirectory {
                 path.display()
             )).into());
         }
-        // Shards that keep nothing are fresh at every start.
+        // Shards with storage in memory are new at every start.
         let is_fresh = storage == StorageKind::Memory || !path.join(STORE_FILE).exists();
         let checked = match catalog {
             Catalog::File(file) if is_fresh => Some(catalog_check::check(file, is_stopped)?),
@@ -99,7 +98,7 @@ impl DataDirectory {
         self.store.store_id
     }
 
-    /// The products that fresh shards begin with.
+    /// The products that new shards begin with.
     pub fn catalog(&self) -> Catalog {
         match self.store.catalog {
             InitialCatalog::Sample => Catalog::Sample,
@@ -108,8 +107,8 @@ impl DataDirectory {
         }
     }
 
-    /// Notes that all shards have imported the catalog, and removes its copy. Shards that keep nothing need
-    /// it at every start.
+    /// Records that all shards have imported the catalog, and removes its copy. Shards with storage in memory need it
+    /// at every start, so for them it stays.
     ///
     /// # Errors
     /// [`Error::Internal`] when the directory cannot be written.
@@ -147,8 +146,7 @@ fn lock(directory: &Path) -> Result<File> {
     files::lock(&directory.join(LOCK_FILE), LOCK_MODE, LOCK_TIMEOUT)?.ok_or_else(in_use)
 }
 
-/// Removes the copy of a catalog once nothing imports it, also one that a launcher left behind which was
-/// killed in between.
+/// Removes the copy of a catalog that no shard imports any more, also one that a killed launcher left behind.
 fn remove_unused_copy(directory: &Path, store: &StoreFile) -> Result<()> {
     let copy = directory.join(CATALOG_FILE);
     if store.catalog == InitialCatalog::File {
@@ -160,7 +158,7 @@ fn remove_unused_copy(directory: &Path, store: &StoreFile) -> Result<()> {
     }
 }
 
-/// Decides what a fresh store begins with; of a file a copy is made that outlives an interruption.
+/// Decides the products that a new store begins with. A catalog file is copied, so that the import can be resumed.
 fn initial_catalog(
     directory: &Path,
     catalog: &Catalog,
@@ -172,7 +170,7 @@ fn initial_catalog(
         Catalog::None => return Ok(InitialCatalog::None),
         Catalog::File(file) => file,
     };
-    // Somebody may have removed the store that was there a moment ago.
+    // The store may have been removed since `is_fresh` was determined.
     let checked = checked.map_or_else(|| catalog_check::check(file, is_stopped), Ok)?;
     catalog_check::copy(file, checked, &directory.join(CATALOG_FILE), is_stopped)?;
     Ok(InitialCatalog::File)
@@ -202,7 +200,7 @@ fn open_store(
     Ok(store)
 }
 
-/// The shards' directories come first: a store.json stands for a directory that is whole.
+/// Lays out a new store. store.json is written after the shards' directories, since it marks a complete directory.
 fn create_store(
     directory: &Path,
     shards: u32,

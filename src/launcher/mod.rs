@@ -1,5 +1,5 @@
-//! One command that runs a whole store on this machine: starts N shards and a facade as child processes,
-//! restarts what dies, stops all of it cleanly.
+//! The launcher runs a whole store on this machine: it starts N shards and a facade as child processes, restarts those
+//! that die, and stops all of them cleanly.
 
 mod catalog_check;
 mod child;

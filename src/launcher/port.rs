@@ -1,5 +1,5 @@
-//! Reserves an address for the facade, from before anything is started until the launcher ends: nobody else
-//! can take it while the facade restarts.
+//! Reserves an address for the facade until the launcher ends, so that no other process can take it while the facade
+//! restarts.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -10,25 +10,24 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::{Error, Result};
 
-/// The time limit of the wait for an address in use: the children of a launcher that was killed need up to
-/// half a second to end.
+/// The longest wait for an address in use. The children of a killed launcher need up to half a second to end.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The time between two attempts.
 const INTERVAL: Duration = Duration::from_millis(25);
 
-/// A reserved address, which only our facade can share.
+/// A reserved address, which only this launcher's facade can share.
 pub struct Port {
-    /// The address, with the port that the operating system chose where it was to.
+    /// The address, with the port that the operating system chose for port 0.
     pub address: SocketAddr,
-    /// Holds the port; it never listens.
+    /// The socket that holds the port. It never listens.
     _reservation: Socket,
 }
 
 impl Port {
-    /// Reserves an address that nobody has.
+    /// Reserves an address.
     ///
     /// # Errors
-    /// [`Error::Internal`] when somebody has it.
+    /// [`Error::Internal`] when another process uses it.
     pub fn reserve(address: SocketAddr) -> Result<Self> {
         let started = Instant::now();
         loop {
@@ -46,10 +45,10 @@ impl Port {
 
 fn reserve(address: SocketAddr) -> io::Result<Port> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of an earlier facade that linger in TIME_WAIT do not count.
+    // Without this, connections of an earlier facade in TIME_WAIT would make the bind fail.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    // It was bound alone, so nobody else has it; from now on only who shares it may join: the facade.
+    // The bind was exclusive, so no other process has the address. From now on only sockets with SO_REUSEPORT can join.
     socket.set_reuse_address(false)?;
     socket.set_reuse_port(true)?;
     let address = socket.local_addr()?.as_socket().ok_or(ErrorKind::AddrNotAvailable)?;

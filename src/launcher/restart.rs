@@ -1,15 +1,15 @@
-//! The delay before a child that died is restarted: none, unless it keeps dying.
+//! The delay before a dead child is restarted: none, unless it keeps dying.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Deaths that are looked back at.
+/// The time for which a death counts.
 const WINDOW: Duration = Duration::from_secs(10);
-/// This many deaths within the window are followed by a restart at once.
+/// The number of deaths within the window that are followed by a restart at once.
 const FREE_RESTARTS: usize = 2;
-/// The delay after the next one.
+/// The delay after the next death; it doubles with each more.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
-/// The delay doubles up to this.
+/// The longest delay.
 const MAX_DELAY: Duration = Duration::from_secs(2);
 
 /// The restart delay of one child: its deaths within the window.

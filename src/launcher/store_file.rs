@@ -1,5 +1,5 @@
-//! `store.json`: the store that a data directory holds, and its layout. It is written last when a store is
-//! made, so it stands for a directory that is whole.
+//! The file `store.json`: the id and layout of the store in a data directory. It is written last when a store is
+//! created, so it marks a complete directory.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -25,18 +25,18 @@ pub struct StoreFile {
     shards: u32,
     storage: String,
     created: String,
-    /// The products that fresh shards begin with.
+    /// The products that new shards begin with.
     #[serde(default)]
     pub catalog: InitialCatalog,
 }
 
-/// The products that fresh shards begin with.
+/// The products that new shards begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InitialCatalog {
     /// The built-in sample.
     Sample,
-    /// None, or no more: all shards have theirs.
+    /// No products, or none any more, since all shards have imported theirs.
     #[default]
     None,
     /// A file, kept as a copy in the data directory until all shards have imported it.
@@ -44,7 +44,7 @@ pub enum InitialCatalog {
 }
 
 impl StoreFile {
-    /// The file of a new store.
+    /// Makes the content for a new store.
     pub fn new(shards: u32, storage: StorageKind, catalog: InitialCatalog) -> Self {
         StoreFile {
             format: FORMAT,
@@ -59,7 +59,7 @@ impl StoreFile {
     /// Reads the file of a data directory; `None` when it has none.
     ///
     /// # Errors
-    /// [`Error::Internal`] when it cannot be read, or another release wrote it.
+    /// [`Error::Internal`] when it cannot be read or has an unknown format.
     pub fn read(directory: &Path) -> Result<Option<Self>> {
         let path = directory.join(STORE_FILE);
         let text = match fs::read(&path) {
@@ -78,7 +78,7 @@ impl StoreFile {
         Ok(Some(store))
     }
 
-    /// Writes it durably into a data directory.
+    /// Writes the file durably into a data directory.
     ///
     /// # Errors
     /// [`Error::Internal`] when it cannot be written.
@@ -90,7 +90,7 @@ impl StoreFile {
             .map_err(failed_to("write", &path))
     }
 
-    /// Checks that the store has the layout that the options ask for.
+    /// Checks that the store has the layout of the options.
     ///
     /// # Errors
     /// [`Error::Internal`] when it has another number of shards or another storage.
@@ -108,7 +108,7 @@ impl StoreFile {
         Ok(())
     }
 
-    /// Tells whether its shards keep nothing, and so are fresh at every start.
+    /// True when the storage is in memory, so that the shards are new at every start.
     pub fn is_volatile(&self) -> bool {
         self.storage == StorageKind::Memory.to_string()
     }

@@ -1,4 +1,4 @@
-//! Starts the shards, then the facade, and keeps them running until a shutdown is asked for.
+//! Starts the shards and then the facade, and keeps them running until a shutdown is requested.
 
 use std::env;
 use std::ffi::OsString;
@@ -27,15 +27,15 @@ pub struct Options {
     pub http: Vec<SocketAddr>,
     /// The address of the key-value API.
     pub kv: SocketAddr,
-    /// The data directory; made when missing.
+    /// The data directory, which is created when missing.
     pub data: PathBuf,
     /// The storage of the shards.
     pub storage: StorageKind,
-    /// The products that a fresh store begins with.
+    /// The products that a new store begins with.
     pub catalog: Catalog,
-    /// The API keys and what they guard; the facade gets the same as arguments.
+    /// The options for API keys, which the facade gets as arguments.
     pub access: access::Settings,
-    /// Arguments for every child, as of logs.
+    /// Arguments for every child, such as those for logs.
     pub common: Vec<OsString>,
     /// More arguments for the shards.
     pub shard: Vec<OsString>,
@@ -43,15 +43,15 @@ pub struct Options {
     pub facade: Vec<OsString>,
 }
 
-/// Runs a store until a shutdown is asked for.
+/// Runs a store until a shutdown is requested.
 ///
 /// # Errors
-/// [`Error::Invalid`] or [`Error::Internal`] when something cannot be used or a child cannot be started;
-/// nothing is left running.
+/// [`Error::Invalid`] for malformed options, [`Error::Internal`] when a child, an address or the data directory cannot
+/// be used. No child is left running.
 pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
-    // The facade would refuse too, but only when everything else runs.
+    // The facade checks the same, but only when everything else runs.
     ApiKeys::open(&options.access, options.http.iter().copied().chain([options.kv]))?;
-    // The ports first: a refusal must not leave behind a data directory with a layout of its own.
+    // The ports come first: without them, no data directory must be created.
     let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
     let kv = Port::reserve(options.kv)?;
     let is_stopped = || shutdown.is_requested();
@@ -65,7 +65,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     runtime.block_on(launch.supervise(shutdown))
 }
 
-/// A store that is being launched, with all that is reserved for it.
+/// A store that is being launched, with its reserved ports and data directory.
 struct Launch<'a> {
     options: &'a Options,
     program: PathBuf,
@@ -99,7 +99,7 @@ impl Group {
         (group, Ok(true))
     }
 
-    /// Waits for a child that cannot be kept running.
+    /// Waits until a child cannot be kept running.
     async fn failed(&mut self) -> Error {
         while let Some(ended) = self.tasks.join_next().await {
             match ended {
@@ -111,7 +111,7 @@ impl Group {
         std::future::pending().await
     }
 
-    /// Stops all children; another request for a shutdown makes it quick.
+    /// Stops all children. A second request for a shutdown kills them.
     async fn stop(mut self, shutdown: &mut Shutdown) {
         self.stop.send_replace(StopRequest::Graceful);
         loop {
@@ -197,7 +197,7 @@ impl Launch<'_> {
         print_line(format_args!("key-value  {}", url(self.kv.address)));
         print_line(format_args!("docs       {shop}/docs"));
         print_line(format_args!("data       {}", self.data.path().display()));
-        // Whole lines of commands: they can be copied without the words beside them.
+        // Commands have their own lines, so that they are easy to copy.
         print_line("try");
         print_line(format_args!("  curl -s{key} -H 'Content-Type: application/json' \\"));
         print_line(format_args!("    -d '{{\"offeredPrice\": 12.10, \"itemCount\": 2}}' {shop}/item/alice/apple"));
@@ -205,7 +205,7 @@ impl Launch<'_> {
         print_line("Ctrl-C stops it.");
     }
 
-    /// Tells whether the shop refuses a write without an API key.
+    /// True when the shop refuses a write without an API key.
     fn wants_key(&self) -> bool {
         let access = &self.options.access;
         let mut addresses = self.http.iter().chain([&self.kv]).map(|port| port.address.ip().to_canonical());
@@ -213,7 +213,7 @@ impl Launch<'_> {
     }
 }
 
-/// The URL of a listener for clients on this machine: one on all addresses has none of its own.
+/// The URL of a listener for clients on this machine, where a listener on all addresses is reached by loopback.
 fn url(mut address: SocketAddr) -> String {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
