@@ -1,5 +1,5 @@
-//! The payment gateway as a trait. Every call names the order, which is the idempotency key of all of
-//! them: a repeated call has the effect of one.
+//! The payment gateway as a trait. Every call names the order, which serves as its idempotency key: a repeated call
+//! has the effect of one.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::domain::card::{Card, LastFour};
 use crate::domain::money::Total;
 use crate::routing::OrderId;
 
-/// A payment, as far as it may be remembered.
+/// A payment, without the parts of the card that must not be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
-    /// The order that is paid; also the id of the payment.
+    /// The order that is paid. Its id is also the payment's.
     pub order: OrderId,
     /// The amount.
     pub amount: Total,
@@ -20,50 +20,50 @@ pub struct Payment {
     pub last_four: LastFour,
 }
 
-/// No usable answer in time: the outcome is unknown. The text says why, for logs.
+/// The lack of a usable answer in time: the outcome is unknown. The text is the reason, for logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayUnavailable(pub String);
 
 /// The result of an authorisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorisation {
-    /// The amount is set aside; the gateway's id of the transaction.
+    /// The amount is authorised.
     Authorised {
         /// The gateway's id.
         transaction: String,
     },
-    /// The payment was refused for good, and why.
+    /// The payment is finally refused.
     Refused {
         /// The gateway's reason, for people.
         reason: String,
     },
 }
 
-/// The state of a payment, as the gateway knows it.
+/// The state of a payment at the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentState {
-    /// Unknown to the gateway.
+    /// The gateway does not know the payment.
     Nothing,
-    /// It was authorised, and maybe captured since.
+    /// It is authorised, and maybe captured.
     Authorised {
         /// The gateway's id.
         transaction: String,
     },
-    /// Refused.
+    /// It is refused.
     Refused {
         /// The gateway's reason, for people.
         reason: String,
     },
-    /// Voided.
+    /// It is voided.
     Voided,
 }
 
 /// The result of a capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Capture {
-    /// The money is taken.
+    /// The amount is captured.
     Captured,
-    /// The money will never be taken.
+    /// The amount will never be captured.
     Refused {
         /// The gateway's reason, for people.
         reason: String,
@@ -73,7 +73,7 @@ pub enum Capture {
 /// A payment gateway. A call ends within about its `timeout`, retries included.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync + 'static {
-    /// Asks the gateway to set the amount aside. Refused after a void of the order.
+    /// Authorises the amount. The gateway refuses after a void of the order.
     ///
     /// # Errors
     /// [`GatewayUnavailable`]: the payment may be authorised or not; call [`PaymentGateway::lookup`].
@@ -90,14 +90,14 @@ pub trait PaymentGateway: Send + Sync + 'static {
     /// [`GatewayUnavailable`].
     async fn lookup(&self, payment: &Payment, timeout: Duration) -> Result<PaymentState, GatewayUnavailable>;
 
-    /// Gives an authorised amount free, and has a later authorisation refused: also for an order that
-    /// the gateway never heard of.
+    /// Voids an authorisation, so that a later one is refused. That holds also for an order that the gateway does not
+    /// know.
     ///
     /// # Errors
     /// [`GatewayUnavailable`].
     async fn void(&self, payment: &Payment, timeout: Duration) -> Result<(), GatewayUnavailable>;
 
-    /// Takes an authorised amount.
+    /// Captures an authorised amount.
     ///
     /// # Errors
     /// [`GatewayUnavailable`].

@@ -1,5 +1,5 @@
-//! A payment gateway over HTTP. The protocol, below the configured URL; `ORDER` is the order's id, a UUID,
-//! and the idempotency key of everything about it:
+//! A payment gateway over HTTP. The protocol below the configured URL, in which `ORDER` is the order's id, a UUID, and
+//! the idempotency key of its requests:
 //!
 //! | request | answers |
 //! |---|---|
@@ -8,12 +8,12 @@
 //! | `POST payments/ORDER/capture` | 200 `{"status":"captured"}`; 409 `{"status":"refused","reason":"…"}` |
 //! | `POST payments/ORDER/void` | 200 `{"status":"voided"}`, also for an order that is not known: a later PUT is refused then |
 //!
-//! A request that is repeated has the effect and the answer of the first one. Every request carries
-//! `Idempotency-Key: ORDER`, and `Authorization: Bearer …` when `SHARDCART_PAYMENT_TOKEN` is set.
+//! A repeated request has the effect and the answer of the first one. Every request carries `Idempotency-Key: ORDER`,
+//! and `Authorization: Bearer …` when `SHARDCART_PAYMENT_TOKEN` is set.
 //!
-//! No answer, 408, 429, 5xx or anything unreadable is tried again until the call's time is over, after a
-//! [`Backoff`] that is never shorter than the answer's `Retry-After`. Any other 4xx ends the call at once
-//! without an answer, but for a PUT whose answer's body says `refused` or `voided`: that is a refusal.
+//! After no answer, 408, 429, 5xx or an unreadable answer the request is repeated until the call's time is over, with
+//! pauses of a [`Backoff`] that are never shorter than the answer's `Retry-After`. Any other 4xx ends the call at once
+//! as [`GatewayUnavailable`], except for a PUT whose answer's body says `refused` or `voided`: that is a refusal.
 
 use std::error::Error as _;
 use std::sync::Once;
@@ -35,24 +35,24 @@ use crate::domain::card::Card;
 use crate::error::{Error, Invalid, Result};
 use crate::process::backoff::Backoff;
 
-/// The time limit of one attempt; less in a call that has not time for two.
+/// The time limit of one attempt. It is shorter in a call without time for [`MIN_ATTEMPTS`].
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A call has time for at least this many attempts.
+/// The number of attempts that a call has time for at least.
 const MIN_ATTEMPTS: u32 = 2;
-/// The longest pause before the second attempt; it doubles with each.
+/// The longest pause before the second attempt; it doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause that the gateway did not ask for.
+/// The longest pause, unless the gateway asks for a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Calls at a time; more wait, within their time.
+/// The most calls at a time. More wait, within their time limits.
 const MAX_CALLS: usize = 256;
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 16 << 10;
-/// The environment variable with a bearer token.
+/// The environment variable with the bearer token.
 const TOKEN_VARIABLE: &str = "SHARDCART_PAYMENT_TOKEN";
 
-/// A gateway that is asked over HTTP.
+/// A gateway over HTTP.
 pub struct HttpGateway {
     client: Client,
     base: Url,
@@ -87,13 +87,13 @@ enum State {
 struct GatewayReply {
     status: StatusCode,
     retry_after: Option<Duration>,
-    /// The body, where it is an answer of the protocol.
+    /// The body, if it is an answer of the protocol.
     answer: Option<Answer>,
 }
 
 impl HttpGateway {
-    /// A gateway below a URL, with the token of the environment. Below an https one, certificates are
-    /// checked against the operating system's roots, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` names.
+    /// Makes a gateway below a URL, with the token from the environment. For https, certificates are checked against
+    /// the operating system's roots, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` names.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the token cannot be sent; [`Error::Internal`] when the client cannot be made.
@@ -102,14 +102,14 @@ impl HttpGateway {
         Self::with_token(base, token.as_deref())
     }
 
-    /// The same with a given bearer token, or none.
+    /// Makes a gateway with a given bearer token, or none.
     ///
     /// # Errors
     /// Those of [`HttpGateway::new`].
     pub fn with_token(mut base: Url, token: Option<&str>) -> Result<Self> {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
-            // Somebody else in this process may have chosen one already; that does as well.
+            // An error means that this process already has a provider, which works as well.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         if !base.path().ends_with('/') {
@@ -121,7 +121,7 @@ impl HttpGateway {
             .connect_timeout(CONNECT_TIMEOUT)
             .default_headers(token.map(authorization).transpose()?.unwrap_or_default());
         if base.scheme() == "http" {
-            // No certificate will be seen: a machine without roots is as good as any.
+            // Plain http needs no roots, so a machine without any must not fail here.
             client = client.tls_certs_only([]);
         }
         let client = client.build().map_err(|error| {
@@ -143,7 +143,7 @@ impl HttpGateway {
         Ok(self.client.request(method, url).header("Idempotency-Key", payment.order.to_string()))
     }
 
-    /// Sends a request until `read` understands an answer to it.
+    /// Sends a request, and repeats it until `read` understands an answer.
     async fn ask<T>(
         &self,
         request: RequestBuilder,
@@ -186,7 +186,7 @@ impl HttpGateway {
     }
 }
 
-/// The token as a header, which nothing prints.
+/// The token as a header that is marked as sensitive, so that it is not printed.
 fn authorization(token: &str) -> Result<HeaderMap> {
     let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
         Error::Invalid(Invalid::general(format!("{TOKEN_VARIABLE} must be printable ASCII on one line")))
@@ -195,12 +195,12 @@ fn authorization(token: &str) -> Result<HeaderMap> {
     Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
 
-/// True for a status after which the same request may succeed later, whatever the body says.
+/// True for a status after which the same request may succeed later, regardless of the body.
 fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status)
 }
 
-/// One attempt. The error names what failed, never what was sent.
+/// Makes one attempt. The error names the failure, never the request's content.
 async fn send_once(request: RequestBuilder) -> std::result::Result<GatewayReply, &'static str> {
     let explain = |error: reqwest::Error| match () {
         () if error.is_timeout() => "timed out",
@@ -219,8 +219,8 @@ async fn send_once(request: RequestBuilder) -> std::result::Result<GatewayReply,
     Ok(GatewayReply { status: response.status(), retry_after, answer: serde_json::from_slice(&body).ok() })
 }
 
-/// The pause that `Retry-After` asks for, in seconds or as a date (RFC 9110, section 10.2.3); `None` when
-/// it is missing or cannot be read.
+/// The pause that `Retry-After` asks for, in seconds or as a date (RFC 9110, section 10.2.3); `None` when it is missing
+/// or malformed.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn only_passing_failures_are_retried() {
         for (status, passing) in [
             (200, false),
             (302, false),

@@ -1,4 +1,4 @@
-//! Which gateway takes payments, as the command line names it.
+//! The choice of payment gateway: `--payment`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,20 +11,20 @@ use super::http::HttpGateway;
 use super::simulated::SimulatedGateway;
 use crate::error::{Error, Invalid, Result};
 
-/// Which gateway takes payments.
+/// The gateway that takes payments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentKind {
-    /// The built-in one: see [`SimulatedGateway`].
+    /// The built-in [`SimulatedGateway`].
     Simulated,
-    /// One that speaks the protocol of [`HttpGateway`] below this URL.
+    /// A gateway that speaks the protocol of [`HttpGateway`] below this URL.
     Http(Url),
 }
 
 impl PaymentKind {
-    /// The gateway.
+    /// Makes the gateway.
     ///
     /// # Errors
-    /// [`Error::Internal`] when its client cannot be made.
+    /// [`Error::Internal`] when its HTTP client cannot be made.
     pub fn gateway(&self) -> Result<Arc<dyn PaymentGateway>> {
         Ok(match self {
             PaymentKind::Simulated => Arc::new(SimulatedGateway),

@@ -1,4 +1,4 @@
-//! Paying for an order: the gateway as a trait, a simulated one, and one over HTTP.
+//! Payment gateways: the trait, a simulated gateway, and one over HTTP.
 
 mod gateway;
 mod http;

@@ -1,5 +1,5 @@
-//! Redacts card numbers from text that a payment gateway returns, and bounds its length. A gateway may
-//! echo what it was sent.
+//! Redacts card numbers from texts that a payment gateway returns, and limits their length. A gateway may echo the
+//! request.
 
 use super::gateway::Payment;
 use crate::domain::card::{CARD_NUMBER_CHARS, Card};
@@ -8,46 +8,45 @@ use crate::domain::card::{CARD_NUMBER_CHARS, Card};
 const MAX_REASON_BYTES: usize = 256;
 /// The longest transaction id that is kept, in bytes.
 const MAX_TRANSACTION_BYTES: usize = 128;
-/// Of a card's number, what is always shown, in characters.
+/// The number of a card number's last characters that are always shown.
 const SHOWN_CHARS: usize = 4;
 /// The size of the groups that cards are printed in, in characters.
 const GROUP_CHARS: usize = 4;
-/// A word with digits and at least this many characters could be a card's number.
+/// The least length of a word with digits that could be a card's number, in characters.
 const POSSIBLE_NUMBER_CHARS: usize = 12;
 
-/// Removes the number of the card that pays.
+/// Redacts the number of the card that pays.
 #[derive(Clone, Copy)]
 pub struct Redactor<'a> {
     last_four: &'a str,
-    /// The number, only while the card is at hand. Without it every possible card number is redacted.
+    /// The card's number, if it is known. Otherwise every possible number with its last four characters is redacted.
     number: Option<&'a str>,
 }
 
 impl<'a> Redactor<'a> {
-    /// For a payment whose card is gone.
+    /// Makes a redactor for a payment whose card is no longer known.
     pub fn of(payment: &'a Payment) -> Self {
         Redactor { last_four: payment.last_four.as_str(), number: None }
     }
 
-    /// For a payment whose card is at hand.
+    /// Makes a redactor for a payment with its card.
     pub fn with_card(payment: &'a Payment, card: &'a Card) -> Self {
         Redactor { number: Some(card.number.reveal()), ..Redactor::of(payment) }
     }
 
-    /// A gateway's explanation. Words that could be any card's number are hidden too.
+    /// Redacts a gateway's reason. Words that could be any card's number are hidden too.
     pub fn reason(self, text: Option<&str>) -> String {
         let text = text.filter(|text| !text.trim().is_empty()).unwrap_or("no reason given");
-        // Whole words first, as hiding splits them; what is cut off last must not make a number unrecognisable.
+        // Words are masked first, since hiding splits them. The cut comes last: a number cut in two is not recognised.
         cut(&self.hide(&mask_long_digit_runs(text)), MAX_REASON_BYTES)
     }
 
-    /// A gateway's id of a transaction; `None` where it gives none.
+    /// Redacts a gateway's id of a transaction; `None` if there is none.
     pub fn transaction(self, text: Option<&str>) -> Option<String> {
         text.filter(|text| !text.is_empty()).map(|text| cut(&self.hide(text), MAX_TRANSACTION_BYTES))
     }
 
-    /// The text with all but the last four characters of the number replaced, whatever is written between
-    /// its characters.
+    /// Replaces all but the last four characters of the number, regardless of separators between its characters.
     fn hide(self, text: &str) -> String {
         let places: Vec<(usize, char)> = text.char_indices().filter(|(_, char)| char.is_ascii_alphanumeric()).collect();
         let (mut shown, mut done) = (String::with_capacity(text.len()), 0);
@@ -62,7 +61,7 @@ impl<'a> Redactor<'a> {
         shown + &text[done..]
     }
 
-    /// True when these letters and digits, each with its place, are the number or could be.
+    /// True when these letters and digits, each with its position, are the number or could be.
     fn is_number(self, window: &[(usize, char)]) -> bool {
         let letters: String = window.iter().map(|(_, char)| *char).collect();
         if let Some(number) = self.number {
@@ -77,7 +76,7 @@ impl<'a> Redactor<'a> {
     }
 }
 
-/// The text without words that could be the number of a card that we do not know.
+/// Masks words that could be the number of any card.
 fn mask_long_digit_runs(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     for word in text.split_inclusive(|char: char| !char.is_ascii_alphanumeric()) {
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_stays() {
+    fn other_texts_stay() {
         let card = card(NUMBER);
         let payment = payment(&card);
         for hidden in [Redactor::of(&payment), Redactor::with_card(&payment, &card)] {

@@ -1,5 +1,5 @@
-//! The gateway for trying things out: it takes no money, derives every answer from the order and the
-//! card's last four characters, and so needs no memory and answers alike after a restart.
+//! The simulated gateway, for trials and tests. It takes no money. It derives every answer from the order and the
+//! card's last four characters, so it stores nothing and gives the same answers after a restart.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use async_trait::async_trait;
 use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentGateway, PaymentState};
 use crate::domain::card::{Card, LastFour};
 
-/// The behaviour that the end of a card's number selects.
+/// The behaviour that the last four characters of a card's number select.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Behaviour {
     /// It authorises and captures.
     Pays,
     /// It refuses.
     Refuses,
-    /// It never hears of the payment: no answer, and nothing known later.
+    /// It gives no answer, and does not know the payment later.
     TimesOut,
     /// It authorises, but the answer comes too late.
     AnswersLate,
@@ -23,7 +23,7 @@ enum Behaviour {
     RefusesCapture,
 }
 
-/// Endings of cards that are not simply paid with.
+/// The behaviour of cards by their last four characters; all others pay.
 const CARDS: [(&str, Behaviour); 4] = [
     ("0002", Behaviour::Refuses),
     ("0069", Behaviour::TimesOut),
@@ -36,8 +36,8 @@ fn behaviour(last_four: &LastFour) -> Behaviour {
     found.map_or(Behaviour::Pays, |(_, behaviour)| *behaviour)
 }
 
-/// Cards that end in `0002` are refused, in `0069` time out, in `0119` are authorised but answered for too
-/// late, in `0259` are authorised and then refused when the money is taken. All others pay.
+/// A gateway whose behaviour the card selects. Cards that end in `0002` are refused; in `0069` time out; in `0119` are
+/// authorised, but the answer is late; in `0259` are authorised, but the capture is refused. All others pay.
 #[derive(Debug, Clone, Copy)]
 pub struct SimulatedGateway;
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn cards_do_what_is_said_of_them() {
+    fn each_card_has_its_behaviour() {
         let asked = ask("4242");
         let (Ok(Authorisation::Authorised { transaction }), Ok(PaymentState::Authorised { transaction: known })) =
             (asked.authorised, asked.known)
