@@ -34,7 +34,7 @@ impl Access {
         })
     }
 
-    /// The same as arguments of a facade, which inherits the environment.
+    /// The settings as arguments of a facade, which inherits the environment.
     pub fn arguments(&self) -> Vec<OsString> {
         let mut arguments = Vec::new();
         if let Some(file) = &self.api_keys {
@@ -46,12 +46,12 @@ impl Access {
     }
 }
 
-/// The key of the one variable that is set, or of both if they agree.
+/// The key of the variable that is set, or of both if they agree.
 fn key_of_environment(read: impl Fn(&str) -> Result<String, VarError>) -> anyhow::Result<Option<Secret>> {
     let mut found: Option<(&str, Secret)> = None;
     for variable in KEY_VARIABLES {
         let key = match read(variable) {
-            // Set to nothing is a mistake, not a missing key.
+            // An empty value is a mistake and not a missing key.
             Ok(text) => Secret::new(&text).context(variable)?,
             Err(VarError::NotPresent) => continue,
             Err(VarError::NotUnicode(_)) => {

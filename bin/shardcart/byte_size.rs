@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The units and their bytes, those of 1024 by falling size.
+/// The units and their sizes in bytes; powers of 1024 come first, the largest at the top.
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -23,7 +23,7 @@ pub struct ByteSize(pub u64);
 impl FromStr for ByteSize {
     type Err = String;
 
-    /// Reads a whole number, in bytes or in a unit of [`UNITS`], in capitals or not.
+    /// Reads a whole number, in bytes or in a unit of [`UNITS`], ignoring case.
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);

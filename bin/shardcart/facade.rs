@@ -106,7 +106,7 @@ impl Tuning {
         Ok(workers)
     }
 
-    /// As arguments of a facade.
+    /// The options as arguments of a facade.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![
             format!("--max-connections={}", self.max_connections),

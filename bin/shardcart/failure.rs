@@ -1,5 +1,5 @@
-//! The error that ends the program: one line, `error: OPTION VALUE: REASON` or `error: REASON`, whichever
-//! role the process has and whoever found it.
+//! The error that ends the program: one line, `error: OPTION VALUE: REASON` or `error: REASON`, for every role of the
+//! process and every origin of the error.
 
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use shardcart::error::Error;
 use shardcart::process::logging::{self, LogFormat};
 
-/// The exit status for options that cannot be used; clap's too.
+/// The exit status for options that cannot be used, which is also clap's.
 const USAGE: u8 = 2;
 
 /// Reports an error and returns the exit status: 2 for options that cannot be used, else 1.
@@ -20,7 +20,7 @@ pub fn report(error: &anyhow::Error, format: LogFormat) -> ExitCode {
     }
 }
 
-/// The same for arguments that clap refuses. Help and version are printed as they are.
+/// Reports arguments that clap refuses. Help and version are printed unchanged.
 pub fn report_usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -42,7 +42,7 @@ fn usage_line(error: &clap::Error) -> String {
         let option = argument.split(' ').next().unwrap_or(argument);
         return format!("{option} {value}: {}", without_value(&reason.to_string(), value));
     }
-    // The first paragraph says what is wrong; a tip may follow. The rest is about usage.
+    // The first paragraph is the error; a tip may follow. The rest is about usage.
     let text = error.render().to_string();
     let paragraphs = text.split("\n\n").enumerate();
     let told = paragraphs.filter(|(number, text)| *number == 0 || text.trim_start().starts_with("tip: "));
@@ -51,7 +51,7 @@ fn usage_line(error: &clap::Error) -> String {
     format!("{}; see --help", line.strip_prefix("error: ").unwrap_or(&line))
 }
 
-/// A reason that begins with the value repeats what the line has said.
+/// Strips the value from the beginning of a reason, since the line already shows it.
 fn without_value<'a>(reason: &'a str, value: &str) -> &'a str {
     let rest = reason.strip_prefix(value).or_else(|| reason.strip_prefix(&format!("`{value}`")));
     rest.map_or(reason, |rest| rest.trim_start_matches(':').trim_start())
@@ -65,7 +65,7 @@ mod tests {
     use crate::Cli;
 
     #[test]
-    fn a_refused_argument_is_told_in_one_line() {
+    fn a_refused_argument_is_reported_in_one_line() {
         for (arguments, line) in [
             (&["launch", "--shards", "0"][..], "--shards 0: is not in 1..=64"),
             (&["launch", "--workers=0"], "--workers 0: is not in 1..=1024"),

@@ -1,4 +1,4 @@
-//! `shardcart keys`: makes, lists and revokes API keys. A key itself is shown once and kept nowhere.
+//! `shardcart keys`: makes, lists and revokes API keys. A key itself is shown once and stored nowhere.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.action {
         Action::New { file: KeysFile { file }, role, name } => {
             let (entry, key) = KeyFile::add(&file, &name, role)?;
-            // Without whoever reads it the key would be lost.
+            // An error matters here: a key that nobody reads would be lost.
             writeln!(io::stdout(), "{}", key.reveal())?;
             explain(&format!("{}: the key {} of the role {role}; it is not shown again", file.display(), entry.id));
         }
@@ -76,7 +76,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// For people. Nobody may be reading; what is done is done.
+/// Prints a line for people. Errors are ignored, since the change is already made.
 fn explain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }

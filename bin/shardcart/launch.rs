@@ -70,7 +70,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals(false).context("cannot handle signals")?;
     logging::init(format, None).context("cannot start the log")?;
-    // The facade would refuse too, but only when everything else runs.
+    // The facade checks the same, but only when everything else runs.
     listen_address::check_distinct(&arguments.http, Some(arguments.kv))?;
     arguments.facade.workers()?;
     let format = match format {

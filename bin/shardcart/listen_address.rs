@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use shardcart::error::{Error, Invalid};
 
-/// Reads `HOST:PORT`. A name is resolved once, here. Of several addresses it is the first IPv4 one, else
-/// the first: `localhost` is 127.0.0.1, also where ::1 is listed before it.
+/// Reads `HOST:PORT`. A name is resolved once, here. Of several addresses the first IPv4 one is taken, or else the
+/// first: `localhost` is 127.0.0.1 even if ::1 is listed before it.
 pub fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -22,7 +22,7 @@ fn choose(addresses: &[SocketAddr]) -> Option<SocketAddr> {
     addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied()
 }
 
-/// Checks that no two listeners want the same port of the same address.
+/// Checks that no two listeners need the same port of the same address.
 ///
 /// # Errors
 /// [`Error::Invalid`] that names both options.
@@ -36,7 +36,7 @@ pub fn check_distinct(http: &[SocketAddr], kv: Option<SocketAddr>) -> Result<(),
     Ok(())
 }
 
-/// Tells whether two listeners exclude each other. Port 0 is another one each time.
+/// True when two listeners exclude each other. Port 0 never does, since it is a new port each time.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |all: IpAddr, ip: IpAddr| match all {
         // A listener on all IPv6 addresses takes IPv4 connections too.

@@ -79,7 +79,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         payment: arguments.payment,
     };
     shard::run(options, shutdown).map_err(|error| match error {
-        // It names its option.
+        // The error names its option already.
         Error::Invalid(_) => error.into(),
         _ => anyhow::Error::new(error).context(format!("shard {} of {}", arguments.index, arguments.shards)),
     })
