@@ -15,9 +15,9 @@ import urllib.error
 import urllib.request
 import uuid
 
-PATIENCE = 60  # seconds that one thing that a user does may take, retries included
-ANSWER_TIMEOUT = 30  # seconds that one answer may take: an order has 25
-PAUSE = 0.2  # seconds before a retry when the store names none
+PATIENCE = 60  # the time limit of one action of a user, in seconds, retries included
+ANSWER_TIMEOUT = 30  # the time limit of one answer, in seconds; an order has 25
+PAUSE = 0.2  # the pause before a retry, in seconds, unless the store names one
 CARD = "4242424242424242"  # pays with the simulated gateway
 
 
@@ -30,7 +30,7 @@ class Answer:
 
     def __init__(self, status, headers, body):
         self.status, self.headers = status, headers
-        # Money is text for us, and goes back as it came: never a binary fraction.
+        # Money stays text and is sent back unchanged, never as a binary fraction.
         self.json = json.loads(body, parse_float=str)
 
     def expect(self, status):
@@ -44,7 +44,7 @@ class Shop:
 
     def __init__(self, url):
         self.url = url
-        # The development key works on loopback while no other is configured.
+        # The development key works on loopback while no other key is configured.
         self.api_key = os.environ.get("SHARDCART_API_KEY", "secret123")
 
     def get(self, path):
@@ -102,10 +102,10 @@ class Shop:
             except urllib.error.HTTPError as error:
                 answer = Answer(error.code, error.headers, error.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            # Without an answer nobody knows whether it was applied: only a read or the same key may go again.
+            # Without an answer it is unknown whether it was applied: only a read or the same key may be repeated.
             return None, f"no answer: {error}"
         in_flight = answer.status == 409 and answer.json["type"] == "/problems/in-flight"
-        # 429 and 503: nothing was applied. 504: unknown. In flight: an earlier attempt is being worked on.
+        # 429 and 503: nothing was applied. 504: unknown. In flight: an earlier attempt is still in progress.
         if in_flight or answer.status in (429, 503, 504):
             return answer, f"{answer.status} {answer.json['detail']}"
         return answer, None
@@ -120,7 +120,7 @@ def main():
     shop = Shop(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:5000")
     customer = f"guest-{uuid.uuid4()}"
 
-    # The price comes from the catalog, never from the customer: what a cart offers is what an order costs.
+    # The price comes from the catalog, never from the customer: an order costs the price that its cart offers.
     book = shop.get("/search/fiction").expect(200).json[0]
     print(f"found {book['title']} for {book['price']}")
 
@@ -132,7 +132,7 @@ def main():
     cart = shop.set_count(customer, book["id"], lambda count: count + 1)
     print(f"changed to {cart.json['itemTotal']}, version {cart.json['version']}")
 
-    # The answer to this is lost. The same request under the same key has the effect of one.
+    # As if the first answer were lost: the same request under the same key is applied once.
     key = new_key()
     shop.send("POST", line, offer, key)
     again = shop.send("POST", line, offer, key).expect(200)
@@ -142,7 +142,7 @@ def main():
     payment = {"payment": {"card_number": CARD, "expiry": "12/30"}, "address": "1 Main St"}
     order = shop.send("POST", f"/checkout/{customer}", payment, new_key())
     if order.status in (402, 409):
-        # Cart and stock are as they were; `lines` names what cannot be sold.
+        # Cart and stock are unchanged; `lines` names the items that cannot be sold.
         raise Refused(f"not sold: {order.json}")
     order.expect(201)
     print(f"order {order.json['order_id']} of {order.json['total']}")

@@ -1,5 +1,5 @@
-//! A shop's view of the store: a cart, a change that is guarded, a retry after a lost answer, a checkout, and
-//! the order until it is paid.
+//! A client of the store: fills a cart, makes a change under `If-Match`, retries after a lost answer, checks out, and
+//! follows the order until it is paid.
 //!
 //! Start a store with `cargo run --release -- launch`, then run `cargo run --release --example shop`.
 //! Another store's address may follow, and its API key be in `SHARDCART_API_KEY`.
@@ -16,13 +16,13 @@ use uuid::Uuid;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// How long one thing that a user does may take, retries included.
+/// The time limit of one action of a user, retries included.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long one answer may take: an order has 25 s.
+/// The time limit of one answer; an order has 25 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The pause before a retry when the store names none.
+/// The pause before a retry, unless the store names one.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Pays with the simulated gateway.
+/// A card that pays with the simulated gateway.
 const CARD: &str = "4242424242424242";
 
 fn main() -> Result<()> {
@@ -30,8 +30,8 @@ fn main() -> Result<()> {
     let shop = Shop::new(url);
     let customer = format!("guest-{}", Uuid::new_v4());
 
-    // The price comes from the catalog, never from the customer: what a cart offers is what an order costs. It goes
-    // back as it came; a shop that computes with prices does so in hundredths.
+    // The price comes from the catalog, never from the customer: an order costs the price that its cart offers. It is
+    // sent back unchanged; a shop that computes with prices does so in hundredths.
     let books = shop.get("/search/fiction")?;
     let book = books.json.as_array().and_then(|books| books.first()).ok_or("no book is for sale")?;
     let (id, price) = (text(book, "id")?, &book["price"]);
@@ -45,7 +45,7 @@ fn main() -> Result<()> {
     let cart = shop.set_count(&customer, id, |count| count + 1)?;
     println!("changed to {}, version {}", cart.json["itemTotal"], cart.json["version"]);
 
-    // The answer to this is lost. The same request under the same key has the effect of one.
+    // As if the first answer were lost: the same request under the same key is applied once.
     let key = new_key();
     drop(shop.send("POST", &line, &offer, &key)?);
     let again = shop.send("POST", &line, &offer, &key)?.expect(200)?;
@@ -54,7 +54,7 @@ fn main() -> Result<()> {
     let payment = json!({"payment": {"card_number": CARD, "expiry": "12/30"}, "address": "1 Main St"});
     let order = shop.send("POST", &format!("/checkout/{customer}"), &payment, &new_key())?;
     if order.status == 402 || order.status == 409 {
-        // Cart and stock are as they were; `lines` names what cannot be sold.
+        // Cart and stock are unchanged; `lines` names the items that cannot be sold.
         return Err(format!("not sold: {}", order.json).into());
     }
     let order = order.expect(201)?;
@@ -66,7 +66,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A key for one thing that a user does. All retries of it use the same one.
+/// An idempotency key for one action of a user. All retries of the action use the same key.
 fn new_key() -> String {
     Uuid::new_v4().to_string()
 }
@@ -75,7 +75,7 @@ fn text<'a>(json: &'a Value, member: &str) -> Result<&'a str> {
     json[member].as_str().ok_or_else(|| format!("no {member} in {json}").into())
 }
 
-/// A client of the store that retries whatever is safe to retry.
+/// A client of the store that retries every request that is safe to retry.
 struct Shop {
     agent: Agent,
     url: String,
@@ -90,7 +90,7 @@ struct Answer {
     json: Value,
 }
 
-/// What to do after an attempt.
+/// The result of an attempt.
 enum Attempt {
     Final(Answer),
     /// Nothing was applied, or the same key makes it harmless to ask again.
@@ -103,7 +103,7 @@ enum Attempt {
 impl Shop {
     fn new(url: String) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_TIMEOUT));
-        // The development key works on loopback while no other is configured.
+        // The development key works on loopback while no other key is configured.
         let api_key = env::var("SHARDCART_API_KEY").unwrap_or_else(|_| "secret123".into());
         Shop { agent: config.build().into(), url, api_key }
     }
@@ -118,8 +118,8 @@ impl Shop {
         self.insist(method, path, &body.to_string(), &[("Idempotency-Key", key)])
     }
 
-    /// Changes the count of a line, computed from the cart as it was read: `If-Match` refuses the change when
-    /// somebody else was faster, and it is computed again.
+    /// Changes the count of a line, computed from the cart as it was read. If the cart was changed in between,
+    /// `If-Match` refuses the change, and it is computed again.
     fn set_count(&self, customer: &str, item: &str, change: impl Fn(u64) -> u64) -> Result<Answer> {
         loop {
             let cart = self.get(&format!("/items/{customer}"))?.expect(200)?;
@@ -135,7 +135,7 @@ impl Shop {
         }
     }
 
-    /// Waits until an order is paid, or is not going to be.
+    /// Waits until an order is paid, or until it is certain that it will not be.
     fn follow(&self, order: &str) -> Result<Value> {
         let started = Instant::now();
         loop {
@@ -173,7 +173,7 @@ impl Shop {
             "GET" => self.agent.run(request.body(())?),
             _ => self.agent.run(request.body(body)?),
         };
-        // Without an answer nobody knows whether it was applied: only a read or the same key may go again.
+        // Without an answer it is unknown whether the request was applied: only a read or the same key may be repeated.
         let again = |why: String| Ok(Attempt::Again { why, pause: PAUSE });
         match answer {
             Err(error) => again(error.to_string()),
@@ -191,7 +191,7 @@ impl Answer {
         let pause = seconds.map_or(PAUSE, Duration::from_secs);
         let json: Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
         let is_in_flight = status == 409 && json["type"] == "/problems/in-flight";
-        // 429 and 503: nothing was applied. 504: unknown. In flight: an earlier attempt is being worked on.
+        // 429 and 503: nothing was applied. 504: unknown. In flight: an earlier attempt is still in progress.
         if is_in_flight || [429, 503, 504].contains(&status) {
             return Ok(Attempt::Again { why: format!("{status} {}", json["detail"]), pause });
         }
