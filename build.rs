@@ -1,5 +1,5 @@
-//! Compiles shard.proto in pure Rust, so that nothing but a Rust toolchain is needed, and puts the
-//! OpenAPI document together from its files, so that a broken one fails the build.
+//! Compiles shard.proto in pure Rust, so that the build needs no protoc, and merges the OpenAPI document from its
+//! files, so that a broken document fails the build.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const PROTO: &str = "proto/shard.proto";
 const OPENAPI: &str = "src/http/openapi";
-/// Files of `paths/`, in the document's order.
+/// The files of `paths/`, in the document's order.
 const GROUPS: [&str; 7] = ["carts", "values", "products", "lists", "orders", "deliveries", "operations"];
-/// Files of `components/`, in the document's order. Each is one section of the components.
+/// The files of `components/`, in the document's order. Each is one section of the components.
 const SECTIONS: [&str; 5] = ["securitySchemes", "headers", "parameters", "responses", "schemas"];
 
 fn main() -> Result<()> {
@@ -35,13 +35,13 @@ fn compile_proto(out: &Path) -> Result<()> {
         .bytes(".shardcart.v1.Reply")
         .bytes(".shardcart.v1.Products")
         .bytes(".shardcart.v1.OrderReply")
-        // The library writes it without the number.
+        // The protocol module implements it without the card's number.
         .skip_debug(["shardcart.v1.Card"])
         .compile_fds(descriptors)?;
     Ok(())
 }
 
-/// Merges the files into one document, which refers to nothing outside itself.
+/// Merges the files into one document without references to other files.
 fn openapi_document() -> Result<Value> {
     println!("cargo::rerun-if-changed={OPENAPI}");
     let mut document = read("document")?;
