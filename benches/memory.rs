@@ -1,8 +1,8 @@
-//! What a million carts take: resident bytes of the shards, overhead of the processes included, and
-//! how long a store takes to load them from disk.
+//! The cost of a million carts: the shards' resident memory, with the overhead of the processes, and the time to load
+//! them from disk.
 //!
-//! The carts come in as any client's would, over HTTP, so what the shards hold is what they hold in
-//! use, allocator, caches and all. `cargo bench --bench memory -- --help` shows the options.
+//! The carts are created over HTTP, so the memory is that of a store in use, with its allocator and caches. The
+//! options: `cargo bench --bench memory -- --help`.
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 #[path = "harness/mod.rs"]
@@ -21,12 +21,12 @@ use harness::procfs::{self, Memory};
 use harness::store::Store;
 use harness::{Result, block_on};
 
-/// What `cargo bench` adds to the arguments, and `cargo test` does not.
+/// The argument that `cargo bench` adds and `cargo test` does not.
 const BENCH_FLAG: &str = "--bench";
-/// Carts that are read back after a restart, spread over all of them.
+/// The number of carts that are read back after a restart, spread over all carts.
 const CHECKED_CARTS: u64 = 1_000;
 
-/// Where the shards keep their records.
+/// The storage of the shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Storage {
     Memory,
@@ -48,10 +48,10 @@ struct Options {
     /// Connections that fill the store.
     #[arg(long, default_value_t = 128)]
     connections: usize,
-    /// Where the stores keep their data.
+    /// The directory of the stores' data.
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     data: PathBuf,
-    /// Given by `cargo bench`.
+    /// Set by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -114,7 +114,7 @@ async fn check(store: &Store, carts: u64) -> Result<()> {
         let answer = connection.exchange(&carts::read_request(customer)).await?;
         let cart: serde_json::Value = serde_json::from_slice(answer.body)?;
         if cart["items"].as_array().map(Vec::len) != Some(carts::LINES as usize) {
-            return Err(format!("a cart is not what it was: {}", answer.describe()).into());
+            return Err(format!("a cart has changed: {}", answer.describe()).into());
         }
     }
     Ok(())
@@ -155,7 +155,7 @@ impl Storage {
         }
     }
 
-    /// The most that a cart may take, in resident bytes.
+    /// The most resident bytes that a cart may take.
     fn target(self) -> u64 {
         match self {
             Storage::Memory => 330,

@@ -1,6 +1,6 @@
 //! The steps of one request in isolation: routing hash, codec, a command on the state, a commit.
 //!
-//! `cargo bench --bench micro`; a name after `--` chooses among them.
+//! `cargo bench --bench micro`; a name after `--` selects benchmarks.
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 use std::hint::black_box;
@@ -18,17 +18,17 @@ use shardcart::shard::engine::{Resident, State, Writer};
 use shardcart::storage::codec;
 use shardcart::storage::{MemoryStorage, Record, RecordKey, RecordKind, StorageKind, Write};
 
-/// What `cargo bench` adds to the arguments, and `cargo test` does not.
+/// The argument that `cargo bench` adds and `cargo test` does not.
 const BENCH_FLAG: &str = "--bench";
-/// Lines in every cart.
+/// The number of lines in every cart.
 const LINES: u64 = 5;
-/// Carts on the state.
+/// The number of carts in the state.
 const CUSTOMERS: u64 = 1_000;
-/// Commands between two commits, as a busy session brings them.
+/// The number of commands between two commits, as in a busy session.
 const COMMANDS_A_COMMIT: u64 = 64;
-/// Writes in one commit.
+/// The numbers of writes in one commit.
 const COMMIT_SIZES: [u64; 4] = [1, 16, 64, 256];
-/// A time for every command: 2025-01-01T00:00:00Z.
+/// The time of every command: 2025-01-01T00:00:00Z.
 const NOW_MICROS: i64 = 1_735_689_600_000_000;
 
 fn main() {
@@ -73,7 +73,7 @@ fn command(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Runs the next request; now and then what was done is committed, to storage that keeps nothing.
+/// Runs the next request. After every [`COMMANDS_A_COMMIT`] of them it ends the batch, without storage.
 fn run_next<'a>(writer: &mut Writer, next: &mut impl Iterator<Item = (usize, &'a Request)>) {
     let Some((number, request)) = next.next() else { return };
     black_box(dispatch::execute(writer, request, now()));
@@ -115,7 +115,7 @@ fn commit_to(criterion: &mut Criterion, kind: StorageKind, directory: &Path) {
     group.finish();
 }
 
-/// A writer over the whole range of slots with a cart for every customer.
+/// Makes a writer for all slots, with a cart for every customer.
 fn writer() -> Writer {
     let mut state = State::default();
     for number in 0..CUSTOMERS {

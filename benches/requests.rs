@@ -1,7 +1,7 @@
-//! Whole requests through real processes, one at a time: what a client waits for an answer when the
-//! store has nothing else to do. The `load` benchmark shows what it does under load.
+//! Whole requests through real processes, one at a time: the latency that a client sees when the store is otherwise
+//! idle. The `load` benchmark measures it under load.
 //!
-//! `cargo bench --bench requests`; a name after `--` chooses among them.
+//! `cargo bench --bench requests`; a name after `--` selects benchmarks.
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 #[path = "harness/mod.rs"]
@@ -18,13 +18,13 @@ use harness::carts;
 use harness::connection::Connection;
 use harness::store::Store;
 
-/// What `cargo bench` adds to the arguments, and `cargo test` does not.
+/// The argument that `cargo bench` adds and `cargo test` does not.
 const BENCH_FLAG: &str = "--bench";
-/// Carts in the store.
+/// The number of carts in the store.
 const CUSTOMERS: u64 = 1_000;
-/// Connections that fill it.
+/// The number of connections that fill it.
 const FILL_CONNECTIONS: usize = 16;
-/// Shards of the store.
+/// The number of shards of the store.
 const SHARDS: u32 = 4;
 
 fn main() -> ExitCode {

@@ -1,5 +1,5 @@
-//! The carts that the benchmarks work on, and the requests that make, read and change them: five
-//! lines each, two of them offered for a limited time, about 170 bytes as a record.
+//! The carts of the benchmarks, and the requests that create, read and change them. A cart has five lines, two of
+//! them in a special sale, and takes about 170 bytes as a record.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::Result;
 use super::connection::Connection;
 
-/// Lines in every cart.
+/// The number of lines in every cart.
 pub const LINES: u64 = 5;
 
 /// `GET /items/{customer}`.
@@ -18,7 +18,7 @@ pub fn read_request(customer: u64) -> Vec<u8> {
     format!("GET /items/{} HTTP/1.1\r\nHost: bench\r\n\r\n", customer_id(customer)).into_bytes()
 }
 
-/// `POST /item/{customer}/{item}`: adds one piece to a line, or makes the line.
+/// `POST /item/{customer}/{item}`: adds one to the count of a line, or creates the line.
 pub fn add_request(customer: u64, line: u64) -> Vec<u8> {
     let body = offer(line);
     format!(
@@ -30,10 +30,10 @@ pub fn add_request(customer: u64, line: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Makes the carts of the customers `0..customers` through `connections` connections.
+/// Creates the carts of the customers `0..customers` over `connections` connections.
 ///
 /// # Errors
-/// When a request fails: a cart that lacks a line would make every later figure wrong.
+/// When a request fails, since a missing line would make every later figure wrong.
 pub async fn fill(address: SocketAddr, customers: u64, connections: usize) -> Result<()> {
     let next = Arc::new(AtomicU64::new(0));
     let mut tasks: JoinSet<Result<()>> = JoinSet::new();

@@ -1,8 +1,7 @@
-//! One HTTP/1.1 client connection that sends bytes made beforehand and parses only what it must.
+//! An HTTP/1.1 client connection that sends prepared bytes and parses as little as possible.
 //!
-//! The load generator shares its cores with the server it measures, so whatever it spends is taken
-//! from the server. Nine tenths of what this client spends is the kernel's TCP; hyper's client was
-//! measured to spend a quarter more.
+//! The load generator shares its cores with the server, so its processor time is missing there. Nine tenths of this
+//! client's time is the kernel's TCP; hyper's client takes a quarter more.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,14 +15,14 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// The most header fields an answer may have.
 const MAX_HEADERS: usize = 32;
 
-/// A connection that stays open, with the answer read last.
+/// An open connection, with its last answer.
 pub struct Connection {
     stream: TcpStream,
     buffer: Box<[u8]>,
     filled: usize,
 }
 
-/// Where an answer's parts are in the buffer.
+/// The positions of an answer's parts in the buffer.
 struct Head {
     status: u16,
     body: Range<usize>,
@@ -33,14 +32,14 @@ struct Head {
 pub struct Answer<'a> {
     /// The status code.
     pub status: u16,
-    /// The head as it came: status line and header fields.
+    /// The unparsed head: status line and header fields.
     pub head: &'a [u8],
     /// The body.
     pub body: &'a [u8],
 }
 
 impl Answer<'_> {
-    /// Whether the status is one of success.
+    /// True when the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -60,21 +59,20 @@ impl Answer<'_> {
 }
 
 impl Connection {
-    /// Connects; called within a runtime.
+    /// Connects. Must be called within a runtime.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// When the connection cannot be opened.
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Connection { stream, buffer: vec![0; MAX_ANSWER_BYTES].into(), filled: 0 })
     }
 
-    /// Sends one request, bytes and all, and reads the whole answer.
+    /// Sends the bytes of one request, and reads the whole answer.
     ///
     /// # Errors
-    /// When the connection fails or the answer is not one that this client understands; the
-    /// connection is of no use then.
+    /// When the connection fails or the answer cannot be parsed. The connection cannot be used any more then.
     pub async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
         self.stream.write_all(request).await?;
         self.filled = 0;
@@ -98,7 +96,7 @@ impl Connection {
     }
 }
 
-/// The head of an answer, once it is complete.
+/// Parses the head of an answer; `None` while it is incomplete.
 fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);

@@ -1,12 +1,12 @@
-//! What the benchmarks through real processes share: starting a store, filling it with carts over
-//! HTTP, and reading what its processes cost from `/proc`.
+//! The harness of the benchmarks with real processes: starts a store, fills it with carts over HTTP, and reads the
+//! processor time and memory of its processes from `/proc`.
 
 pub mod carts;
 pub mod connection;
 pub mod procfs;
 pub mod store;
 
-/// Why a benchmark could not go on, for people.
+/// The reason why a benchmark cannot continue, for people.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A result of the benchmarks.
 pub type Result<T> = std::result::Result<T, Failure>;

@@ -1,4 +1,4 @@
-//! What processes cost, from Linux's `/proc`: processor time, resident memory, children.
+//! The processor time, resident memory and children of processes, from Linux's `/proc`.
 
 use std::fs;
 use std::io;
@@ -12,11 +12,11 @@ use super::Result;
 /// Memory of one process, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Memory {
-    /// Resident pages, shared ones counted whole.
+    /// The resident pages, with shared pages counted in full.
     pub resident: u64,
-    /// Resident pages, shared ones divided among the processes that share them.
+    /// The resident pages, with shared pages divided among the processes that share them.
     pub proportional: u64,
-    /// The most that was ever resident.
+    /// The greatest resident memory so far.
     pub peak: u64,
 }
 
@@ -39,7 +39,7 @@ pub fn processor_time(processes: &[u32]) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// The processor time that this process has used, threads that ended included.
+/// The processor time that this process has used, including ended threads.
 pub fn own_processor_time() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec.unsigned_abs() as u32)

@@ -1,5 +1,4 @@
-//! A store in real processes: `shardcart launch` of this very build, on free ports, stopped at the
-//! end.
+//! A store in real processes: `shardcart launch` of this build, on free ports, stopped at the end.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,13 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Result, procfs};
 
-/// How long a store may take until it is ready: a million carts are loaded from disk in that time.
+/// The time limit for a start, in which a million carts may be loaded from disk.
 const READY_DEADLINE: Duration = Duration::from_secs(180);
-/// How long a store may take to stop before it is killed.
+/// The time limit for a stop, after which the store is killed.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
-/// How often the store is asked whether it is ready, or looked at whether it has ended.
+/// The interval of the checks for a store that is ready or has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
-/// How long one question whether it is ready may take.
+/// The time limit for one check of `/readyz`.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A running store: the launcher, its shards and its facade.
@@ -37,7 +36,7 @@ impl Store {
         Self::start_with(shards, storage, data, &["--catalog", "none"])
     }
 
-    /// The same with more options of the launcher.
+    /// Starts a store with more options of the launcher.
     ///
     /// # Errors
     /// As for [`Store::start`].
@@ -59,7 +58,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Where the facade answers.
+    /// The address of the facade.
     pub fn http(&self) -> SocketAddr {
         self.http
     }
@@ -78,7 +77,7 @@ impl Store {
     /// The ids of the shards' processes.
     ///
     /// # Errors
-    /// When `/proc` cannot be read or one of them is not there.
+    /// When `/proc` cannot be read or a shard is missing.
     pub fn shards(&self) -> Result<Vec<u32>> {
         let mut shards = procfs::children(self.launcher.id())?;
         shards.retain(|&child| {
@@ -93,7 +92,7 @@ impl Store {
     /// Stops the store and waits until its launcher, which waits for the others, has ended.
     ///
     /// # Errors
-    /// When it does not end in time or reports a failure; it is gone in any case.
+    /// When it does not end in time or reports a failure. It has ended in any case.
     pub fn stop(mut self) -> Result<()> {
         self.end()
     }
@@ -142,12 +141,12 @@ impl Drop for Store {
     }
 }
 
-/// An address on the loopback interface that was free a moment ago.
+/// An address on the loopback interface that was free at the call.
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// Whether `/readyz` answers 200; anything else, no listener too, means not yet.
+/// True when `/readyz` answers 200. Any other answer or an error means that the store is not ready.
 fn is_ready(address: SocketAddr) -> bool {
     let probe = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, PROBE_TIMEOUT)?;

@@ -1,9 +1,8 @@
-//! What shardcart is compared with: a bare warp server that returns the same bytes and does nothing
-//! else, in a process of its own.
+//! The bare server, to which shardcart is compared: a warp server in a process of its own that returns the same bytes
+//! and does nothing else.
 //!
-//! It is what a Rust user would write who has read warp's README: `warp::serve` on tokio's default
-//! multi-thread runtime, paths as typed filters, bodies collected and dropped. Head and body of its
-//! answers are those of a real cart of the store.
+//! It is written as warp's README suggests: `warp::serve` on tokio's default multi-thread runtime, paths as typed
+//! filters, bodies collected and dropped. Head and body of its answers are those of a real cart of the store.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -25,7 +24,7 @@ const ROLE_ARGUMENT: &str = "bare-server";
 /// About the length of a cart of five lines.
 const PLACEHOLDER_BYTES: usize = 700;
 
-/// What the bare server answers.
+/// The answer of the bare server.
 #[derive(Debug, Clone)]
 pub struct Sample {
     content_type: String,
@@ -34,10 +33,10 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The answer of a store, to be given by the bare server too.
+    /// Takes the answer of a store for the bare server.
     ///
     /// # Errors
-    /// When it is not the answer with a cart.
+    /// When the answer is not a cart.
     pub fn of(answer: &Answer<'_>) -> Result<Self> {
         if !answer.is_success() {
             return Err(format!("no cart to compare with: {}", answer.describe()).into());
@@ -46,24 +45,24 @@ impl Sample {
         Ok(Sample { content_type: header("content-type")?, tag: header("etag")?, body: answer.body.to_vec() })
     }
 
-    /// An answer as long as that of a cart, for trying the generator alone.
+    /// An answer of a cart's length, for a test of the generator alone.
     pub fn placeholder() -> Self {
         let body = vec![b' '; PLACEHOLDER_BYTES];
         Sample { content_type: "application/json".to_owned(), tag: "\"1\"".to_owned(), body }
     }
 }
 
-/// A running bare server; it ends when this is dropped, or when this process ends.
+/// A running bare server. It ends when this is dropped or when this process ends.
 pub struct Bare {
     child: Child,
     address: SocketAddr,
 }
 
 impl Bare {
-    /// Starts it; `directory` is for the sample's bytes.
+    /// Starts a bare server. The sample's bytes are written to `directory`.
     ///
     /// # Errors
-    /// When the process cannot be started or does not say where it listens.
+    /// When the process cannot be started or does not print its address.
     pub fn start(sample: &Sample, directory: &Path) -> Result<Self> {
         let body = directory.join("sample");
         std::fs::write(&body, &sample.body)?;
@@ -81,12 +80,12 @@ impl Bare {
         Ok(Bare { child, address })
     }
 
-    /// Where it answers.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its process.
+    /// The id of its process.
     pub fn process(&self) -> u32 {
         self.child.id()
     }
@@ -107,7 +106,7 @@ pub struct Role {
 }
 
 impl Role {
-    /// The role, when the arguments ask for it.
+    /// The role of this process, if the arguments say that it is the bare server.
     pub fn of(arguments: &[String]) -> Option<Self> {
         let [_, role, content_type, tag, body] = arguments else { return None };
         if role != ROLE_ARGUMENT {
@@ -123,7 +122,7 @@ impl Role {
     /// When it cannot listen.
     pub fn run(self) -> Result<()> {
         thread::spawn(|| {
-            // Whatever ends the pipe, an error too, means that the parent is gone.
+            // The end of the pipe, or an error, means that the parent is gone.
             let _ = io::stdin().read_to_end(&mut Vec::new());
             std::process::exit(0);
         });

@@ -1,5 +1,4 @@
-//! The comparison: which servers run, in which order they are measured, and what the rounds of one
-//! cell come to.
+//! The comparison: starts the servers, measures them in rounds, and sums up the rounds of each cell.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +13,12 @@ use crate::harness::store::Store;
 use crate::harness::{Result, block_on};
 use crate::options::{Options, Scenario};
 
-/// Connections that fill a store.
+/// The number of connections that fill a store.
 const FILL_CONNECTIONS: usize = 32;
-/// How long `cargo test` tries the generator.
+/// The time for which `cargo test` runs the generator.
 const TRIAL: Duration = Duration::from_millis(50);
 
-/// What is measured.
+/// A server that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     /// The bare warp server.
@@ -32,7 +31,7 @@ pub enum Server {
 pub struct Row {
     /// The server.
     pub server: Server,
-    /// What was measured, a round each.
+    /// The measurements, one for each round.
     pub rounds: Vec<Measured>,
 }
 
@@ -58,13 +57,12 @@ impl Server {
 }
 
 impl Cell {
-    /// Requests that failed.
+    /// The number of failed requests.
     pub fn failed(&self) -> u64 {
         self.rows.iter().flat_map(|row| &row.rounds).map(|round| round.failed).sum()
     }
 
-    /// The median over the rounds of a figure of `row` divided by that of the bare server in the
-    /// same round.
+    /// The median over the rounds of a figure of `row` divided by the bare server's in the same round.
     pub fn ratio(&self, row: &Row, figure: fn(&Measured) -> f64) -> f64 {
         let pairs = row.rounds.iter().zip(&self.rows[0].rounds);
         median(pairs.map(|(round, bare)| figure(round) / figure(bare)))
@@ -90,7 +88,7 @@ enum Process {
     Store(Store),
 }
 
-/// Runs every cell and hands each to `done` when it is complete.
+/// Runs every cell, and calls `done` with each when it is complete.
 ///
 /// # Errors
 /// When a server cannot be started or ends.
@@ -117,7 +115,7 @@ pub fn run(options: &Options, done: fn(&Cell)) -> Result<Vec<Cell>> {
     Ok(cells)
 }
 
-/// Tries the generator against the bare server alone; how many answers it got.
+/// Runs the generator against the bare server alone, and returns the number of answers.
 ///
 /// # Errors
 /// When any request failed.
@@ -178,8 +176,8 @@ fn requests(scenario: Scenario, customers: u64) -> Vec<Vec<u8>> {
     }
 }
 
-/// Measures every server once a round, each round beginning with another one, so that whatever
-/// slows the machine down for a while strikes all of them.
+/// Measures every server once in each round. Each round begins with another server, so that a slow phase of the
+/// machine affects all of them.
 fn measure(servers: &[Running], scenario: Scenario, load: &Load, rounds: usize) -> Result<Cell> {
     let mut rows: Vec<Row> = servers.iter().map(|running| Row { server: running.server, rounds: Vec::new() }).collect();
     for round in 0..rounds {

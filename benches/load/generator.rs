@@ -1,5 +1,5 @@
-//! The load generator: connections on a few current-thread runtimes, each sending one request after
-//! the other, as fast as they are answered or at a fixed rate.
+//! The load generator: connections on a few current-thread runtimes, each of which sends one request after the other,
+//! either as soon as the last is answered or at a fixed rate.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,47 +13,47 @@ use tokio::task::JoinSet;
 use crate::harness::connection::Connection;
 use crate::harness::{Result, procfs};
 
-/// The longest latency that is told apart, in nanoseconds.
+/// The longest latency that is recorded, in nanoseconds.
 const MAX_LATENCY_NS: u64 = 60_000_000_000;
-/// Significant decimal digits of latencies.
+/// The significant decimal digits of latencies.
 const LATENCY_DIGITS: u8 = 3;
 
-/// What is done to a server.
+/// The load on a server.
 pub struct Load {
-    /// Connections that are open at once.
+    /// The number of connections that are open at once.
     pub connections: usize,
-    /// Threads that they are divided among.
+    /// The number of threads that share them.
     pub threads: usize,
-    /// What runs before the measurement.
+    /// The time of load before the measurement.
     pub warm_up: Duration,
-    /// How long is measured.
+    /// The time of the measurement.
     pub window: Duration,
-    /// Requests a second in all, or as many as are answered.
+    /// The requests per second in all; `None` for a closed loop.
     pub rate: Option<f64>,
     /// The requests, one of which is chosen at random each time.
     pub requests: Arc<Vec<Vec<u8>>>,
 }
 
-/// What came of it.
+/// The result of a measurement.
 #[derive(Debug, Clone)]
 pub struct Measured {
-    /// Answers of success within the window.
+    /// The number of successful answers within the window.
     pub answered: u64,
-    /// Everything else: another status, a connection that broke.
+    /// The number of other requests: those with another status or a broken connection.
     pub failed: u64,
     /// The first failure, for people.
     pub first_failure: Option<String>,
-    /// How long was measured.
+    /// The time of the measurement.
     pub window: Duration,
     /// Nanoseconds from sending, or from the time at which a request was due, to the whole answer.
     pub latencies: Histogram<u64>,
-    /// Processor time of the server's processes within the window.
+    /// The processor time of the server's processes within the window.
     pub server: Duration,
-    /// Processor time of this process within the window.
+    /// The processor time of this process within the window.
     pub generator: Duration,
 }
 
-/// What a generator thread counts.
+/// The counts of a generator thread.
 struct Tally {
     answered: u64,
     failed: u64,
@@ -61,7 +61,7 @@ struct Tally {
     latencies: Histogram<u64>,
 }
 
-/// When answers count.
+/// The time in which answers count.
 #[derive(Clone, Copy)]
 struct Window {
     from: Instant,
@@ -127,7 +127,7 @@ impl Load {
     }
 }
 
-/// One connection with what it sends.
+/// A connection with its requests.
 struct Client {
     connection: Connection,
     requests: Arc<Vec<Vec<u8>>>,
@@ -148,8 +148,8 @@ impl Client {
         }
     }
 
-    /// Sends a request for every time that comes; one that waits here for the connection has its
-    /// latency counted from when it was due.
+    /// Sends a request for every due time received. Its latency counts from that time, so that waiting for the
+    /// connection is included.
     async fn run_paced(mut self, mut due: mpsc::UnboundedReceiver<Instant>) {
         while let Some(due) = due.recv().await {
             if self.exchange(due).await.is_none() {
@@ -158,7 +158,7 @@ impl Client {
         }
     }
 
-    /// One request; `None` when the connection is of no more use.
+    /// Sends one request; `None` when the connection cannot be used any more.
     async fn exchange(&mut self, started: Instant) -> Option<Instant> {
         let chosen = self.random.below(self.requests.len());
         let outcome = self.connection.exchange(&self.requests[chosen]).await;
@@ -184,7 +184,7 @@ impl Client {
     }
 }
 
-/// Gives every client in turn the times at which its requests are due.
+/// Sends every client in turn the times at which its requests are due.
 ///
 /// The times come from a thread that does nothing else, since tokio's timers have a resolution of a
 /// millisecond.
@@ -203,13 +203,13 @@ fn pace(clients: Vec<Client>, rate: f64, tasks: &mut JoinSet<()>, window: Window
                 return;
             }
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            // A client whose connection broke has counted that already.
+            // An error means that the client's connection broke, which is already counted.
             let _ = queues[number as usize % queues.len()].send(due);
         }
     });
 }
 
-/// Waits for the window's ends and reads what the server and this process have used in between.
+/// Waits for the window to begin and to end, and reads the processor time of server and generator in between.
 fn watch(processes: &[u32], window: Window) -> Result<(Duration, Duration)> {
     thread::sleep(window.from.saturating_duration_since(Instant::now()));
     let (server, generator) = (procfs::processor_time(processes)?, procfs::own_processor_time());
@@ -240,7 +240,7 @@ impl Tally {
     }
 }
 
-/// The SplitMix64 generator: which request is next, the same in every run.
+/// The SplitMix64 generator, which chooses the next request, the same in every run.
 struct SplitMix(u64);
 
 impl SplitMix {

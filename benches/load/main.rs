@@ -1,9 +1,8 @@
-//! The load comparison: a bare warp server and shardcart with one and four shards, in turns within
-//! one run, under the same load generator.
+//! The load comparison: a bare warp server and shardcart with one and four shards, measured in turn within one run by
+//! the same load generator.
 //!
-//! On a machine that is busy with other things absolute figures say little; the ratios to the bare
-//! server, which is measured next to every other cell, hold. See `--help` for the options:
-//! `cargo bench --bench load -- --help`.
+//! On a busy machine absolute figures mean little. The ratios to the bare server, which is measured in every round, are
+//! still valid. The options: `cargo bench --bench load -- --help`.
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 mod bare;
@@ -48,12 +47,12 @@ fn compare(options: &Options) -> Result<bool> {
     report::print_targets(&cells);
     let failures: u64 = cells.iter().map(compare::Cell::failed).sum();
     if failures > 0 {
-        println!("\n{failures} requests failed: the figures above are worth nothing.");
+        println!("\n{failures} requests failed: the figures above are invalid.");
     }
     Ok(failures == 0)
 }
 
-/// What `cargo test --all-targets` runs: the generator against the bare server, for a moment.
+/// Runs the generator against the bare server for a moment, for `cargo test --all-targets`.
 fn smoke() -> Result<bool> {
     let answered = compare::try_generator()?;
     println!("load: the generator works ({answered} answers); `cargo bench --bench load` runs the comparison");

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-/// What `cargo bench` adds to the arguments, and `cargo test` does not.
+/// The argument that `cargo bench` adds and `cargo test` does not.
 pub const BENCH_FLAG: &str = "--bench";
-/// How long every cell runs before it is measured, in milliseconds.
+/// The time of load before each measurement.
 const WARM_UP: Duration = Duration::from_millis(300);
-/// One generator thread keeps this many cores busy with the server.
+/// The number of cores that one generator thread keeps busy, the server's included.
 const CORES_PER_GENERATOR_THREAD: usize = 4;
 
-/// Which requests are sent.
+/// The kind of requests that are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
     /// Read a cart; storage memory.
@@ -27,7 +27,7 @@ pub enum Scenario {
 /// Compares shardcart with a bare warp server under load.
 #[derive(Debug, Parser)]
 pub struct Options {
-    /// Seconds that are measured, a cell and round.
+    /// The seconds of each measurement.
     #[arg(long, default_value_t = 2.0)]
     pub seconds: f64,
     /// Rounds: in each, every server is measured once. The medians of the rounds are shown.
@@ -52,28 +52,28 @@ pub struct Options {
     /// Threads of the load generator.
     #[arg(long, default_value_t = default_threads())]
     pub threads: usize,
-    /// Where the stores keep their data; the disk behind it decides the durable figures.
+    /// The directory of the stores' data; its disk decides the durable figures.
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     pub data: PathBuf,
-    /// Given by `cargo bench`.
+    /// Set by `cargo bench`.
     #[arg(long, hide = true)]
     pub bench: bool,
 }
 
 impl Options {
-    /// What is measured of a cell in one round.
+    /// The time of each measurement.
     pub fn window(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
     }
 
-    /// What runs before it.
+    /// The time of load before it.
     pub fn warm_up(&self) -> Duration {
         WARM_UP
     }
 }
 
 impl Scenario {
-    /// All of them, in the order in which they run.
+    /// All scenarios, in the order in which they run.
     pub const ALL: [Scenario; 3] = [Scenario::Get, Scenario::Post, Scenario::Durable];
 
     /// Its name in the table.

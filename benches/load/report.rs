@@ -1,4 +1,4 @@
-//! The table, and the targets beside what was reached.
+//! The table of results, and the targets beside the figures reached.
 
 use std::thread;
 
@@ -6,10 +6,10 @@ use crate::compare::{Cell, Row, Server};
 use crate::generator::Measured;
 use crate::options::{Options, Scenario};
 
-/// The number of connections that the targets are stated for.
+/// The number of connections for which the targets are stated.
 const TARGET_CONNECTIONS: usize = 64;
 
-/// What shardcart must reach, as ratios to the bare server.
+/// A target of shardcart, as ratios to the bare server.
 struct Target {
     scenario: Scenario,
     shards: u32,
@@ -56,7 +56,7 @@ const TARGETS: [Target; 5] = [
     },
 ];
 
-/// What was run, and the table's head.
+/// Prints the setting and the table's head.
 pub fn print_setting(options: &Options) {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let load = options.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} requests/s"));
@@ -75,7 +75,7 @@ pub fn print_setting(options: &Options) {
     );
 }
 
-/// The lines of one cell.
+/// Prints the rows of one cell.
 pub fn print_cell(cell: &Cell) {
     for row in &cell.rows {
         println!(
@@ -95,7 +95,7 @@ pub fn print_cell(cell: &Cell) {
     }
 }
 
-/// The targets that were measured, with what was reached.
+/// Prints the targets that were measured, with the figures reached.
 pub fn print_targets(cells: &[Cell]) {
     let lines: Vec<String> = TARGETS.iter().filter_map(|target| target.judge(cells)).collect();
     if !lines.is_empty() {
@@ -143,12 +143,12 @@ fn processor(round: &Measured) -> f64 {
     per_request(round, round.server)
 }
 
-/// Microseconds a request.
+/// The time per request, in microseconds.
 fn per_request(round: &Measured, spent: std::time::Duration) -> f64 {
     spent.as_secs_f64() * 1e6 / round.answered as f64
 }
 
-/// Microseconds.
+/// A quantile of the latency, in microseconds.
 fn quantile(round: &Measured, quantile: f64) -> f64 {
     round.latencies.value_at_quantile(quantile) as f64 / 1e3
 }

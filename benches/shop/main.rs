@@ -1,6 +1,6 @@
-//! What the shop costs beside carts, in one run: an order of one product on one shard and of five products
-//! on four shards beside an addition to a cart, all durable; and a search among 100,000 products beside a
-//! cart's GET, both at the same fixed rate.
+//! The cost of the shop compared with carts, in one run: an order of one product on one shard and of five products on
+//! four shards, compared with an addition to a cart, all durable; and a search among 100,000 products, compared with
+//! a cart's GET, both at the same fixed rate.
 //!
 //! `cargo bench --bench shop`; `-- --help` has the options.
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
@@ -26,7 +26,7 @@ use generator::{Load, Measured};
 use harness::store::Store;
 use harness::{Result, block_on, carts};
 
-/// What `cargo bench` adds to the arguments, and `cargo test` does not.
+/// The argument that `cargo bench` adds and `cargo test` does not.
 const BENCH_FLAG: &str = "--bench";
 const WARM_UP: Duration = Duration::from_millis(500);
 const CUSTOMERS: u64 = 1_000;
@@ -35,7 +35,7 @@ const FILL_CONNECTIONS: usize = 16;
 /// Measures orders and searches beside carts.
 #[derive(Parser)]
 struct Options {
-    /// Seconds that are measured, a cell and round.
+    /// The seconds of each measurement.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
     /// Rounds: in each, every kind of request is measured once. The medians are shown.
@@ -50,10 +50,10 @@ struct Options {
     /// Products of that comparison; ten have the same topic.
     #[arg(long, default_value_t = 100_000)]
     products: u64,
-    /// Where the stores keep their data.
+    /// The directory of the stores' data.
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     data: PathBuf,
-    /// Given by `cargo bench`.
+    /// Set by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
 }

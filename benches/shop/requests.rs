@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-/// Books that are bought, with stock for any run.
+/// The number of books that are bought, with enough stock for any run.
 pub const BOOKS: u64 = 1_000;
-/// Products of one topic.
+/// The number of products of one topic.
 const TOPIC_SIZE: u64 = 10;
 
-/// A catalog as JSON lines.
+/// Makes a catalog as JSON lines.
 pub fn catalog(products: u64) -> String {
     let mut text = String::new();
     for number in 0..products {
@@ -17,7 +17,7 @@ pub fn catalog(products: u64) -> String {
             r#"{{"isbn":"{}","title":"Product {number}","author":"Nobody","topic":"topic {topic}","price":12.10,"stock":1000000000}}"#,
             isbn(number)
         )
-        .expect("a string takes what is written");
+        .expect("writing to a string cannot fail");
     }
     text
 }
@@ -31,7 +31,7 @@ pub fn purchases() -> Vec<Vec<u8>> {
     (0..BOOKS).map(|number| post(&format!("/purchase/{}", isbn(number)), "")).collect()
 }
 
-/// Paid orders of so many books for each customer.
+/// Paid orders of this many books for each customer.
 pub fn orders(customers: u64, books: u64) -> Vec<Vec<u8>> {
     let order = |customer: u64| {
         let items: Vec<_> = (0..books)
