@@ -1,4 +1,4 @@
-//! JSON bodies from HTTP clients.
+//! Fuzzes JSON bodies from HTTP clients.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Catalog files in every form: whatever is read is written as lines and read the same again.
+//! Fuzzes catalog files in every form: products that are read are written as lines and read back unchanged.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

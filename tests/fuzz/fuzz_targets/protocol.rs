@@ -1,4 +1,4 @@
-//! Messages from facades and shards.
+//! Fuzzes messages from facades and shards.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

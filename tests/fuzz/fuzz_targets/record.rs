@@ -1,4 +1,4 @@
-//! Records from disk: whatever decodes is written the same way again.
+//! Fuzzes records from disk: a decoded record is the same after it is encoded and decoded again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

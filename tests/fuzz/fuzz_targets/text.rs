@@ -1,4 +1,4 @@
-//! Numbers, times, tags and addresses in texts: whatever is read is written and read the same again.
+//! Fuzzes numbers, times, tags and addresses as text: a value that is read is written and read back unchanged.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
