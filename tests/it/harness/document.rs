@@ -1,22 +1,22 @@
-//! The OpenAPI document as a store serves it, and real answers held against it.
+//! The OpenAPI document as a store serves it, and the check of real responses against it.
 
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Client};
 
-/// The methods that an operation may be of, as they stand in a document.
+/// The methods of operations, as a document writes them.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// A document.
+/// An OpenAPI document.
 pub struct Document(Value);
 
 impl Document {
-    /// The one that a store serves.
+    /// Fetches the document of a store.
     pub fn of(client: &mut Client) -> Self {
         Document(client.get("/openapi.json").expect(200).json())
     }
 
-    /// All of it.
+    /// The whole document.
     pub fn root(&self) -> &Value {
         &self.0
     }
@@ -26,7 +26,7 @@ impl Document {
         object(&self.0["paths"]).keys().map(String::as_str).collect()
     }
 
-    /// Every operation: its path's template, its method, and what is said of it.
+    /// Every operation: its path's template, its method, and its description.
     pub fn operations(&self) -> Vec<(&str, String, &Value)> {
         let paths = object(&self.0["paths"]).iter();
         paths
@@ -37,7 +37,7 @@ impl Document {
             .collect()
     }
 
-    /// The parameters of an operation, its path's among them.
+    /// The parameters of an operation, including those of its path.
     pub fn parameters<'a>(&'a self, template: &str, operation: &'a Value) -> Vec<&'a Value> {
         let of = |value: &'a Value| value["parameters"].as_array().into_iter().flatten();
         of(&self.0["paths"][template]).chain(of(operation)).map(|parameter| self.resolve(parameter)).collect()
@@ -56,14 +56,14 @@ impl Document {
         path
     }
 
-    /// What a reference within the document leads to; anything else is itself.
+    /// Resolves a reference within the document. Any other value is returned unchanged.
     pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return value };
         let pointer = reference.strip_prefix('#').expect("references stay within the document");
         self.0.pointer(pointer).unwrap_or_else(|| panic!("{reference} leads nowhere"))
     }
 
-    /// What is wrong with a value that should fit a schema of this document; empty when nothing is.
+    /// Validates a value against a schema of this document. Returns the errors; empty for a valid value.
     pub fn complaints(&self, schema: &Value, value: &Value) -> Vec<String> {
         let whole = json!({"components": self.0["components"], "allOf": [schema]});
         let options = jsonschema::options().should_validate_formats(true);
@@ -71,8 +71,8 @@ impl Document {
         validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
     }
 
-    /// Asserts that the document says this of such an answer: status, headers, media type and body.
-    /// The path is one as it was sent; 405 is no operation's answer and cannot be checked.
+    /// Asserts that an answer is as the document describes it: status, headers, media type and body. The path is the one
+    /// that was sent. A 405 belongs to no operation and cannot be checked.
     #[track_caller]
     pub fn check(&self, method: &str, path: &str, answer: &Answer) {
         let what = format!("{method} {path} -> {}", answer.status);
@@ -117,7 +117,7 @@ impl Document {
     }
 }
 
-/// Whether a path as it was sent is of a template.
+/// True when a path that was sent matches a template.
 fn fits(template: &str, path: &str) -> bool {
     let path = path.split('?').next().unwrap_or_default();
     let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);

@@ -1,5 +1,5 @@
-//! A payment gateway that a test has in its hands: a real HTTP server that keeps payments by order, counts
-//! what it was asked to do, and loses, delays or refuses what it is told to.
+//! A payment gateway under a test's control: a real HTTP server that keeps payments by order, counts its requests, and
+//! loses, delays or refuses those that the test chooses.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Write};
@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use serde_json::{Value, json};
 
-/// What a gateway is asked for.
+/// The kinds of requests to a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     Authorise,
@@ -19,37 +19,37 @@ pub enum Action {
     Void,
 }
 
-/// What goes wrong with one request.
+/// A fault of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is done, and the answer lost.
+    /// It is applied, and the answer is lost.
     Lose,
-    /// It is not done, and the connection closed.
+    /// It is not applied, and the connection is closed.
     Ignore,
-    /// It is not done, and the answer is 500.
+    /// It is not applied, and the answer is 500.
     Fail,
-    /// It waits until the test lets it go on, and is done then.
+    /// It waits until the test releases it, and is then applied.
     Hold,
-    /// It is done, and the answer waits until the test lets it go.
+    /// It is applied, and the answer waits until the test releases it.
     Late,
-    /// It is refused for good.
+    /// It is finally refused.
     Refuse,
-    /// It is not done, and this is sent back: a whole answer, head and body, after which the connection closes.
+    /// It is not applied, and this is sent back: a whole answer, head and body, after which the connection closes.
     Say(&'static str),
 }
 
-/// What the gateway did for one order.
+/// The gateway's actions for one order.
 #[derive(Debug, Clone, Default)]
 pub struct Paid {
     pub state: &'static str,
     pub amount: String,
-    /// How often money was set aside; more than once would be a second charge.
+    /// The number of authorisations; more than one would be a second charge.
     pub authorised: u32,
-    /// How often it was taken.
+    /// The number of captures.
     pub captured: u32,
-    /// How often it was given up, before or after it was set aside.
+    /// The number of voids, before or after an authorisation.
     pub voided: u32,
-    /// How many requests there were for it.
+    /// The number of requests.
     pub requests: u32,
 }
 
@@ -68,7 +68,7 @@ struct Shared {
     closing: AtomicBool,
 }
 
-/// A gateway; its address stays the same, also when it is stopped and started again.
+/// A running gateway. Its address stays the same when it is stopped and started again.
 pub struct Gateway {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -85,11 +85,11 @@ impl Gateway {
         Gateway { address, shared, accepting }
     }
 
-    /// Refuses connections from now on, and remembers what was paid.
+    /// Refuses connections from now on, and keeps the payments.
     pub fn stop(&mut self) {
         let Some(accepting) = self.accepting.take() else { return };
         self.shared.closing.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts; when that fails it has ended.
+        // Wakes the thread that accepts. An error means that it has ended.
         let _ = TcpStream::connect(self.address);
         accepting.join().expect("the gateway failed");
     }
@@ -101,33 +101,33 @@ impl Gateway {
         self.accepting = Some(self.shared.clone().accept(listener));
     }
 
-    /// What `--payment` is to be.
+    /// The value for `--payment`.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// The next request for an action goes wrong, after those planned before.
+    /// Plans a fault for the next request of a kind, after those planned before.
     pub fn plan(&self, action: Action, fault: Fault) {
         self.shared.lock().faults.entry(action).or_default().push_back(fault);
     }
 
-    /// Lets held requests go on, now and from now on.
+    /// Releases held requests, and lets later ones pass.
     pub fn release(&self) {
         self.shared.lock().released = true;
         self.shared.changed.notify_all();
     }
 
-    /// What was done for an order.
+    /// The actions for an order.
     pub fn paid(&self, order: &str) -> Paid {
         self.shared.lock().payments.get(order).cloned().unwrap_or_default()
     }
 
-    /// What was done, by order.
+    /// The actions, by order.
     pub fn payments(&self) -> HashMap<String, Paid> {
         self.shared.lock().payments.clone()
     }
 
-    /// The `Authorization` headers that came, in order.
+    /// The `Authorization` headers received, in order.
     pub fn authorizations(&self) -> Vec<String> {
         self.shared.lock().authorizations.clone()
     }
@@ -153,7 +153,7 @@ impl Shared {
                     return;
                 }
                 let shared = self.clone();
-                // A client that went away is no business of ours.
+                // An error means that the client has closed its connection.
                 thread::spawn(move || _ = shared.serve(stream));
             }
         })
@@ -176,7 +176,7 @@ impl Shared {
         }
     }
 
-    /// The answer; `None` when there is none.
+    /// Applies a request. Returns the answer; `None` when there is none.
     fn handle(&self, request: &Request) -> Option<Reply> {
         let (order, action) = match request.what() {
             Some(what) => what,
@@ -208,13 +208,13 @@ impl Shared {
     }
 }
 
-/// What is sent back.
+/// The bytes to send back.
 enum Reply {
     Answer(u16, Value),
     Said(&'static str),
 }
 
-/// A request as it came.
+/// A received request.
 struct Request {
     line: String,
     headers: Vec<String>,
@@ -246,7 +246,7 @@ impl Request {
         found.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()).next()
     }
 
-    /// The order and what is to be done for it.
+    /// The order and the kind of the request.
     fn what(&self) -> Option<(&str, Action)> {
         let mut parts = self.line.split(' ');
         let (method, path) = (parts.next()?, parts.next()?);

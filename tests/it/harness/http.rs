@@ -1,5 +1,5 @@
-//! An HTTP/1.1 client that sends exactly what it is told to, also what no client should, and never
-//! retries: a test has to know whether a request may have been applied.
+//! An HTTP/1.1 client that sends exactly the given bytes, also malformed ones, and never retries, since a test has to
+//! know whether a request may have been applied.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,16 +11,16 @@ use super::{DEADLINE, Document};
 /// The five members of every problem.
 const PROBLEM_MEMBERS: [&str; 5] = ["detail", "message", "status", "title", "type"];
 
-/// A client with one connection that it keeps.
+/// A client with one persistent connection.
 pub struct Client {
     address: SocketAddr,
     connection: Option<Connection>,
 }
 
-/// A connection, for requests as raw bytes.
+/// A connection for requests as raw bytes.
 pub struct Connection(BufReader<TcpStream>);
 
-/// A request that is being put together.
+/// A request under construction.
 pub struct Call<'a> {
     client: &'a mut Client,
     method: &'a str,
@@ -29,7 +29,7 @@ pub struct Call<'a> {
     chunked: bool,
 }
 
-/// An answer, its body as it came.
+/// An answer with its unparsed body.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -71,7 +71,7 @@ impl Client {
             Some(connection) => connection,
             None => Connection::open(self.address)?,
         };
-        // A server that refuses a body may close before it was sent; its answer can still be read.
+        // A server that refuses a body may close the connection before the body is sent. Its answer can still be read.
         let written = connection.send(bytes);
         let answer = connection.receive(method).map_err(|error| written.err().unwrap_or(error))?;
         if !answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
@@ -96,19 +96,19 @@ impl Call<'_> {
         self.header("Content-Type", "application/json").body(json)
     }
 
-    /// Sends the body in chunks, without saying how long it is.
+    /// Sends the body in chunks, without its length.
     pub fn chunked(mut self) -> Self {
         self.chunked = true;
         self
     }
 
-    /// Sends it and reads the answer.
+    /// Sends the request and reads the answer.
     pub fn send(self) -> Answer {
         let line = self.head.lines().next().unwrap_or_default().to_owned();
         self.try_send().unwrap_or_else(|error| panic!("no answer to {line}: {error}"))
     }
 
-    /// The same, and asserts that the OpenAPI document says this of the answer.
+    /// Sends the request, and asserts that the answer is as the OpenAPI document describes it.
     #[track_caller]
     pub fn send_as_documented(self, document: &Document) -> Answer {
         let (method, line) = (self.method, self.head.lines().next().unwrap_or_default().to_owned());
@@ -117,7 +117,7 @@ impl Call<'_> {
         answer
     }
 
-    /// [`Call::send`] where the connection may break.
+    /// Sends the request as [`Call::send`] does, where the connection may break.
     pub fn try_send(self) -> io::Result<Answer> {
         const CHUNK_BYTES: usize = 8_000;
         let mut bytes = self.head.into_bytes();
@@ -176,7 +176,7 @@ impl Connection {
         self.read_head().map(|answer| answer.status)
     }
 
-    /// What is still sent until the server closes the connection.
+    /// Reads until the server closes the connection.
     pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.0.read_to_end(&mut bytes)?;
@@ -239,7 +239,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// A number as it is written in the body, first of its name.
+    /// The text of the first number with this name in the body.
     pub fn number(&self, member: &str) -> String {
         let text = self.text();
         let (_, rest) = text.split_once(&format!("\"{member}\":")).unwrap_or_else(|| panic!("no {member} in {text}"));
@@ -250,7 +250,7 @@ impl Answer {
         self.json()["version"].as_u64().unwrap_or_else(|| panic!("no version in {}", self.text()))
     }
 
-    /// The entity tag, which is always a strong one.
+    /// The entity tag, which is always strong.
     pub fn etag(&self) -> String {
         let tag = self.header("etag").unwrap_or_else(|| panic!("no ETag: {self:?}"));
         assert!(tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"'), "not a strong tag: {tag}");
@@ -267,13 +267,13 @@ impl Answer {
         self
     }
 
-    /// Asserts that it is a problem with all its members, and that the explanation mentions something.
+    /// Asserts that the answer is a problem with all its members, whose detail contains a text.
     #[track_caller]
     pub fn expect_problem(self, status: u16, mentions: &str) -> Self {
         self.expect_members(status, mentions, &PROBLEM_MEMBERS)
     }
 
-    /// The same for a problem that carries an execution id too.
+    /// Asserts the same of a problem that also carries an execution id.
     #[track_caller]
     pub fn expect_executed_problem(self, status: u16, mentions: &str) -> Self {
         self.execution_id();
@@ -299,7 +299,7 @@ impl Answer {
         let problem = self.json();
         let mut members: Vec<_> = problem.as_object().expect("an object").keys().map(String::as_str).collect();
         members.sort_unstable();
-        // The lines or the field at fault, where they are the reason.
+        // Some problems also name the lines or the field at fault.
         members.retain(|member| *member != "lines" && *member != "field");
         assert_eq!(members, expected);
         assert_eq!(problem["status"], status);
@@ -309,7 +309,7 @@ impl Answer {
         }
         let detail = problem["detail"].as_str().unwrap_or_default();
         assert!(detail.contains(mentions), "{detail:?} does not mention {mentions:?}");
-        // A text that begins with one word and a colon is about a field.
+        // A detail that begins with one word and a colon is about a field.
         let named = detail.split_once(": ").map(|(field, _)| field).filter(|field| !field.contains(' '));
         if status == 400 || problem.get("field").is_some() {
             assert_eq!(problem.get("field").and_then(Value::as_str), named, "{problem}");

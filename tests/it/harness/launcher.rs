@@ -1,4 +1,4 @@
-//! A launcher as a test runs it: its lines, its log, its children, and the end of them all.
+//! A launcher in a test: its output, its log, its children, and the end of all of them.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -20,14 +20,14 @@ pub const ANY_PORT: &str = "127.0.0.1:0";
 /// The number of shards that most launchers start.
 pub const SHARDS: &str = "2";
 
-/// A running launcher; it is killed when this is dropped, and its children end with it.
+/// A running launcher. It is killed when this is dropped, and its children end with it.
 pub struct Launcher {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     log: PathBuf,
 }
 
-/// What `/proc` says of a child.
+/// A child process, as `/proc` describes it.
 pub struct Role {
     pub pid: Pid,
     pub arguments: String,
@@ -105,12 +105,12 @@ impl Launcher {
         Pid::from_child(&self.child)
     }
 
-    /// Shards and facade, as far as they run at the moment.
+    /// The shards and the facade that run now.
     pub fn children(&self) -> Vec<Role> {
         children_of(self.pid())
     }
 
-    /// The process whose arguments mention something.
+    /// The child whose arguments contain a text.
     pub fn child(&self, argument: &str) -> Pid {
         eventually(&format!("there is a child with {argument}"), || {
             self.children().iter().find(|role| role.arguments.contains(argument)).map(|role| role.pid)
@@ -128,7 +128,7 @@ impl Launcher {
 
 impl Drop for Launcher {
     fn drop(&mut self) {
-        // It may have ended already.
+        // An error means that it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -137,7 +137,7 @@ impl Drop for Launcher {
     }
 }
 
-/// The processes that a process has started and that run at the moment.
+/// The running children of a process.
 pub fn children_of(parent: Pid) -> Vec<Role> {
     let parent = parent.as_raw_pid().to_string();
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -156,7 +156,7 @@ fn stat(pid: i32) -> Option<(char, String)> {
     Some((fields.next()?.chars().next()?, fields.next()?.to_owned()))
 }
 
-/// Waits until processes have ended. A zombie has ended too, whenever whoever inherited it gets to know.
+/// Waits until processes have ended. A zombie counts as ended, although its new parent has not reaped it yet.
 pub fn wait_until_gone(children: &[Role]) {
     for Role { pid, arguments } in children {
         eventually(&format!("no longer there: {arguments}"), || match stat(pid.as_raw_pid()) {
@@ -166,7 +166,7 @@ pub fn wait_until_gone(children: &[Role]) {
     }
 }
 
-/// A launcher that must refuse: what it says, after it has ended with this status.
+/// Runs a launcher that must refuse with this exit status, and returns its output.
 pub fn refusal(directory: &Path, options: &[&str], status: i32) -> String {
     let mut launcher = Launcher::spawn(Path::new(PROGRAM), directory, options);
     assert_eq!(launcher.wait().code(), Some(status), "{}", launcher.log());

@@ -1,34 +1,33 @@
-//! A check whether a concurrent history can be explained by some order of its operations, one after
-//! another, in which each lies between its call and its return: linearizability.
+//! A check for linearizability: whether a concurrent history can be explained by a sequence of its operations in which
+//! each takes effect between its call and its return.
 //!
-//! The search is Wing and Gong's ("Testing and Verifying Concurrent Objects", 1993) with the cache of
-//! Lowe ("Testing for Linearizability", 2017): a set of operations that led to a state once is not
-//! looked at again.
+//! The search is Wing and Gong's ("Testing and Verifying Concurrent Objects", 1993) with the cache of Lowe ("Testing
+//! for Linearizability", 2017): a set of operations that led to a state before is not searched again.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 
-/// What an object does when nobody else uses it.
+/// The sequential behaviour of an object.
 pub trait Model {
-    /// What the object holds.
+    /// The state of the object.
     type State: Clone + Eq + Hash;
-    /// An operation and, as far as it is known, what it answered.
+    /// An operation and, if it is known, its answer.
     type Operation;
 
-    /// The state after an operation; `None` when it cannot have answered so.
+    /// The state after an operation; `None` when it cannot have given its answer.
     fn apply(state: &Self::State, operation: &Self::Operation) -> Option<Self::State>;
 }
 
-/// One operation of a history, with times from one clock that never shows the same twice.
+/// One operation of a history, with times from one clock that never repeats a time.
 #[derive(Debug, Clone)]
 pub struct Event<O> {
     pub operation: O,
     pub called: u64,
-    /// `None` when the answer was lost: it took effect at any time after the call, or never.
+    /// `None` when the answer was lost: the operation took effect at any time after the call, or never.
     pub returned: Option<u64>,
 }
 
-/// Whether there is such an order.
+/// True when a history is linearizable.
 pub fn is_linearizable<M: Model>(initial: M::State, history: &[Event<M::Operation>]) -> bool {
     let mut order: Vec<_> = history.iter().collect();
     order.sort_by_key(|event| event.called);

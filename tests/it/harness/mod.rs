@@ -1,4 +1,4 @@
-//! What all tests share: processes, stores made of them, an HTTP client, and waiting with a deadline.
+//! The harness of all tests: processes, stores of such processes, an HTTP client, and waiting with a deadline.
 
 pub mod document;
 pub mod gateway;
@@ -21,13 +21,13 @@ pub use process::Process;
 pub use proxy::Proxy;
 pub use store::{Facade, Setup, Store};
 
-/// How long anything may take before a test gives up: far longer than it takes on a busy machine.
+/// The time limit of every wait in a test: far longer than needed on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const SEED_VARIABLE: &str = "SHARDCART_TEST_SEED";
 const DEFAULT_SEED: u64 = 20_261_123;
 
-/// Asks again and again until there is an answer.
+/// Repeats a probe until it returns a value.
 pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -39,12 +39,12 @@ pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The body of an addition to a cart; the price is written as it is given.
+/// The body of an addition to a cart. The price is written unchanged.
 pub fn offer(price: &str, count: u32) -> String {
     format!(r#"{{"offeredPrice":{price},"itemCount":{count}}}"#)
 }
 
-/// Lets so many clients of a store work, all at once, and hands over what each returns.
+/// Runs this many clients of a store at the same time, and returns their results.
 pub fn all_at_once<T: Send>(store: &Store, clients: u32, work: impl Fn(u32, Client) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(clients as usize);
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! One `shardcart` process: started, waited for, killed, paused; its log is shown when a test fails.
+//! One `shardcart` process, which tests start, kill and pause. Its log is shown when a test fails.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use shardcart::access::KEY_VARIABLES;
 
 use super::{DEADLINE, eventually};
 
-/// How many of the last lines of a log are shown when a test fails.
+/// The number of the last lines of a log that are shown when a test fails.
 const SHOWN_LINES: usize = 40;
 
 /// A running process; it is killed when this is dropped.
@@ -23,7 +23,7 @@ pub struct Process {
     child: Child,
     log: PathBuf,
     ready: String,
-    /// The process ends when this is closed, so that nothing outlives a test that is itself killed.
+    /// The process ends when this is closed, so that it does not outlive a test that is itself killed.
     _parent_pipe: ChildStdin,
 }
 
@@ -41,7 +41,7 @@ impl Process {
         }
     }
 
-    /// The same for a process that may refuse to run: how it ended, and its log.
+    /// Starts a process that may refuse to run. The error has its exit status and its log.
     pub fn try_start(name: &str, logs: &Path, args: &[String]) -> Result<Self, (ExitStatus, String)> {
         Self::try_start_in(name, logs, args, &[])
     }
@@ -58,7 +58,7 @@ impl Process {
         let mut child = Command::new(env!("CARGO_BIN_EXE_shardcart"))
             .args(args)
             .arg("--parent-pipe")
-            // What is set where the tests run is none of their business.
+            // Variables of the environment that runs the tests must not affect them.
             .env_remove(KEY_VARIABLES[0])
             .env_remove(KEY_VARIABLES[1])
             .envs(environment.iter().cloned())
@@ -86,12 +86,12 @@ impl Process {
         }
     }
 
-    /// What it printed after `ready`.
+    /// The text that it printed after `ready`.
     pub fn ready(&self) -> &str {
         &self.ready
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log can be read")
     }
@@ -102,7 +102,7 @@ impl Process {
         self.wait();
     }
 
-    /// Asks it to end and waits until it has.
+    /// Asks the process to end, and waits until it has.
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.wait()
@@ -132,7 +132,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // An error means that it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -144,13 +144,13 @@ impl Drop for Process {
     }
 }
 
-/// Hands over stdout line by line and keeps reading, so that the process never blocks on it.
+/// Sends the lines of stdout to the receiver. It reads to the end, so that the process never blocks on stdout.
 fn read_lines(child: &mut Child) -> Receiver<String> {
     let stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         for line in stdout.lines().map_while(Result::ok) {
-            // After `ready` nobody listens any more.
+            // An error means that the receiver is gone, which it is after `ready`.
             let _ = sender.send(line);
         }
     });

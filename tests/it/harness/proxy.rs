@@ -1,21 +1,21 @@
-//! A proxy between a facade and a shard that holds back one direction and cuts connections, so that
-//! a test decides what is lost.
+//! A proxy between a facade and a shard that holds back one direction or cuts connections, so that a test decides which
+//! messages are lost.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// What the proxy does with bytes.
+/// The treatment of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Lets everything pass.
+    /// All bytes pass.
     Pass,
-    /// Keeps what the facade sends.
+    /// Bytes from the facade are held back.
     HoldRequests,
-    /// Keeps what the shard sends.
+    /// Bytes from the shard are held back.
     HoldReplies,
-    /// Closes whatever connects.
+    /// New connections are closed.
     Refuse,
 }
 
@@ -36,13 +36,13 @@ struct State {
     closing: bool,
     /// Both ends of every open connection.
     connections: Vec<[TcpStream; 2]>,
-    /// How often everything was cut: what was held before is lost.
+    /// The number of cuts. Bytes held back before a cut are lost.
     cuts: u64,
     held: Vec<u8>,
 }
 
 impl Proxy {
-    /// Starts one before a shard that listens on TCP.
+    /// Starts a proxy for a shard that listens on TCP.
     pub fn start(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
@@ -55,7 +55,7 @@ impl Proxy {
                 if accepting.lock().closing {
                     return;
                 }
-                // A connection that cannot be made is one that the facade sees as broken.
+                // If the shard cannot be reached, the facade sees a broken connection.
                 let _ = stream.and_then(|stream| accepting.open(stream));
             }
         });
@@ -66,23 +66,23 @@ impl Proxy {
         self.address.to_string()
     }
 
-    /// Changes what happens to bytes from now on.
+    /// Changes the treatment of bytes from now on.
     pub fn set(&self, mode: Mode) {
         self.shared.lock().mode = mode;
         self.shared.changed.notify_all();
     }
 
-    /// Whether what is held back contains a text.
+    /// True when the bytes held back contain a text.
     pub fn holds(&self, text: &str) -> bool {
         self.shared.lock().held.windows(text.len()).any(|window| window == text.as_bytes())
     }
 
-    /// Whether anything is held back.
+    /// True when any bytes are held back.
     pub fn holds_anything(&self) -> bool {
         !self.shared.lock().held.is_empty()
     }
 
-    /// Closes every connection, loses what was held back, and from now on does as told.
+    /// Closes every connection, drops the bytes held back, and changes the treatment from now on.
     pub fn cut(&self, then: Mode) {
         let mut state = self.shared.lock();
         state.cut();
@@ -109,7 +109,7 @@ impl State {
         self.cuts += 1;
         self.held.clear();
         for stream in self.connections.drain(..).flatten() {
-            // The other side may have closed it already.
+            // An error means that the other side has closed it already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -160,7 +160,7 @@ impl Shared {
             }
         }
         for stream in [from, to] {
-            // One side is gone; whether the other is, does not matter.
+            // One side is gone, so an error on the other does not matter.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }

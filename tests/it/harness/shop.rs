@@ -1,15 +1,15 @@
-//! What the tests of products and orders share: products made, orders asked for, stock looked at.
+//! Helpers of the tests of products and orders: create products, place orders, read stock.
 
 use serde_json::{Value, json};
 
 use super::{Answer, Client, Store, eventually};
 
-/// A card that everybody takes.
+/// A card that every gateway accepts.
 pub const CARD: &str = "4242424242424242";
-/// Works on loopback, where no other key is configured.
+/// The development key, which works on loopback while no other key is configured.
 pub const KEY: &str = "secret123";
 
-/// What a product's stock is.
+/// The stock of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stock {
     pub stock: u64,
@@ -18,13 +18,13 @@ pub struct Stock {
     pub received: u64,
 }
 
-/// Makes a book that costs 10.00.
+/// Creates a book that costs 10.00.
 pub fn make_book(client: &mut Client, isbn: &str, stock: u64) {
     let book = json!({"isbn": isbn, "title": format!("Book {isbn}"), "price": 10, "stock": stock, "topic": "tests"});
     client.post("/catalog/books", &book.to_string()).expect(201);
 }
 
-/// A book's stock; what came in is always what is there, held or sold.
+/// Reads a book's stock, and asserts that the count received is the sum of the others.
 pub fn stock_of(client: &mut Client, isbn: &str) -> Stock {
     let book = client.get(&format!("/info/{isbn}")).expect(200).json();
     let number = |name: &str| book[name].as_u64().unwrap_or_else(|| panic!("{name} of {book}"));
@@ -40,13 +40,13 @@ pub fn order_of(customer: &str, isbns: &[&str], card: &str) -> String {
     json!({"customer_id": customer, "items": items, "payment": {"card_number": card}}).to_string()
 }
 
-/// Asks for an order.
+/// Places an order.
 pub fn place(client: &mut Client, key: &str, body: &str) -> Answer {
     let call = client.call("POST", "/api/orders").header("X-API-Key", KEY).header("Idempotency-Key", key);
     call.json(body).send()
 }
 
-/// Asks for it again and again, as a client that wants it does, until there is a final answer.
+/// Places an order, and repeats the request until there is a final answer.
 pub fn insist(client: &mut Client, key: &str, body: &str) -> Answer {
     eventually("the order has an answer", || {
         let answer = place(client, key, body);
@@ -55,7 +55,7 @@ pub fn insist(client: &mut Client, key: &str, body: &str) -> Answer {
     })
 }
 
-/// An order as it is now.
+/// Reads an order.
 pub fn order(client: &mut Client, id: &str) -> Value {
     client.call("GET", &format!("/api/orders/{id}")).header("X-API-Key", KEY).send().expect(200).json()
 }

@@ -1,4 +1,4 @@
-//! A store: shards and a facade as processes, with their data in a temporary directory.
+//! A store in a test: shards and a facade as processes, with their data in a temporary directory.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{Client, Process, eventually};
 
-/// How to build a store.
+/// The setup of a store.
 pub struct Setup {
     shards: u32,
     storage: &'static str,
@@ -22,7 +22,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// So many shards, in memory, on Unix sockets: nobody can take the address of one that is down.
+    /// This many shards, in memory, on Unix sockets, so that no other process can take the address of a shard that is
+    /// down.
     pub fn new(shards: u32) -> Self {
         Setup {
             shards,
@@ -98,7 +99,7 @@ impl Setup {
             args.extend([name.into(), value]);
         }
         if !self.tcp {
-            // On TCP the ports are not known before all run.
+            // On TCP the ports are unknown until all shards run.
             args.extend(["--peers".into(), (0..self.shards).map(socket).collect::<Vec<_>>().join(",")]);
         }
         args.extend(self.shard_options.iter().cloned());
@@ -106,9 +107,9 @@ impl Setup {
     }
 }
 
-/// A store that runs.
+/// A running store.
 pub struct Store {
-    /// First, so that it ends before its shards do.
+    /// The first field, so that the facade ends before its shards.
     pub facade: Facade,
     pub shards: Vec<Shard>,
     facade_options: Vec<String>,
@@ -159,7 +160,7 @@ impl Store {
         self.start_shard(index);
     }
 
-    /// Starts a shard again, which from then on dies at a fail point.
+    /// Restarts a shard, which from then on dies at a fail point.
     pub fn arm_shard(&mut self, index: usize, fail_point: &str) {
         self.shards[index].kill();
         let environment = [("SHARDCART_FAIL_POINT".to_owned(), fail_point.to_owned())];
@@ -189,13 +190,13 @@ impl Store {
         });
     }
 
-    /// Which shard an id belongs to.
+    /// The shard that owns an id.
     pub fn shard_of(&self, id: &str) -> usize {
         let table = SlotTable::initial(self.shards.len() as u32).expect("the store runs with so many shards");
         table.owner(KeyHash::of(id)) as usize
     }
 
-    /// An id that begins with `prefix` and belongs to a shard.
+    /// An id that begins with `prefix` and is owned by a shard.
     pub fn customer_on(&self, shard: usize, prefix: &str) -> String {
         let mut names = (0..).map(|number| format!("{prefix}{number}"));
         names.find(|name| self.shard_of(name) == shard).expect("there is always one more name")
@@ -221,12 +222,12 @@ impl Shard {
         Shard { args, logs: logs.to_owned(), name: name.to_owned(), address, process: Some(process) }
     }
 
-    /// Where it listens, also after a restart.
+    /// The address on which it listens, also after a restart.
     pub fn address(&self) -> String {
         self.address.clone()
     }
 
-    /// What it was started with.
+    /// The arguments with which it was started.
     pub fn args(&self) -> &[String] {
         &self.args
     }
@@ -241,7 +242,7 @@ impl Shard {
         self.process.take().expect("the shard is up").kill();
     }
 
-    /// Asks it to end and waits until it has.
+    /// Asks it to end, and waits until it has.
     pub fn terminate(&mut self) -> ExitStatus {
         self.process.take().expect("the shard is up").terminate()
     }
@@ -300,7 +301,7 @@ impl Facade {
     pub fn client(&self) -> Client {
         Client::new(self.http[0])
     }
-    /// What is in its `error.log`.
+    /// The content of its `error.log`.
     pub fn error_log(&self) -> String {
         std::fs::read_to_string(self.data.join("error.log")).expect("error.log can be read")
     }
