@@ -12,7 +12,7 @@ fn count_of(cart: &Value, item: &str) -> u64 {
     lines.iter().filter(|line| line["itemId"] == item).map(|line| line["itemCount"].as_u64().expect("a count")).sum()
 }
 
-/// Reads and writes until the state was the one that had been read.
+/// Reads and writes until the write meets the state that was read.
 fn add_if_unchanged(client: &mut Client, path: &str) -> Answer {
     loop {
         let tag = client.get("/items/alice").expect(200).etag();
@@ -23,7 +23,7 @@ fn add_if_unchanged(client: &mut Client, path: &str) -> Answer {
     }
 }
 
-/// Each version belongs to one change, and counts never went back.
+/// Asserts that each version belongs to one change, and that counts never decrease.
 fn assert_one_after_another(answers: Vec<(u64, u64)>) {
     let mut answers = answers;
     answers.sort_unstable();
@@ -102,7 +102,7 @@ fn additions_to_different_lines_all_count() {
 }
 
 #[test]
-fn what_is_checked_out_meanwhile_is_on_one_receipt() {
+fn additions_during_checkouts_are_on_one_receipt_each() {
     let store = Setup::new(1).start();
     let taken = all_at_once(&store, CLIENTS, |number, mut client| {
         let mut taken = 0;

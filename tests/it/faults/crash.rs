@@ -1,5 +1,5 @@
-//! Processes are killed with -9 while clients write: afterwards every acknowledged write is there,
-//! and of an unacknowledged one all or nothing.
+//! Processes that are killed with -9 while clients write: afterwards every acknowledged write is there, and all or
+//! nothing of an unacknowledged one.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -9,17 +9,17 @@ use crate::harness::{Answer, Client, Random, Setup, Store, eventually, offer};
 
 const SHARDS: usize = 3;
 const WRITERS: usize = 6;
-/// How long a writer waits before it asks again for what is down.
+/// The pause of a writer before it retries a request to a process that is down.
 const PAUSE: Duration = Duration::from_millis(2);
-/// Digits that a stored value begins with; the same digits follow, many times, to its end.
+/// The length of the number that a stored value repeats to its end.
 const DIGITS: usize = 8;
 const REPEATS: usize = 100;
 
-/// One client that alone writes one cart and one key, so that it knows what they must be.
+/// A client that is the only writer of a cart and a key, so that it knows their content.
 struct Writer {
     customer: String,
     key: String,
-    /// What is acknowledged.
+    /// The acknowledged state.
     count: u64,
     value: u64,
     version: u64,
@@ -58,7 +58,7 @@ impl Writer {
         }
     }
 
-    /// Writes until an answer is lost or it is told to stop.
+    /// Writes until an answer is lost or `stop` is set.
     fn work(&mut self, mut client: Client, random: &mut Random, acknowledged: &AtomicU64, stop: &AtomicBool) {
         while !stop.load(Ordering::SeqCst) && self.lost.is_none() {
             self.written += 1;
@@ -90,7 +90,7 @@ impl Writer {
         self.version = answer.version();
     }
 
-    /// Looks at what is there and holds it against what must be.
+    /// Reads the cart and the key, and compares them with their expected content.
     fn check(&mut self, client: &mut Client) {
         let cart = client.get(&format!("/items/{}", self.customer)).expect(200);
         let count = cart.json()["itemTotal"].as_u64().expect("a count");
@@ -117,7 +117,7 @@ impl Writer {
         let applied = count > self.count;
         (self.count, self.value, self.version) = (count, value, cart.version());
         if let Some(write @ Write::AddOnce { .. }) = lost {
-            // The change and its first answer were in one commit: both are there or none.
+            // The change and its stored reply were in one commit: both are there or neither.
             let answer = self.send(client, write).expect("an answer");
             assert!([200, 201].contains(&answer.status), "{}", answer.text());
             assert_eq!(answer.is_replayed(), applied, "{}", self.customer);
@@ -129,7 +129,7 @@ impl Writer {
     }
 }
 
-/// Lets all writers work, ends something in the middle, and checks everything when it is back.
+/// Runs all writers, ends a process in the middle, and checks everything when it is back.
 fn round(store: &mut Store, writers: &mut [Writer], random: &mut Random, end: impl FnOnce(&mut Store)) {
     let (acknowledged, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let address = store.facade.http[0];

@@ -1,6 +1,6 @@
-//! A disk that fills up: writes are refused, reads go on, nothing is damaged, and when there is room
-//! again writes are taken. The disk is a small file system in memory where one may be mounted, else
-//! the limit is moved to where the real one is.
+//! A disk that fills up: writes are refused, reads continue, nothing is damaged, and writes are accepted when there is
+//! room again. The disk is a small file system in memory if one can be mounted. Otherwise the limit is raised to the
+//! free space of the real disk.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -15,9 +15,9 @@ use crate::harness::{Client, Setup, Store, eventually, offer};
 
 /// The size of the mounted file system, in bytes.
 const DISK_BYTES: u64 = 192 << 20;
-/// What must stay free, in bytes.
+/// The least free space for writes, in bytes.
 const MIN_FREE: u64 = 32 << 20;
-/// What is written at a time to fill it, in bytes.
+/// The size of each write that fills the disk, in bytes.
 const BLOCK: usize = 1 << 20;
 
 /// A directory that can be filled up.
@@ -44,15 +44,15 @@ impl Disk {
         self.directory.path().join("filler")
     }
 
-    /// Fills it until less than the limit is free; `to_the_brim`: until not a byte is, where that
-    /// harms nobody else.
+    /// Fills the disk until less than the limit is free. With `to_the_brim` no byte is left, if the disk is the test's
+    /// own.
     fn fill(&self, to_the_brim: bool) {
         let mut file = File::options().create(true).append(true).open(self.filler()).expect("the filler can be made");
         let block = vec![1; BLOCK];
         let enough =
             |free: u64| if to_the_brim && self.mounted { free == 0 } else { free < self.min_free - BLOCK as u64 };
         while !enough(free(self.directory.path())) {
-            // At the brim the last block fits in part or not at all.
+            // On a full disk the last block fits in part or not at all.
             if file.write_all(&block).is_err() {
                 break;
             }
@@ -67,7 +67,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if self.mounted {
-            // Lazily: whatever still uses it is being killed.
+            // Lazily, since the processes that use it are still being killed.
             let _ = Command::new("umount").arg("-l").arg(self.directory.path()).status();
         }
     }
@@ -86,7 +86,7 @@ fn start(disk: &Disk) -> Store {
         .start()
 }
 
-/// Adds until an addition is refused; how many were acknowledged.
+/// Adds until an addition is refused, and returns the number of acknowledged additions.
 fn add_until_refused(client: &mut Client) -> u64 {
     let mut added = 0;
     eventually("additions are refused", || {
@@ -158,7 +158,7 @@ fn a_disk_that_is_full_to_the_last_byte_loses_nothing() {
     for _ in 0..50 {
         client.post("/item/alice/tea", &offer("1", 1));
     }
-    // What is written between the last byte and the shard's next look ends it; that is another test.
+    // A write between the last byte and the shard's next check ends the shard; that is another test.
     disk.fill(false);
     let acknowledged = 50 + add_until_refused(&mut client);
     disk.fill(true);
@@ -179,7 +179,7 @@ fn a_disk_that_fills_up_under_load_loses_nothing() {
     let address = store.facade.kv;
     for round in 0..3 {
         let acknowledged = AtomicU64::new(0);
-        // Each writes new keys until one is refused or lost: the shard may well have given up.
+        // Each writes new keys until one is refused or lost, since the shard may have ended.
         let written: Vec<u64> = thread::scope(|scope| {
             let acknowledged = &acknowledged;
             let write = move |client: u64| {

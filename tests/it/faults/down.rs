@@ -1,4 +1,4 @@
-//! A shard that is down or does not answer: only its own customers notice.
+//! A shard that is down or does not answer: only its own customers are affected.
 
 use std::thread;
 
@@ -19,7 +19,7 @@ fn wait_until_down(store: &Store, customer: &str) {
 }
 
 #[test]
-fn a_shard_that_is_down_is_missed_by_its_customers_only() {
+fn a_shard_that_is_down_affects_only_its_customers() {
     for setup in [Setup::new(3).durable(), Setup::new(3).durable().tcp()] {
         let mut store = setup.start();
         let customers: Vec<_> = (0..3).map(|shard| store.customer_on(shard, "customer")).collect();
@@ -114,7 +114,7 @@ fn readiness_tells_how_many_shards_answer() {
 }
 
 #[test]
-fn what_a_silent_shard_did_not_start_in_time_is_never_run() {
+fn a_command_that_a_silent_shard_did_not_start_in_time_is_never_run() {
     let store = Setup::new(2).durable().start();
     let (silent, other) = (store.customer_on(0, "silent"), store.customer_on(1, "other"));
     add(&mut store.client(), &silent).expect(201);
@@ -138,7 +138,7 @@ fn what_a_silent_shard_did_not_start_in_time_is_never_run() {
     assert_eq!(store.client().get("/readyz?shards=2").status, 503);
     store.shards[0].process().resume();
     store.wait_for_shard(0);
-    // Whatever was still on its way to the shard came before these.
+    // Every message on its way to the shard arrived before these.
     for _ in 0..50 {
         assert_eq!(store.client().get(&format!("/items/{silent}")).expect(200).text(), before);
     }

@@ -1,5 +1,5 @@
-//! Recorded histories of several clients on single carts and keys are linearizable, also when the
-//! shard is killed and started again in between.
+//! Linearizability of recorded histories of several clients on single carts and keys, also when the shard is killed and
+//! restarted in between.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -13,14 +13,14 @@ use crate::harness::{Answer, Client, Random, Setup, Store, eventually};
 
 const CLIENTS: u64 = 6;
 const OBJECTS: u64 = 3;
-/// Operations of each client: few enough for the check, many enough to meet.
+/// The number of operations of each client: few enough for the check, and enough for many to overlap.
 const OPERATIONS: u64 = 100;
-/// How often the shard is killed in between.
+/// The number of times the shard is killed.
 const KILLS: u64 = 4;
-/// How long a client waits before it asks a shard again that is down.
+/// The pause of a client before it retries a request to a shard that is down.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What a client saw of an operation.
+/// The outcome of an operation, as its client knows it.
 #[derive(Debug, Clone)]
 enum Seen<T> {
     Answered(T),
@@ -28,7 +28,7 @@ enum Seen<T> {
     Lost,
 }
 
-/// Tells what an answer says: `None` when nothing was applied.
+/// The outcome that an answer stands for; `None` when nothing was applied.
 fn seen(answer: io::Result<Answer>) -> Option<Seen<Answer>> {
     match answer {
         Ok(answer) if answer.status == 503 => None,
@@ -37,7 +37,7 @@ fn seen(answer: io::Result<Answer>) -> Option<Seen<Answer>> {
     }
 }
 
-/// A version, and whether it is known or only that it is at least this.
+/// A version, either known or with a lower bound only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Version {
     at_least: u64,
@@ -45,17 +45,17 @@ struct Version {
 }
 
 impl Version {
-    /// After a change that answered with its version.
+    /// The version after a change that answered with `version`.
     fn after_change(self, version: u64) -> Option<Self> {
         (version > self.at_least).then_some(Version { at_least: version, known: true })
     }
 
-    /// After a change whose answer was lost.
+    /// The version after a change whose answer was lost.
     fn after_lost_change(self) -> Self {
         Version { known: false, ..self }
     }
 
-    /// After a look at it.
+    /// The version after a read that returned it.
     fn after_read(self, version: u64) -> Option<Self> {
         let fits = if self.known { version == self.at_least } else { version >= self.at_least };
         fits.then_some(Version { at_least: version, known: true })
@@ -75,7 +75,7 @@ enum CartAction {
     Take,
 }
 
-/// What was asked, and the status, lines and version that were answered.
+/// The request, and the status, lines and version of its answer.
 #[derive(Debug, Clone)]
 struct CartOperation(CartAction, Seen<(u16, Lines, u64)>);
 
@@ -123,7 +123,7 @@ impl Model for Carts {
         match action {
             _ if status == 404 => Some((lines.clone(), *version)),
             CartAction::Take => (seen_lines == lines).then_some((after, *version)),
-            // An empty cart is none and has version 0, but the next one has a newer version than the last.
+            // An empty cart has version 0, but the next cart has a newer version than the last.
             _ if seen_lines != &after => None,
             _ if after.is_empty() => (*seen_version == 0).then_some((after, *version)),
             CartAction::Get => Some((after, version.after_read(*seen_version)?)),
@@ -177,7 +177,7 @@ enum KeyAction {
     Delete,
 }
 
-/// What was asked, and the status, value and version that were answered.
+/// The request, and the status, value and version of its answer.
 #[derive(Debug, Clone)]
 struct KeyOperation(KeyAction, Seen<(u16, String, u64)>);
 
@@ -231,8 +231,8 @@ fn ask_key(client: &mut Client, key: &str, random: &mut Random) -> Option<(KeyOp
     Some((KeyOperation(action, seen), lost))
 }
 
-/// Lets several clients use some objects, and hands over the history of each object. `ask` returns
-/// an operation and whether its answer was lost, or nothing when it was not applied.
+/// Runs several clients on some objects, and returns the history of each object. `ask` returns an operation, with a
+/// flag for a lost answer, or nothing when it was not applied.
 fn record<O: Send>(
     store: &mut Store,
     test: &str,
@@ -273,7 +273,7 @@ fn record<O: Send>(
     histories
 }
 
-/// Kills the shard again and again while the clients work.
+/// Kills the shard several times while the clients run.
 fn kill_in_between(store: &mut Store, clock: &AtomicU64) {
     for kill in 1..=KILLS {
         let progress = CLIENTS * OPERATIONS * 2 * kill / (KILLS + 1);

@@ -1,5 +1,5 @@
-//! What the facade sends again when a reply is lost: reads and what has an `Idempotency-Key`, and
-//! nothing else. A proxy between the facade and its shard loses requests or replies on demand.
+//! Resends of the facade after a lost reply: it repeats reads and requests with an `Idempotency-Key`, and nothing else.
+//! A proxy between the facade and its shard loses requests or replies on demand.
 
 use std::io;
 use std::thread::{self, ScopedJoinHandle};
@@ -33,7 +33,7 @@ impl Wired {
         });
     }
 
-    /// How many there are, as seen past the proxy.
+    /// The count in the cart, read past the proxy.
     fn count(&self, customer: &str) -> u64 {
         let cart = self.store.client().get(&format!("/items/{customer}")).expect(200);
         cart.json()["itemTotal"].as_u64().expect("a count")
@@ -99,7 +99,7 @@ fn a_change_with_a_key_is_sent_again_and_applied_once() {
         wired.proxy.cut(Mode::Pass);
     });
     assert_eq!(answer.expect(201).json()["itemTotal"], 1);
-    // Else the greeting of the other worker's new session could be what is held back.
+    // Otherwise the proxy could hold back the Hello of the other worker's new session instead.
     wired.wait_until_connected();
     wired.proxy.set(Mode::HoldRequests);
     let answer = add_while(&wired, "bob", Some("key"), || {
@@ -148,7 +148,7 @@ fn reads_are_sent_again() {
 }
 
 #[test]
-fn what_never_left_the_facade_was_not_applied() {
+fn a_request_that_never_left_the_facade_was_not_applied() {
     let wired = Wired::new();
     wired.proxy.cut(Mode::Refuse);
     eventually("the facade notices", || {
@@ -166,7 +166,7 @@ fn what_never_left_the_facade_was_not_applied() {
     assert_eq!(wired.count("alice"), before + 1);
 }
 
-/// What one client did: changes acknowledged and changes of unknown outcome, without and with a key.
+/// The changes of one client, acknowledged and of unknown outcome, without and with a key.
 #[derive(Default)]
 struct Tally {
     plain: u64,

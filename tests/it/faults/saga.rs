@@ -1,5 +1,5 @@
-//! Orders over several shards, whatever dies, and whatever a payment gateway loses: each ends as created
-//! or refused, no stock is lost or invented or stays held, and nobody pays twice.
+//! Orders over several shards when processes die and a payment gateway loses messages: each order ends as created or
+//! refused, stock stays balanced and none stays held, and nobody pays twice.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ const STOCK: u64 = 20;
 const HOME: usize = 0;
 const OTHER: usize = 1;
 
-/// A store with a gateway, a customer at home on one shard, a book there and one on another shard.
+/// A store with a gateway, a customer whose home is one shard, a book there and a book on another shard.
 struct Shop {
     store: Store,
     gateway: Gateway,
@@ -38,8 +38,8 @@ impl Shop {
         order_of(&self.customer, &self.books(), CARD)
     }
 
-    /// Whatever happened: one order stands, both books were sold once, one payment was taken, and every
-    /// other one that was begun was given up.
+    /// Asserts that one order is created, both books are sold once, one payment is captured, and every other one is
+    /// voided.
     fn expect_one_sale(&self, created: &str) {
         let sold = Stock { stock: STOCK - 1, held: 0, sold: 1, received: STOCK };
         assert_eq!(settled(&self.store, &self.books()), [sold, sold]);
@@ -59,7 +59,7 @@ fn id_of(answer: &crate::harness::Answer) -> String {
     answer.json()["order_id"].as_str().expect("an order's id").to_owned()
 }
 
-/// Has a shard die at a fail point while an order is made, revives it, and lets the customer insist.
+/// Places an order during which a shard dies at a fail point, restarts the shard, and retries as the customer.
 fn dies_at(shard: usize, fail_point: &str) {
     let mut shop = Shop::open();
     shop.store.arm_shard(shard, fail_point);
@@ -124,7 +124,7 @@ fn an_authorisation_that_comes_too_late_is_refused() {
     let shop = Shop::open();
     (0..10).for_each(|_| shop.gateway.plan(Action::Authorise, Fault::Hold));
     place(&mut shop.store.client(), "k", &shop.body()).expect_problem(503, "nothing was charged");
-    // What was on its way all the time arrives after the void.
+    // The delayed authorisation arrives after the void.
     shop.gateway.release();
     let untouched = Stock { stock: STOCK, held: 0, sold: 0, received: STOCK };
     assert_eq!(settled(&shop.store, &shop.books()), [untouched, untouched]);
@@ -161,9 +161,9 @@ fn a_products_shard_that_stays_down_refuses_the_order_and_gets_its_stock_back() 
 }
 
 #[test]
-fn what_an_order_left_held_elsewhere_is_asked_about() {
+fn a_shard_asks_about_stock_that_an_order_left_held() {
     let mut shop = Shop::open();
-    // The home dies with stock held on the other shard, and its answer to that would never come by itself.
+    // The home dies with stock held on the other shard, which would never hear of the decision without asking.
     shop.store.arm_shard(HOME, "held");
     let (mut client, body) = (shop.store.client(), shop.body());
     let first = thread::spawn(move || {
