@@ -1,4 +1,4 @@
-//! API keys: who is let in where, with which key, and that nobody sees one.
+//! API keys: the requests that need one, the roles that they need, and that no key is shown.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ const DEVELOPMENT_KEY: &str = "secret123";
 const ANYTHING: &str = "/api/anything";
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"];
 
-/// A file of keys, which only `shardcart keys` touches.
+/// A file of keys, which only `shardcart keys` changes.
 struct Keys {
     _directory: TempDir,
     file: PathBuf,
@@ -38,7 +38,7 @@ impl Keys {
         command.arg("keys").arg(arguments[0]).args(["--file", self.path()]).args(&arguments[1..]).output().unwrap()
     }
 
-    /// Makes a key, which is alone on stdout.
+    /// Creates a key, and asserts that it is alone on stdout.
     fn make(&self, role: &str) -> String {
         let output = self.run(&["new", "--role", role, "--name", &format!("the {role}")]);
         assert!(output.status.success(), "{output:?}");
@@ -75,7 +75,7 @@ fn expect_unauthorized(answer: Answer) {
 }
 
 #[test]
-fn the_api_wants_a_key_of_the_right_role() {
+fn the_api_needs_a_key_of_the_right_role() {
     let keys = Keys::none();
     let [read, write, admin] = ["read", "write", "admin"].map(|role| keys.make(role));
     let store = Setup::new(1).facade_options(&["--api-keys", keys.path()]).start();
@@ -147,7 +147,7 @@ fn the_development_key_works_where_nothing_is_configured_and_the_log_says_so_onc
 }
 
 #[test]
-fn every_path_wants_a_key_where_it_is_required() {
+fn every_path_needs_a_key_where_it_is_required() {
     let keys = Keys::none();
     let (read, write) = (keys.make("read"), keys.make("write"));
     let store = Setup::new(1).facade_options(&["--api-keys", keys.path(), "--require-key"]).start();
@@ -171,7 +171,7 @@ fn every_path_wants_a_key_where_it_is_required() {
     }
 }
 
-/// A facade that must refuse: how it ended and what it said.
+/// Starts a facade that must refuse. Returns its exit status and its log.
 fn refusal(options: &[&str]) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().unwrap();
     let mut arguments: Vec<_> = ["facade", "--shards", "unix:/none"].map(ToOwned::to_owned).into();
@@ -203,7 +203,7 @@ fn a_facade_that_others_can_reach_is_refused_without_a_key() {
     assert!(status == Some(1) && log.contains("cannot read /none/keys.json"), "{log}");
 }
 
-/// A store that others can reach, and that address.
+/// A store that other machines can reach, and its address for them.
 fn exposed(options: &[&str]) -> (Store, SocketAddr) {
     let setup = Setup::new(1).facade_environment(KEY_VARIABLES[0], "a-key-of-mine");
     let store = setup.facade_options(&["--http", "0.0.0.0:0"]).facade_options(options).start();
@@ -214,7 +214,7 @@ fn exposed(options: &[&str]) -> (Store, SocketAddr) {
 }
 
 #[test]
-fn writes_want_a_key_where_others_can_connect() {
+fn writes_need_a_key_where_others_can_connect() {
     let (store, address) = exposed(&[]);
     let tea = offer("1", 1);
     for mut client in [Client::new(address), store.client()] {
@@ -250,7 +250,7 @@ fn keys_come_and_go_without_a_restart() {
     let keys = Keys::none();
     let (read, write) = (keys.make("read"), keys.make("write"));
     let store = Setup::new(1).facade_options(&["--api-keys", keys.path()]).start();
-    // One connection: it is the request that is let in, not the client.
+    // All on one connection, since each request is authenticated and not the client.
     let mut client = store.client();
     ask(&mut client, "POST", ANYTHING, &[&write]).expect(404);
     keys.revoke("write");
@@ -273,7 +273,7 @@ fn keys_come_and_go_without_a_restart() {
 }
 
 #[test]
-fn whoever_is_not_let_in_gets_a_readable_answer_whatever_the_body() {
+fn a_client_without_a_key_gets_a_readable_answer_for_any_body() {
     const OVERSIZED_BYTES: usize = 1 << 20;
     const FAR_TOO_LARGE_BYTES: usize = 10 << 20;
     let store = Setup::new(1).facade_options(&["--body-timeout-ms", "200"]).start();
@@ -282,7 +282,7 @@ fn whoever_is_not_let_in_gets_a_readable_answer_whatever_the_body() {
         expect_unauthorized(client.call("POST", ANYTHING).body(vec![b'x'; bytes]).send());
         expect_unauthorized(client.call("POST", ANYTHING).body(vec![b'x'; bytes]).chunked().send());
     }
-    // The server stops reading, so the client may see its connection break before the answer.
+    // The server stops reading, so the connection may break before the client reads the answer.
     if let Ok(answer) = store.client().call("POST", ANYTHING).body(vec![b'x'; FAR_TOO_LARGE_BYTES]).try_send() {
         expect_unauthorized(answer);
     }
@@ -314,7 +314,7 @@ fn a_key_is_in_no_log() {
         }
     };
     all(&mut client);
-    // Where a key does not belong.
+    // A key in a place where it does not belong.
     fs::write(&keys.file, format!(r#"{{"{read}": 1}}"#)).unwrap();
     eventually("a bad file is noticed", || store.facade.error_log().contains("API keys").then_some(()));
     store.shards[0].kill();

@@ -1,10 +1,10 @@
-//! Bad input: each is a 4xx that names what is wrong, and changes nothing.
+//! Bad input: each gets a 4xx that names the error, and changes nothing.
 
 use crate::harness::{Client, Setup, Store, offer};
 
 const MAX_BODY_BYTES: usize = 64 << 10;
 
-/// A store with a cart and a value in it, and what they look like.
+/// A store with a cart and a value, and their content before the bad input.
 struct Untouched {
     store: Store,
     before: Vec<String>,
@@ -35,7 +35,7 @@ impl Untouched {
     }
 }
 
-/// An addition with other members than these two.
+/// An addition with other members.
 fn addition(price: &str, count: &str) -> String {
     format!(r#"{{"offeredPrice":{price},"itemCount":{count}}}"#)
 }
@@ -149,7 +149,7 @@ fn optional_members_are_checked_too() {
 }
 
 #[test]
-fn what_is_missing_or_there_twice_is_named() {
+fn missing_and_duplicate_members_are_named() {
     let untouched = Untouched::new();
     let mut client = untouched.client();
     for (body, named) in [
@@ -174,7 +174,7 @@ fn what_is_missing_or_there_twice_is_named() {
 }
 
 #[test]
-fn what_is_no_json_object_is_refused() {
+fn other_bodies_than_json_objects_are_refused() {
     let untouched = Untouched::new();
     let mut client = untouched.client();
     let nested =
@@ -320,11 +320,11 @@ fn oversized_bodies_get_a_readable_answer() {
 }
 
 #[test]
-fn what_is_far_too_large_is_cut_off_without_harm() {
+fn a_far_too_large_body_is_cut_off_without_harm() {
     let untouched = Untouched::new();
     let digits = addition(&"7".repeat(10_000_000), "1");
     let mut client = untouched.client();
-    // The server stops reading, so the client may see its connection break before the answer.
+    // The server stops reading, so the connection may break before the client reads the answer.
     if let Ok(answer) = client.call("POST", "/item/alice/tea").json(&digits).try_send() {
         answer.expect_problem(413, "");
     }

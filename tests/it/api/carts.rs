@@ -1,4 +1,4 @@
-//! Carts as section 1 of the HTTP contract has them: every row, shape, order and sum.
+//! Carts as section 1 of the HTTP contract describes them: requests, responses, order and sums.
 
 use serde_json::{Value, json};
 
@@ -155,7 +155,7 @@ fn customers_share_nothing() {
 }
 
 #[test]
-fn money_goes_out_as_it_came_in() {
+fn money_is_read_back_exactly() {
     let store = Setup::new(1).start();
     let mut client = store.client();
     let prices = [

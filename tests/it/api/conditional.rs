@@ -2,17 +2,17 @@
 
 use crate::harness::{Answer, Client, Setup, offer};
 
-/// Tags that match nothing that exists.
+/// Tags that match no record.
 const FOREIGN_TAGS: [&str; 6] =
     ["\"none\"", "\"\"", "\"18446744073709551615\"", "\"-1\"", "\"none\", \"other\"", "W/\"none\""];
-/// What is neither `*` nor a list of tags.
+/// Texts that are neither `*` nor a list of tags.
 const MALFORMED: [&str; 5] = ["none", "\"open", "\"a\" \"b\"", "'a'", "w/\"a\""];
 
 fn read(client: &mut Client, path: &str, if_none_match: &str) -> Answer {
     client.call("GET", path).header("If-None-Match", if_none_match).send()
 }
 
-/// Each way to change something: method, path, body. They all succeed on a fresh cart or key.
+/// Every kind of change: method, path, body. Each succeeds without a condition on a cart with one line, or on a key.
 const CHANGES: [(&str, &str, &str); 6] = [
     ("POST", "/item/alice/tea", r#"{"offeredPrice":2,"itemCount":1}"#),
     ("POST", "/item/alice/jam", r#"{"offeredPrice":2,"itemCount":1}"#),
@@ -34,7 +34,7 @@ fn change(client: &mut Client, (method, path, body): (&str, &str, &str), if_matc
 }
 
 #[test]
-fn what_the_client_has_is_not_sent_again() {
+fn a_current_representation_is_not_sent_again() {
     let store = Setup::new(1).start();
     let mut client = store.client();
     client.call("PUT", "/kv/key").body("value").send().expect(201);
@@ -63,7 +63,7 @@ fn what_the_client_has_is_not_sent_again() {
 }
 
 #[test]
-fn a_change_is_made_only_to_the_state_it_was_meant_for() {
+fn a_conditional_change_needs_the_current_tag() {
     let store = Setup::new(1).start();
     let mut client = store.client();
     for asked in CHANGES {
@@ -101,7 +101,7 @@ fn a_list_matches_when_one_of_its_tags_does() {
 }
 
 #[test]
-fn a_tag_never_comes_back() {
+fn a_tag_is_never_reused() {
     let store = Setup::new(1).start();
     let mut client = store.client();
     let empty = client.get("/items/alice").expect(200).etag();

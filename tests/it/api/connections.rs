@@ -1,4 +1,4 @@
-//! Connections as raw bytes: what is no HTTP, what comes too slowly, what comes all at once.
+//! Connections as raw bytes: malformed HTTP, slow clients, pipelined requests, too many connections.
 
 use std::thread;
 
@@ -25,7 +25,7 @@ fn addition(item: &str) -> String {
 }
 
 #[test]
-fn what_is_no_http_gets_a_problem_too() {
+fn malformed_http_gets_a_problem_too() {
     let store = Setup::new(1).start();
     store.client().post("/item/alice/tea", &offer("1", 1)).expect(201);
     let before = store.client().get("/items/alice").text();
@@ -56,7 +56,7 @@ fn what_is_no_http_gets_a_problem_too() {
 }
 
 #[test]
-fn whatever_the_target_the_facade_goes_on() {
+fn the_facade_survives_any_target() {
     let store = Setup::new(1).start();
     for (method, target, class) in [
         ("CONNECT", "test:1", 4),
@@ -158,7 +158,7 @@ fn an_answer_to_a_refused_body_leaves_the_connection_in_step() {
 }
 
 #[test]
-fn old_and_asking_clients_are_served() {
+fn http_1_0_and_expect_100_are_served() {
     let store = Setup::new(1).start();
     let mut connection = connect(&store);
     connection.send(b"GET /items/alice HTTP/1.0\r\n\r\n").expect("the request is taken");

@@ -1,4 +1,4 @@
-//! A shard's own interface: health, reflection, status, and sessions that it refuses.
+//! A shard's gRPC interface: health, reflection, status, and sessions that it refuses.
 
 use shardcart::protocol::proto::holding::State;
 use shardcart::protocol::proto::shard_client::ShardClient;
@@ -18,7 +18,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use crate::harness::shop::{Stock, make_book, settled, stock_of};
 use crate::harness::{Setup, Store, offer};
 
-/// Runs a conversation with a shard.
+/// Connects to a shard and runs a conversation on the channel.
 fn talk<T>(store: &Store, shard: usize, conversation: impl AsyncFnOnce(Channel) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let address = store.addresses()[shard].clone();
@@ -152,7 +152,7 @@ fn a_command_past_its_deadline_is_not_run() {
 }
 
 #[test]
-fn a_session_that_means_somebody_else_is_closed() {
+fn a_session_that_expects_another_shard_is_closed() {
     let store = Setup::new(2).tcp().start();
     talk(&store, 0, async |channel| {
         let hello = status(&channel).await.identity.expect("an identity");
@@ -181,7 +181,7 @@ fn a_session_that_means_somebody_else_is_closed() {
 }
 
 #[test]
-fn nonsense_is_refused_and_the_shard_goes_on() {
+fn malformed_requests_are_refused_and_the_shard_continues() {
     let store = Setup::new(1).tcp().start();
     let hash = KeyHash::of("alice");
     let with = |id: u64, command: request::Command| proto::Request {
@@ -224,7 +224,7 @@ fn hold(product: &str, order: OrderId) -> proto::Request {
 }
 
 #[test]
-fn what_is_held_for_an_order_that_nobody_knows_is_given_back_for_good() {
+fn stock_held_for_an_unknown_order_is_released() {
     let store = Setup::new(2).start();
     let book = store.customer_on(1, "978-");
     make_book(&mut store.client(), &book, 3);

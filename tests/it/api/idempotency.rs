@@ -8,7 +8,7 @@ fn keyed(client: &mut Client, key: &str, (method, path, body): (&str, &str, &str
     client.call(method, path).header("Idempotency-Key", key).json(body).send()
 }
 
-/// Status, body and tag: what a replay has in common with the first answer.
+/// The parts of an answer that a replay repeats: status, body and tag.
 fn essence(answer: &Answer) -> (u16, String, Option<String>) {
     (answer.status, answer.text(), answer.header("etag").map(str::to_owned))
 }
@@ -104,7 +104,7 @@ fn customers_have_their_own_keys_and_spelling_counts() {
 }
 
 #[test]
-fn a_replay_comes_before_if_match_is_looked_at() {
+fn a_replay_ignores_if_match() {
     let store = Setup::new(1).start();
     let mut client = store.client();
     let tag = client.get("/items/alice").expect(200).etag();
@@ -141,7 +141,7 @@ fn refusals_of_the_state_are_kept_and_others_are_not() {
 }
 
 #[test]
-fn what_a_shard_that_was_down_refused_is_tried_anew() {
+fn a_request_refused_by_a_shard_that_was_down_is_run_again() {
     let mut store = Setup::new(1).durable().start();
     store.shards[0].kill();
     eventually("the shard is known to be down", || {

@@ -1,4 +1,4 @@
-//! The HTTP and gRPC interfaces, one request at a time: carts, values, conditions, keys, errors, documents.
+//! The HTTP and gRPC interfaces, one request at a time: carts, values, conditions, keys, errors, OpenAPI.
 
 mod api_keys;
 mod bad_input;

@@ -1,5 +1,5 @@
-//! The OpenAPI document is valid, code generators understand it, and the router and real answers agree
-//! with it. Swagger UI shows it.
+//! The OpenAPI document: it is valid, code generators understand it, the router and real answers agree with it, and
+//! Swagger UI shows it.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::harness::{Client, Document, Setup, Store, offer};
 
 /// The official schema of documents, https://spec.openapis.org/oas/3.1/schema/2022-10-07 (Apache-2.0).
 const OPENAPI_SCHEMA: &str = include_str!("openapi-3.1-schema.json");
-/// Works on loopback, where no other key is configured.
+/// The development key, which works on loopback while no other key is configured.
 const DEVELOPMENT_KEY: &str = "secret123";
 
 fn start() -> (Store, Client, Document) {
@@ -93,7 +93,7 @@ fn it_has_the_version_of_the_package() {
     assert_eq!(document.root()["info"]["version"], env!("CARGO_PKG_VERSION"));
 }
 
-/// Linters refuse an operation without `security`, also when it needs no key.
+/// Checks that each operation has `security`, also when it needs no key, since linters refuse one without.
 #[test]
 fn every_operation_says_whether_it_needs_a_key() {
     let (_open, _, document) = start();
@@ -110,8 +110,8 @@ fn every_operation_says_whether_it_needs_a_key() {
     }
 }
 
-/// Without a type a generated client has `unknown` or `Any`; with a default an optional property of a
-/// request is required in TypeScript.
+/// Checks that schemas have a type, without which generated clients have `unknown` or `Any`, and no default, which
+/// makes an optional property of a request required in TypeScript.
 #[test]
 fn generators_find_a_type_and_no_default() {
     let (_store, _, document) = start();

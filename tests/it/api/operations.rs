@@ -1,16 +1,16 @@
-//! What whoever runs a store sees: metrics, logs, request ids; and what nobody may see there.
+//! Metrics, logs, request ids and probes, for those who operate a store; and that they show no ids or values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::harness::{Setup, Store, eventually, offer};
 
-/// Ids and values that must not be seen.
+/// Ids and values that metrics and logs must not show.
 const SECRETS: [&str; 4] = ["SecretCustomer", "SecretItem", "SecretKey", "SecretValue"];
 
 /// One sample of the text format: name, labels, value.
 type Sample = (String, BTreeMap<String, String>, f64);
 
-/// Reads the text format of Prometheus and OpenMetrics, and fails on what is neither.
+/// Parses the text format of Prometheus and OpenMetrics, and fails on anything else.
 fn parse(text: &str) -> Vec<Sample> {
     let (mut samples, mut types) = (Vec::new(), BTreeSet::new());
     for line in text.lines() {
@@ -50,7 +50,7 @@ fn scrape(store: &Store) -> Vec<Sample> {
     parse(&answer.text())
 }
 
-/// The value of the one sample with this name and these labels.
+/// The value of the sample with this name and these labels.
 fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     let fits = |sample: &&Sample| {
         sample.0 == name && labels.iter().all(|(name, value)| sample.1.get(*name).is_some_and(|other| other == value))
@@ -60,7 +60,7 @@ fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64>
     found.first().map(|sample| sample.2)
 }
 
-/// Checks that buckets are cumulated and end with the count; returns the count.
+/// Checks that buckets are cumulative and end with the count. Returns the count.
 fn histogram(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
     let bucket = format!("{name}_bucket");
     let fits = |sample: &&Sample| {
@@ -126,7 +126,7 @@ fn every_answer_has_a_request_id() {
     assert_ne!(answer.header("x-request-id"), Some(too_long.as_str()));
 }
 
-/// Does everything that may go right or wrong, with ids and values that would be noticed.
+/// Sends requests of every kind and outcome, with ids and values of [`SECRETS`].
 fn do_everything(store: &mut Store) {
     let customer = store.customer_on(0, SECRETS[0]);
     let (cart, line) = (format!("/items/{customer}"), format!("/item/{customer}/{}", SECRETS[1]));
@@ -158,7 +158,7 @@ fn do_everything(store: &mut Store) {
 }
 
 #[test]
-fn nobody_sees_ids_or_values_in_metrics_and_logs() {
+fn metrics_and_logs_show_no_ids_or_values() {
     let mut store = Setup::new(2).durable().start();
     do_everything(&mut store);
     let mut seen = vec![("metrics".to_owned(), store.client().get("/metrics").expect(200).text())];
@@ -205,7 +205,7 @@ fn logs_may_be_json() {
 }
 
 #[test]
-fn the_root_of_the_shop_links_to_what_there_is() {
+fn the_root_of_the_shop_has_links() {
     let store = Setup::new(1).start();
     let mut client = store.client();
     let index = client.get("/").expect(200).json();

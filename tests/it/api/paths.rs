@@ -1,4 +1,4 @@
-//! What holds for every path: encoded ids, trailing slashes, HEAD, unknown paths and methods.
+//! Rules for every path: encoded ids, trailing slashes, HEAD, unknown paths and methods.
 
 use crate::harness::{Setup, offer};
 
@@ -77,7 +77,7 @@ fn head_answers_like_get_without_a_body() {
 }
 
 #[test]
-fn there_is_nothing_on_other_paths() {
+fn other_paths_are_404() {
     let store = Setup::new(1).start();
     let mut client = store.client();
     for path in
@@ -93,7 +93,7 @@ fn there_is_nothing_on_other_paths() {
 }
 
 #[test]
-fn other_methods_are_told_which_there_are() {
+fn other_methods_are_405_with_allow() {
     let store = Setup::new(1).start();
     let mut client = store.client();
     let shop = [

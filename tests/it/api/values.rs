@@ -1,11 +1,11 @@
-//! The key-value API as section 2 of the HTTP contract has it, at the root of its own port and
-//! below `/kv` with the shop.
+//! The key-value API as section 2 of the HTTP contract describes it, at the root of its own port and below `/kv` on the
+//! shop's ports.
 
 use crate::harness::{Answer, Client, Setup, Store};
 
 const MAX_VALUE_BYTES: usize = 1_024;
 
-/// Both ways to the keys: a client and what comes before a key.
+/// Both paths to the keys: a client, and the prefix of a key's path.
 fn ways(store: &Store) -> [(Client, &'static str); 2] {
     [(store.kv_client(), "/"), (store.client(), "/kv/")]
 }
@@ -75,7 +75,7 @@ fn values_are_kept_byte_for_byte() {
 }
 
 #[test]
-fn what_is_no_value_is_refused_and_changes_nothing() {
+fn a_malformed_value_is_refused_and_changes_nothing() {
     let store = Setup::new(1).start();
     for (mut client, root) in ways(&store) {
         let path = format!("{root}key");
