@@ -1,4 +1,4 @@
-//! What a fresh store is filled with, and that it is filled once, whole, and whatever interrupts it.
+//! The import of a catalog into a new store: once, as a whole, and in spite of interruptions.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -139,7 +139,7 @@ fn shard_args(directory: &Path, catalog: &str) -> Vec<String> {
     args.map(str::to_owned).to_vec()
 }
 
-/// How many products a shard has, when it can be started.
+/// The number of products of a shard, or the log of one that cannot be started.
 fn products_of_shard(directory: &Path, catalog: &str) -> Result<usize, String> {
     let shard = Process::try_start("shard", directory, &shard_args(directory, catalog)).map_err(|(_, log)| log)?;
     let facade = Facade::start(directory, "facade", &[shard.ready().to_owned()], &[], &[]);
@@ -147,12 +147,12 @@ fn products_of_shard(directory: &Path, catalog: &str) -> Result<usize, String> {
 }
 
 #[test]
-fn a_shard_that_keeps_nothing_is_filled_at_every_start() {
+fn a_shard_in_memory_imports_at_every_start() {
     let directory = tempfile::tempdir().unwrap();
     write_books(directory.path(), "two.csv", &["a,A,1,1", "b,B,1,1"]);
     let products = |catalog: &str| {
         let mut launcher = spawn(directory.path(), &["--storage", "memory", "--catalog", catalog]).until_ready();
-        // A shard that dies forgets everything, and is filled once more.
+        // A shard with storage in memory loses everything when it dies, and imports again.
         kill_process(launcher.child("--index=0"), Signal::KILL).unwrap();
         kill_process(launcher.child("--index=1"), Signal::KILL).unwrap();
         eventually("both have been started again", || {
@@ -171,7 +171,7 @@ fn a_shard_that_keeps_nothing_is_filled_at_every_start() {
 }
 
 #[test]
-fn a_shard_that_was_interrupted_wants_the_same_file() {
+fn an_interrupted_shard_needs_the_same_file() {
     const ROWS: usize = 30_000;
     let directory = tempfile::tempdir().unwrap();
     let rows: Vec<_> = (0..ROWS).map(|row| format!("p{row},Product {row},1.00,{row}")).collect();
@@ -219,7 +219,7 @@ fn a_pipe_is_refused_and_a_copy_that_was_left_behind_is_removed() {
         launcher.wait();
     };
     stop(spawn(directory.path(), &["--catalog", "one.csv"]).until_ready());
-    // As if the launcher had been killed just before it removed the copy.
+    // As after a launcher that was killed just before it removed the copy.
     let copy = directory.path().join("data/catalog.jsonl");
     fs::write(&copy, "").unwrap();
     let launcher = spawn(directory.path(), &[]).until_ready();

@@ -1,4 +1,4 @@
-//! A cart becomes an order: with its prices, its counts, and nothing lost of what is not sold.
+//! Checkouts: a cart becomes an order with the cart's prices and counts, and unsold items stay in the cart.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Deliveries of orders that stand, and the moves that they may make.
+//! Deliveries of created orders, and the moves between their statuses.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn move_to(client: &mut Client, document: &Document, path: &str, status: &str) -
 }
 
 #[test]
-fn a_delivery_goes_its_way() {
+fn a_delivery_moves_to_delivered_or_cancelled() {
     let (_store, mut client, document, order) = start();
     let body = json!({"order_id": order, "address": "1 Main St\nTown"});
     let created = create(&mut client, &document, &body).expect(201);
@@ -56,7 +56,7 @@ fn a_delivery_goes_its_way() {
 }
 
 #[test]
-fn only_orders_that_stand_are_delivered() {
+fn only_created_orders_have_deliveries() {
     let gateway = Gateway::start();
     let store = Setup::new(2).shard_options(&["--payment", &gateway.url()]).start();
     let mut client = store.client();

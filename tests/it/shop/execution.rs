@@ -1,4 +1,4 @@
-//! Execution ids: every answer of three paths carries one, whoever makes the answer.
+//! Execution ids: every answer of three paths carries one, errors included.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ const FAR_TOO_LARGE_BYTES: usize = 3 << 20;
 fn every_problem_of_the_three_paths_carries_one() {
     let store = Setup::new(1).facade_options(&["--body-timeout-ms", "200"]).start();
     let mut client = store.client();
-    // There is nothing so deep, and never will be.
+    // A path that deep does not exist.
     for path in ["/find/a/b/c", "/buy/a/b/c", "/replenish/a/b/c"] {
         for method in ["GET", "PUT", "POST", "DELETE"] {
             client.call(method, path).send().expect_executed_problem(404, "no such path");
@@ -37,7 +37,7 @@ fn every_problem_of_the_three_paths_carries_one() {
 }
 
 #[test]
-fn no_id_comes_twice() {
+fn no_id_is_used_twice() {
     const CLIENTS: u32 = 4;
     const EACH: usize = 50;
     let store = Setup::new(1).start();

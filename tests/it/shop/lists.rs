@@ -1,4 +1,4 @@
-//! Lists over all shards: in the order of the ids, page by page, and whole or not at all.
+//! Lists over all shards: ordered by id, page by page, and complete or refused.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,14 +24,14 @@ fn ids(list: &Value, name: &str) -> Vec<String> {
     entries.iter().map(|entry| entry[name].as_str().expect("an id").to_owned()).collect()
 }
 
-/// Where `Link` says that the next page is.
+/// The path of the next page, from `Link`.
 fn next_of(answer: &Answer) -> Option<String> {
     let link = answer.header("link")?;
     let path = link.strip_prefix('<').and_then(|rest| rest.strip_suffix(">; rel=\"next\""));
     Some(path.unwrap_or_else(|| panic!("{link}")).to_owned())
 }
 
-/// Follows `Link` to the end.
+/// Reads all pages.
 fn walk(client: &mut Client, first: &str, ids_of: impl Fn(&Value) -> Vec<String>) -> Vec<String> {
     let (mut found, mut next) = (Vec::new(), Some(first.to_owned()));
     while let Some(path) = next {
@@ -61,7 +61,7 @@ fn search_is_exact_ignores_case_and_is_ordered() {
     assert_eq!(client.get("/search/unknown").expect(200).json(), json!([]));
     client.post("/search/x", "{}").expect_problem(405, "GET");
     client.get("/search/%FF").expect_problem(400, "topic");
-    // A book that changes its topic changes its list, and one that is deleted leaves it.
+    // A book with a new topic moves to that topic's list, and a deleted book is in none.
     client.call("PATCH", "/catalog/books/b").json(r#"{"topic": "other"}"#).send().expect(200);
     client.delete("/catalog/books/a").expect(200);
     let path = "/search/gr%C3%B6%C3%9Fe%20%26%20ma%C3%9F?limit=2";
@@ -99,7 +99,7 @@ fn every_list_is_paged() {
 }
 
 #[test]
-fn what_is_there_throughout_is_seen_exactly_once() {
+fn a_product_that_exists_throughout_is_listed_exactly_once() {
     let store = Setup::new(3).start();
     let mut client = store.client();
     let steady: Vec<String> = (0..60).map(|number| format!("s{number:02}")).collect();

@@ -1,4 +1,4 @@
-//! Orders of books: what is checked in which order, what they say of themselves, what a refusal leaves.
+//! Orders of books: the precedence of refusals, the order as it is read back, and the state after a refusal.
 
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ fn refusals_come_in_the_documented_order_and_leave_everything_as_it_was() {
 }
 
 #[test]
-fn what_costs_nothing_needs_no_card() {
+fn a_free_order_needs_no_card() {
     let (_store, mut client, document) = start();
     let free = json!({"isbn": "978-0", "title": "Free", "price": 0, "stock": 2}).to_string();
     client.post("/catalog/books", &free).expect(201);

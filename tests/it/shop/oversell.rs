@@ -1,5 +1,4 @@
-//! Many buyers at once: exactly what is there is sold, whatever way it is bought, and stock adds up in
-//! every look at it.
+//! Many buyers at once: exactly the stock is sold, in every way of buying, and stock adds up in every read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -39,7 +38,7 @@ fn is_sale(answer: &Answer) -> bool {
     }
 }
 
-/// Looks at a book again and again until told to stop; `stock_of` checks each time that it adds up.
+/// Reads a book until `stop` is set. `stock_of` checks each time that its stock adds up.
 fn watch(store: &Store, book: &str, done: &AtomicBool) -> u64 {
     let mut client = store.client();
     let (mut looks, mut sold) = (0, 0);
@@ -53,7 +52,7 @@ fn watch(store: &Store, book: &str, done: &AtomicBool) -> u64 {
 }
 
 #[test]
-fn the_last_hundred_are_sold_exactly_once_in_whatever_way() {
+fn the_last_hundred_are_sold_exactly_once_in_every_way() {
     let store = Setup::new(4).start();
     let book = store.customer_on(2, "978-");
     make_book(&mut store.client(), &book, COPIES);
@@ -102,13 +101,13 @@ fn a_deleted_book_is_not_sold_and_does_not_come_back() {
                 let deleted = scope.spawn(move || other.delete(&path).expect(200).json());
                 let answer = buy(&mut client, way, &format!("customer{number}"), &book);
                 let deleted = deleted.join().expect("the delete failed");
-                // What was sold or held when it was deleted is seen in it, and nothing was after that.
+                // The reply has the counts sold and held at the deletion. Nothing was sold or held later.
                 let before = deleted["sold"].as_u64() == Some(1) || deleted["held"].as_u64() == Some(1);
                 let refused_all_the_same = deleted["held"].as_u64() == Some(1) && way % 4 != 1;
                 assert!(is_sale(&answer) == before || refused_all_the_same, "{way}: {} {deleted}", answer.text());
             });
             client.get(&format!("/info/{book}")).expect(404);
-            // A new book with the id is another one: nothing that happened to the old one touches it.
+            // A new book with the same id is another product, which the old one's orders do not affect.
             make_book(&mut client, &book, 5);
             let fresh = Stock { stock: 5, held: 0, sold: 0, received: 5 };
             assert_eq!(stock_of(&mut client, &book), fresh);
@@ -123,7 +122,7 @@ fn a_deleted_book_is_not_sold_and_does_not_come_back() {
 }
 
 #[test]
-fn what_is_added_during_a_checkout_stays_in_the_cart() {
+fn items_added_during_a_checkout_stay_in_the_cart() {
     let store = Setup::new(2).start();
     let (customer, book) = ("alice", store.customer_on(1, "978-"));
     make_book(&mut store.client(), &book, 100_000);

@@ -1,4 +1,4 @@
-//! The payment gateway's client against a gateway that loses, repeats and delays.
+//! The client of payment gateways against a gateway that loses, repeats and delays messages.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use shardcart::routing::{OrderId, Slot};
 use crate::harness::{Action, DEADLINE, Fault, Gateway, eventually};
 
 const CARD: &str = "4242424242421234";
-/// Enough for several attempts, and what a call that gets no answer takes.
+/// The time limit of a call: enough for several attempts, and the duration of a call without an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Enough for one attempt that is not answered and a second one on a busy machine.
+/// A time limit with room for an attempt without an answer and a second one, on a busy machine.
 const PATIENT_TIMEOUT: Duration = Duration::from_secs(6);
 
 fn payment(number: u64) -> (Payment, Card) {
@@ -39,7 +39,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn an_amount_is_set_aside_and_taken_once_whatever_is_lost() {
+fn an_amount_is_authorised_and_captured_once_whatever_is_lost() {
     for fault in [Fault::Lose, Fault::Ignore, Fault::Fail] {
         let gateway = Gateway::start();
         let client = client(&gateway);
@@ -61,7 +61,7 @@ fn an_amount_is_set_aside_and_taken_once_whatever_is_lost() {
 }
 
 #[test]
-fn a_void_is_remembered_for_an_order_that_was_never_heard_of() {
+fn a_void_of_an_unknown_order_refuses_a_later_authorisation() {
     let gateway = Gateway::start();
     let client = client(&gateway);
     let (payment, card) = payment(2);
@@ -124,12 +124,12 @@ fn an_answer_that_is_late_or_comes_twice_charges_once() {
         gateway.plan(Action::Authorise, fault);
         gateway.plan(Action::Capture, fault);
         run(async {
-            // The first attempt of each waits; there is time for a second one, which is answered.
+            // The first attempt of each call waits. There is time for a second one, which is answered.
             let authorised = client.authorise(&payment, &card, PATIENT_TIMEOUT).await;
             assert!(matches!(authorised, Ok(Authorisation::Authorised { .. })), "{fault:?}: {authorised:?}");
             assert_eq!(client.capture(&payment, PATIENT_TIMEOUT).await, Ok(Capture::Captured), "{fault:?}");
         });
-        // Now the first attempts go on, after all is done.
+        // The first attempts continue only now, after everything is done.
         gateway.release();
         let paid =
             eventually("every request was served", || Some(gateway.paid(&order)).filter(|paid| paid.requests >= 4));
@@ -138,7 +138,7 @@ fn an_answer_that_is_late_or_comes_twice_charges_once() {
 }
 
 #[test]
-fn no_answer_at_all_is_found_out_later() {
+fn an_outcome_without_an_answer_is_looked_up_later() {
     let gateway = Gateway::start();
     let client = client(&gateway);
     let (payment, card) = payment(7);
@@ -179,17 +179,17 @@ fn a_gateway_that_asks_for_time_gets_it() {
     gateway.plan(Action::Lookup, Fault::Say(TOO_LONG));
     run(async {
         let since = Instant::now();
-        // A 429 is no refusal, whatever its body says.
+        // A 429 is not a refusal, regardless of its body.
         let authorised = client.authorise(&payment, &card, DEADLINE).await;
         assert!(matches!(authorised, Ok(Authorisation::Authorised { .. })), "{authorised:?}");
         assert!(since.elapsed() >= Duration::from_secs(1), "it was asked again too early");
-        // There is no waiting for an hour, nor asking earlier.
+        // The client neither waits for an hour nor asks earlier.
         assert!(client.lookup(&payment, DEADLINE / 2).await.is_err());
     });
 }
 
 #[test]
-fn what_cannot_be_understood_decides_nothing() {
+fn an_unreadable_answer_decides_nothing() {
     const UNREADABLE: &str = "HTTP/1.1 200 X\r\nContent-Length: 6\r\n\r\n<html>";
     const MOVED: &str = "HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
     const BROKEN_OFF: &str = "HTTP/1.1 200 X\r\nContent-Length: 600\r\n\r\n{\"status\":\"refused\"}";
@@ -208,7 +208,7 @@ fn what_cannot_be_understood_decides_nothing() {
 }
 
 #[test]
-fn other_complaints_end_the_call_and_only_a_refusal_is_one() {
+fn other_errors_end_the_call_at_once() {
     const FORBIDDEN: &str = "HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n";
     const NOT_REFUSED: &str = "HTTP/1.1 401 X\r\nContent-Length: 20\r\n\r\n{\"status\":\"refused\"}";
     const MALFORMED: &str = "HTTP/1.1 422 X\r\nContent-Length: 20\r\n\r\n{\"status\":\"refused\"}";
@@ -221,7 +221,7 @@ fn other_complaints_end_the_call_and_only_a_refusal_is_one() {
     gateway.plan(Action::Capture, Fault::Say(NOT_REFUSED));
     gateway.plan(Action::Authorise, Fault::Say(MALFORMED));
     run(async {
-        // Half the deadline of the test: one that was asked again would be answered.
+        // Half the deadline of the test: a repeated request would be answered.
         assert!(client.authorise(&payment, &card, DEADLINE / 2).await.is_err());
         assert!(client.lookup(&payment, DEADLINE / 2).await.is_err());
         assert!(client.void(&payment, DEADLINE / 2).await.is_err());
@@ -234,7 +234,7 @@ fn other_complaints_end_the_call_and_only_a_refusal_is_one() {
 }
 
 #[test]
-fn a_number_that_is_echoed_goes_no_further() {
+fn an_echoed_card_number_is_redacted() {
     const REFUSED: &str = "HTTP/1.1 402 X\r\n\r\n{\"status\":\"refused\",\"reason\":\"no 4242-4242-4242-1234 here\"}";
     const AS_ID: &str = "HTTP/1.1 200 X\r\n\r\n{\"status\":\"authorised\",\"transaction_id\":\"tx-4242424242421234\"}";
     let gateway = Gateway::start();
@@ -254,7 +254,7 @@ fn a_number_that_is_echoed_goes_no_further() {
 }
 
 #[test]
-fn the_token_goes_along() {
+fn the_token_is_sent() {
     let gateway = Gateway::start();
     let Ok(PaymentKind::Http(url)) = gateway.url().parse() else { panic!("it is a URL") };
     let client = HttpGateway::with_token(url, Some("secret")).expect("a client");

@@ -1,5 +1,5 @@
-//! Products: found, bought, replenished, purchased; the catalog's entries. Every answer is held against
-//! the OpenAPI document too.
+//! Products: reading, buying, replenishing, and editing them in the catalog. Every answer is also checked against the
+//! OpenAPI document.
 
 use std::collections::HashSet;
 
@@ -90,7 +90,7 @@ fn buying_takes_stock_and_money() {
 }
 
 #[test]
-fn stock_comes_in() {
+fn stock_is_replenished() {
     let (_store, mut client, document) = start();
     let replenish =
         |client: &mut Client, body: &str| client.call("PUT", "/replenish").json(body).send_as_documented(&document);
@@ -115,7 +115,7 @@ fn the_same_key_gets_the_first_answer() {
     let again = keyed(&mut client, "/buy", &body, "b").expect(200);
     assert!(again.is_replayed() && !first.is_replayed());
     assert_eq!(first.json()["order_id"], again.json()["order_id"]);
-    // Of a card the last four characters count.
+    // Only the last four characters of a card are part of the fingerprint.
     let other_card = json!({"id": 4, "quantity": 1, "card": "5555555555554242"}).to_string();
     assert!(keyed(&mut client, "/buy", &other_card, "b").expect(200).is_replayed());
     let other = json!({"id": 4, "quantity": 2, "card": CARD}).to_string();
@@ -208,7 +208,7 @@ fn the_catalog_is_edited() {
 }
 
 #[test]
-fn what_is_bought_of_a_book_without_stock_leaves_it_as_it_was() {
+fn a_book_without_stock_is_unchanged_by_purchases() {
     let (_store, mut client, _) = start();
     make_book(&mut client, "978-0", 0);
     buy(&mut client, &json!({"id": "978-0", "quantity": 1, "card": CARD}).to_string()).expect(409);

@@ -1,10 +1,10 @@
-//! Sales: which forms of an expiration are taken, and what changes when one is over.
+//! Special sales: the accepted forms of an expiration, and the changes when a sale ends.
 
 use std::time::Duration;
 
 use crate::harness::{Client, Setup, eventually};
 
-/// Long enough for the requests before it ends on a busy machine; the test waits for its end.
+/// The duration of a sale: long enough for the requests before its end on a busy machine. The test waits for the end.
 const SALE: Duration = Duration::from_secs(3);
 
 fn add_sale(client: &mut Client, path: &str, expiration: &str) -> crate::harness::Answer {
