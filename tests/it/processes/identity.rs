@@ -1,5 +1,5 @@
-//! A shard serves only who means it: swapped addresses, foreign directories and other layouts are
-//! refused, and no cart is ever split.
+//! A shard serves only sessions that expect it: swapped addresses, foreign directories and other layouts are refused,
+//! and no cart is ever split.
 
 use crate::harness::{Answer, Client, Process, Setup, Store, eventually, offer};
 
@@ -7,8 +7,7 @@ fn add(client: &mut Client, customer: &str) -> Answer {
     client.post(&format!("/item/{customer}/tea"), &offer("1", 1))
 }
 
-/// Tries to start a shard with other options than it was first started with; it must refuse, and its
-/// log is returned.
+/// Starts a shard with other options than at its first start. It must refuse. Returns its log.
 fn refused(store: &Store, shard: usize, changes: &[(&str, &str)]) -> String {
     let mut args = store.shards[shard].args().to_vec();
     for (option, value) in changes {
@@ -68,7 +67,7 @@ fn a_shard_of_another_store_is_left_alone() {
     add(&mut theirs.client(), &customer).expect(201);
     let mixed = ours.another_facade("mixed", &[ours.addresses()[0].clone(), theirs.addresses()[1].clone()]);
     let (mut served, mut refused) = ([false; 2], [false; 2]);
-    // Whichever shard is met first decides which store the facade is of; never both.
+    // The first shard that answers decides the facade's store; it is never both.
     eventually("one of the two shards is refused and the other served", || {
         for shard in 0..2 {
             let path = format!("/items/{}", ours.customer_on(shard, "customer"));
@@ -84,7 +83,7 @@ fn a_shard_of_another_store_is_left_alone() {
 }
 
 #[test]
-fn a_directory_is_opened_only_as_what_it_is() {
+fn a_directory_is_opened_only_by_its_own_shard() {
     let mut store = Setup::new(2).durable().start();
     let customer = store.customer_on(1, "customer");
     add(&mut store.client(), &customer).expect(201);

@@ -1,4 +1,4 @@
-//! The launcher: one command that starts a store, keeps it running and leaves nothing behind.
+//! The launcher: it starts a store, keeps it running, and leaves no process behind.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use crate::harness::http::Connection;
 use crate::harness::launcher::{ANY_PORT, Launcher, PROGRAM, SHARDS, children_of, refusal, wait_until_gone};
 use crate::harness::{Client, eventually, offer};
 
-/// Longer than a child outlives a launcher that has died.
+/// A time longer than a child outlives a dead launcher.
 const LONGER_THAN_AN_ORPHAN: Duration = Duration::from_secs(1);
 
-/// Waits until a customer of each shard can be served, and the cart has so many items.
+/// Waits until every shard serves its customers and the cart has this many items.
 fn wait_for_cart(shop: SocketAddr, items: u64) {
     eventually("the cart can be read", || {
         let answer = Client::new(shop).call("GET", "/items/alice").try_send().ok()?;
@@ -58,7 +58,7 @@ fn a_request_under_way_is_answered_before_the_store_stops() {
     );
     let mut connection = Connection::open(launcher.shop()).unwrap();
     connection.send(format!("{head}{}", &body[..1]).as_bytes()).unwrap();
-    // The connection was accepted before this one, so its request is under way when this is answered.
+    // The first connection was accepted before this one, so its request is in progress when this one is answered.
     Client::new(launcher.shop()).get("/livez").expect(200);
     launcher.signal(Signal::TERM);
     eventually("the launcher stops", || launcher.printed("stopping").then_some(()));
@@ -133,13 +133,13 @@ fn a_killed_shard_is_logged_once() {
     assert_ne!(launcher.child("--index=1"), dead);
     assert_eq!(launcher.child("--index=0"), other);
     let log = launcher.log();
-    // Requests that met the outage are told one by one.
+    // Each request that failed in the outage has its own log line.
     let told: Vec<_> = log.lines().skip(before).filter(|line| !line.contains("a request was not served")).collect();
     assert!(told.len() == 1 && told[0].contains(&format!("pid={}", dead.as_raw_pid())), "{told:?}");
 }
 
 #[test]
-fn what_dies_is_started_again_where_it_was() {
+fn a_dead_child_is_restarted_with_its_address() {
     let directory = tempfile::tempdir().unwrap();
     let launcher = Launcher::start(directory.path());
     add(launcher.shop(), "apple");
@@ -168,7 +168,7 @@ fn a_program_that_was_replaced_meanwhile_does_not_end_the_store() {
     let options = ["--shards", SHARDS, "--http", ANY_PORT, "--kv", ANY_PORT];
     let launcher = Launcher::spawn(&program, directory.path(), &options).until_ready();
     add(launcher.shop(), "apple");
-    // As an installation does: the old file goes, the new one comes a little later.
+    // As an installation does: the old file is removed, and the new one is written a little later.
     fs::remove_file(&program).unwrap();
     kill_process(launcher.child("--index=0"), Signal::KILL).unwrap();
     kill_process(launcher.child("--index=1"), Signal::KILL).unwrap();
@@ -178,14 +178,14 @@ fn a_program_that_was_replaced_meanwhile_does_not_end_the_store() {
 }
 
 #[test]
-fn nothing_is_started_again_when_all_are_told_to_end() {
+fn nothing_is_restarted_when_all_are_asked_to_end() {
     let directory = tempfile::tempdir().unwrap();
     let mut launcher = Launcher::start(directory.path());
     let children = launcher.children();
     launcher.signal(Signal::TERM);
     eventually("the launcher stops", || launcher.printed("stopping").then_some(()));
     for child in &children {
-        // It may have ended already.
+        // An error means that it has already ended.
         let _ = kill_process(child.pid, Signal::TERM);
     }
     assert_eq!(launcher.wait().code(), Some(0));
@@ -210,7 +210,7 @@ fn a_child_that_cannot_start_is_named_and_nothing_is_left_running() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_reason_to_stop() {
+fn the_launcher_survives_the_end_of_its_reader() {
     let directory = tempfile::tempdir().unwrap();
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let mut child = Command::new(PROGRAM)

@@ -1,4 +1,4 @@
-//! The processes themselves: starting, stopping, options, clocks.
+//! The processes: start, stop, options, clocks.
 
 mod identity;
 mod launcher;

@@ -1,4 +1,4 @@
-//! The clock of the execution ids: a time server is asked in the background, and no request waits for it.
+//! The clock of the execution ids: it follows a time server in the background, and no request waits for that.
 
 use std::net::UdpSocket;
 use std::thread;
@@ -9,12 +9,12 @@ use crate::harness::{Setup, Store, eventually};
 const ANSWERS: &str = "the time server answers";
 const SILENT: &str = "the time server does not answer";
 const PACKET_BYTES: usize = 48;
-/// Seconds from 1900, where the protocol begins to count, to 1970.
+/// The seconds from 1900, the epoch of NTP, to 1970.
 const UNIX_EPOCH_SECONDS: u64 = 2_208_988_800;
-/// How far the test's clock is ahead.
+/// The offset of the test's time server.
 const AHEAD: Duration = Duration::from_millis(3_600_500);
 
-/// A time as the protocol has it: seconds, and fractions of 2^32.
+/// A time in NTP's format: seconds, and fractions of 2^-32 s.
 fn timestamp(time: SystemTime) -> [u8; 8] {
     let since = time.duration_since(UNIX_EPOCH).unwrap();
     let seconds = (since.as_secs() + UNIX_EPOCH_SECONDS) << 32;
@@ -22,8 +22,8 @@ fn timestamp(time: SystemTime) -> [u8; 8] {
     (seconds | fraction).to_be_bytes()
 }
 
-/// Answers every question as a server of this stratum whose clock is ahead (RFC 4330, section 4); 0 asks
-/// to be left alone.
+/// Answers every question as a server of this stratum whose clock is ahead (RFC 4330, section 4). Stratum 0 is a kiss
+/// of death.
 fn server(stratum: u8) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
@@ -58,7 +58,7 @@ fn the_clock_is_corrected_by_what_a_server_says() {
     });
     let (_, offset) = log.split_once("offset_seconds=").unwrap();
     let offset: f64 = offset.split_whitespace().next().unwrap().parse().unwrap();
-    // On a busy machine the answer may take its time, half of which is taken for an offset.
+    // On a busy machine the answer may be slow, and half of the delay counts as offset.
     assert!((offset - AHEAD.as_secs_f64()).abs() < 1.5, "{offset}");
     store.client().get("/find/a/b/c").execution_id();
     assert!(!log.contains(SILENT), "{log}");

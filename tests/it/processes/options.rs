@@ -1,4 +1,4 @@
-//! Options: what they reach, and what is refused before anything starts.
+//! Options: their effect, and the refusal of bad ones before anything starts.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -55,7 +55,7 @@ fn a_time_server_is_passed_on_to_the_facade() {
     assert_eq!(socket.recv(&mut packet).unwrap(), 48);
 }
 
-/// A command that must refuse its options: the only line that it prints, on stderr.
+/// Runs a command that must refuse its options. Returns the only line that it prints, on stderr.
 fn usage_error(arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(PROGRAM)

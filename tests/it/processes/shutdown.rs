@@ -1,4 +1,4 @@
-//! SIGTERM: what was accepted is finished, nothing more is taken, and the process exits with 0.
+//! SIGTERM: accepted requests are finished, no more are accepted, and the process exits with 0.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -8,8 +8,8 @@ use crate::harness::{Client, Setup, Store, eventually, offer};
 
 const CLIENTS: usize = 8;
 
-/// Lets clients add while something is ended in the middle; how many additions were acknowledged and
-/// how many may have been applied.
+/// Runs clients that add while a process is ended in the middle. Returns the number of additions that were
+/// acknowledged, and the number that may have been applied.
 fn add_until_ended(store: &mut Store, end: impl FnOnce(&mut Store)) -> (u64, u64) {
     let (acknowledged, unknown, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let address = store.facade.http[0];
@@ -40,7 +40,7 @@ fn count(store: &Store) -> u64 {
 }
 
 #[test]
-fn a_shard_finishes_what_it_accepted() {
+fn a_shard_finishes_accepted_commands() {
     let mut store = Setup::new(1).durable().start();
     let (acknowledged, _) = add_until_ended(&mut store, |store| {
         assert_eq!(store.shards[0].terminate().code(), Some(0));
@@ -57,7 +57,7 @@ fn a_shard_without_clients_ends_as_well() {
 }
 
 #[test]
-fn a_facade_answers_what_it_began() {
+fn a_facade_answers_requests_in_progress() {
     let mut store = Setup::new(2).durable().start();
     let address = store.facade.http[0];
     let mut begun = Connection::open(address).expect("the facade listens");
