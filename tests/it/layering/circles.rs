@@ -1,17 +1,17 @@
-//! Circles of a graph: its strongly connected components of more than one node (Tarjan, "Depth-First Search
-//! and Linear Graph Algorithms", 1972).
+//! Cycles of a graph: its strongly connected components of more than one node (Tarjan, "Depth-First Search and Linear
+//! Graph Algorithms", 1972).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 struct Search<'a, N> {
     graph: &'a BTreeMap<N, BTreeSet<N>>,
-    /// By node: its number, and the least number that is reached from it.
+    /// The number of each node, and the least number that is reached from it.
     numbers: BTreeMap<&'a N, (usize, usize)>,
     stack: Vec<&'a N>,
     circles: Vec<Vec<N>>,
 }
 
-/// All circles of a graph.
+/// Finds all cycles of a graph.
 pub fn circles<N: Ord + Clone>(graph: &BTreeMap<N, BTreeSet<N>>) -> Vec<Vec<N>> {
     let mut search = Search { graph, numbers: BTreeMap::new(), stack: Vec::new(), circles: Vec::new() };
     for node in graph.keys() {

@@ -1,6 +1,6 @@
-//! The structure of `src/`: imports run one way, no two files import each other in a circle, a `mod.rs` is
-//! a face, and each library is named in one place only. This reads the sources, so that an import in the wrong
-//! direction fails a test and not a review.
+//! The structure of `src/`: imports run one way, files do not import each other in a cycle, a `mod.rs` has only modules
+//! and re-exports, and some crates are used in some folders only. The tests read the sources, so that an import in the
+//! wrong direction fails a test and does not depend on a review.
 
 mod circles;
 mod sources;
@@ -13,29 +13,29 @@ use circles::circles;
 use sources::{Imports, Module, Source, imports};
 use syn::Item;
 
-/// The folders of the library from the top down. A row may import from the rows below it only.
-/// ARCHITECTURE.md and `src/lib.rs` have the same line.
+/// The folders of the library from the top down. A row may import from the rows below it only. ARCHITECTURE.md and
+/// `src/lib.rs` have the same line.
 const FOLDERS: &str = "http, shard > client, launcher > protocol, catalog > json, storage, payment > domain, access > routing, process > error";
-/// The same of the rooms of `shard/`, which are folders and single files.
+/// The folders and files of `shard/` from the top down.
 const SHARD: &str =
     "run > grpc, housekeeping > dispatch, context > saga > records, startup > engine > clock, disk, options";
-/// The same of the rooms of `http/`.
+/// The folders and files of `http/` from the top down.
 const HTTP: &str = "facade > listener > service > routes > api > endpoint, openapi > shop > request > auth, error_body, metrics > \
                     problem > response > execution, log_limit";
-/// Of lower rows, modules that are none of a folder's business: only a shard touches records on disk, and the
-/// launcher knows its children by their command lines alone.
+/// Modules of lower rows that a folder must not import: only a shard accesses records on disk, and the launcher knows
+/// its children only by their command lines.
 const FORBIDDEN: [(&str, &[&str]); 3] =
     [("http", &["storage"]), ("client", &["storage"]), ("launcher", &["protocol", "storage::codec"])];
-/// Modules that depend on nothing that does I/O, waits, or tells the time.
+/// Modules that must not do I/O, wait, or read a clock.
 const PURE: [&str; 3] = ["domain", "error", "routing"];
 const IMPURE: [&str; 11] =
     ["tokio", "tonic", "prost", "warp", "hyper", "http", "fjall", "rustix", "tracing", "bincode", "rand"];
 const IMPURE_STD: [&str; 7] = ["fs", "io", "net", "process", "sync", "thread", "time"];
-/// Names that belong to some folders alone.
+/// Names that only some modules may use.
 const CONFINED: [(&str, &[&str]); 3] =
     [("proto", &["protocol", "client", "shard::grpc"]), ("bincode", &["storage::codec"]), ("warp", &["http"])];
 
-/// Rows from the top down; each has one name or more.
+/// Splits a list into its rows from the top down, each with one name or more.
 fn rows(list: &str) -> Vec<Vec<&str>> {
     list.split(" > ").map(|row| row.split(", ").collect()).collect()
 }
@@ -44,7 +44,7 @@ fn name_of(module: &Module) -> String {
     module.join("::")
 }
 
-/// Imports of one entry of a folder by another that do not run down a list.
+/// Finds the imports between entries of a folder that do not run down a list.
 fn upward(list: &str, folder: &[&str], imports: &Imports) -> Vec<String> {
     let rows = rows(list);
     let row_of = |entry: &str| rows.iter().position(|row| row.contains(&entry));
@@ -69,7 +69,7 @@ fn upward(list: &str, folder: &[&str], imports: &Imports) -> Vec<String> {
     wrong
 }
 
-/// Items of a face that are neither modules nor re-exports.
+/// Finds items of a `mod.rs` that are neither modules nor re-exports.
 fn code_in_faces(sources: &[Source]) -> Vec<String> {
     let is_public = |visibility: &syn::Visibility| !matches!(visibility, syn::Visibility::Inherited);
     let belongs = |item: &Item| match item {
@@ -98,7 +98,7 @@ fn forbidden(imports: &Imports) -> Vec<String> {
     wrong
 }
 
-/// Modules that name a crate or a module which is confined to others.
+/// Finds modules that name a crate or module which only others may use.
 fn strays(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for source in sources.iter().filter(|source| !source.module.is_empty()) {
@@ -135,7 +135,7 @@ fn imports_run_down_the_list() {
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn no_files_import_each_other_in_a_cycle() {
     let imports = imports(&sources::read());
     let found: Vec<_> = circles(&imports.files)
         .iter()
@@ -147,7 +147,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn a_face_has_no_code() {
+fn a_mod_rs_has_no_code() {
     assert_none("faces with code", &code_in_faces(&sources::read()));
 }
 
@@ -169,9 +169,9 @@ fn the_documentation_has_the_same_list() {
     }
 }
 
-/// The test's own test: each kind of wrong import is seen in sources that have it.
+/// Tests the checks themselves: each finds its kind of error in sources that have it.
 #[test]
-fn what_is_wrong_is_seen() {
+fn each_check_finds_its_errors() {
     let see = |files: &[(&str, &str)]| -> Vec<Source> {
         files.iter().map(|(path, text)| Source::parse(path, text)).collect()
     };

@@ -1,4 +1,4 @@
-//! The sources of the library as modules, and the modules that each of them names.
+//! The modules of the library, and the modules that each of them names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,14 +8,14 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Item, UseTree};
 
-/// A module path from the crate's root, without `crate`: `["shard", "engine", "writer"]`.
+/// A module's path from the crate's root, without `crate`: `["shard", "engine", "writer"]`.
 pub type Module = Vec<String>;
 
 /// One file of `src/`.
 pub struct Source {
-    /// The module; of a `mod.rs` its folder, of `lib.rs` nothing.
+    /// The module: for a `mod.rs` its folder, for `lib.rs` the empty path.
     pub module: Module,
-    /// Whether the file is a `mod.rs`.
+    /// True when the file is a `mod.rs`.
     pub is_face: bool,
     /// The items outside of tests.
     pub items: Vec<Item>,
@@ -34,7 +34,7 @@ impl Source {
         Source { module, is_face: last == "mod", items }
     }
 
-    /// Every path that the file names: imports as a whole, others as far as they go.
+    /// Every path that the file names: imports and paths in code.
     fn paths(&self) -> Vec<Vec<String>> {
         let mut found = Vec::new();
         for item in &self.items {
@@ -58,14 +58,14 @@ impl Source {
         imported.into_iter().flatten().chain(first).collect()
     }
 
-    /// Those of some modules of `std` that are named.
+    /// The modules of `std` in a list that the file names.
     pub fn std_modules(&self, among: &[&'static str]) -> Vec<&'static str> {
         let paths = self.paths();
         let is_named = |name: &&&str| paths.iter().any(|path| path.len() > 1 && path[0] == "std" && path[1] == **name);
         among.iter().filter(is_named).copied().collect()
     }
 
-    /// The re-exports of a face: name to module.
+    /// The re-exports of a `mod.rs`: the module of each name.
     fn exports(&self) -> BTreeMap<String, Module> {
         let mut found = BTreeMap::new();
         for item in self.items.iter().filter(|_| self.is_face) {
@@ -81,7 +81,7 @@ impl Source {
     }
 }
 
-/// All files of `src/`, but for modules of tests (`*_tests.rs`).
+/// Reads all files of `src/` except modules of tests (`*_tests.rs`).
 pub fn read() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut found, mut directories) = (Vec::new(), vec![root.clone()]);
@@ -100,11 +100,11 @@ pub fn read() -> Vec<Source> {
     found
 }
 
-/// The modules that each module names, and per module the faces that it reached something through.
+/// The modules that each module imports, directly or through a `mod.rs`.
 pub struct Imports {
-    /// By module: the files that it depends on.
+    /// The files that each module depends on.
     pub files: BTreeMap<Module, BTreeSet<Module>>,
-    /// By module: folders of its own that it imports through.
+    /// The folders of its own that each module imports through.
     pub own_faces: BTreeMap<Module, BTreeSet<Module>>,
 }
 
@@ -118,7 +118,8 @@ pub fn imports(sources: &[Source]) -> Imports {
         let paths = source.paths();
         let absolute: Vec<Module> =
             paths.iter().filter(|path| path.len() > 1).filter_map(|path| from_root(&source.module, path)).collect();
-        // `pub(super)` is a path of one segment. `use crate::storage::codec;` names a module; `codec::decode_cart` later names what is in it.
+        // `pub(super)` is a path of one segment. `use crate::storage::codec;` names a module, and `codec::decode_cart`
+        // later names an item in it.
         let aliases: BTreeMap<&String, &Module> = absolute
             .iter()
             .filter(|path| modules.contains(path))
@@ -139,7 +140,7 @@ pub fn imports(sources: &[Source]) -> Imports {
             } else if target != source.module {
                 files.insert(target);
             }
-            // Through the face of its own folder, although the face knows where the item is.
+            // An import through its own folder's `mod.rs` of an item that a file beside it has.
             let through = (1..=path.len()).rev().map(|length| path[..length].to_vec()).find(|at| modules.contains(at));
             if let Some(face) = through.filter(|at| faces.contains_key(at) && source.module.starts_with(at)) {
                 imports.own_faces.entry(source.module.clone()).or_default().insert(face);
@@ -149,7 +150,7 @@ pub fn imports(sources: &[Source]) -> Imports {
     imports
 }
 
-/// The file that has the item of a path: the deepest module on its way, or behind a face's re-export.
+/// The file that has the item of a path: the deepest module in the path, or the one that a `mod.rs` re-exports from.
 fn resolve(
     path: &[String],
     modules: &BTreeSet<&Module>,
@@ -164,7 +165,7 @@ fn resolve(
     }
 }
 
-/// A path as modules from the crate's root, when it begins with `crate` or `super`.
+/// Resolves a path that begins with `crate` or `super` from the crate's root.
 fn from_root(module: &Module, path: &[String]) -> Option<Module> {
     let supers = path.iter().take_while(|part| *part == "super").count();
     match path.first()?.as_str() {
@@ -189,7 +190,7 @@ fn expand(tree: &UseTree, prefix: &mut Vec<String>, found: &mut Vec<Vec<String>>
     }
 }
 
-/// Collects every `a::b::c` of a token stream, also those within macros.
+/// Collects every path `a::b::c` of a token stream, also within macros.
 fn scan(tokens: TokenStream, found: &mut Vec<Vec<String>>) {
     let (mut path, mut colons) = (Vec::new(), 0);
     for token in tokens {
