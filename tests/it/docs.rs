@@ -1,5 +1,5 @@
-//! README and `docs/` say what is: every command line in them runs, every option and metric in them exists,
-//! every link leads somewhere. Needs `bash` and `curl`.
+//! README and `docs/` are true: every command line in them runs, every option and metric in them exists, and every link
+//! has a target. Needs `bash` and `curl`.
 
 mod markdown;
 mod output;
@@ -22,7 +22,7 @@ const ANY_PORT: &str = "127.0.0.1:0";
 const CONSOLE: &str = "console";
 const SHELL: &str = "sh";
 const UNIT: &str = "ini";
-/// Starts the store that a document talks to, with the data that it shows.
+/// The command that starts a document's store. The paths and ports below are those that documents show.
 const LAUNCH: &str = "cargo run --release -- launch";
 const SHOWN_DATA: &str = "/home/you/shardcart/data";
 const SHOWN_PORTS: [&str; 3] = ["5000", "5001", "3000"];
@@ -30,7 +30,7 @@ const README_LINES: usize = 220;
 const README_COLUMNS: usize = 180;
 const ROLES: [&str; 4] = ["launch", "facade", "shard", "keys"];
 
-/// A store as README starts it, on ports of its own.
+/// A store as README starts it, but on other ports.
 struct Shown {
     launcher: Launcher,
     directory: tempfile::TempDir,
@@ -57,7 +57,7 @@ impl Shown {
         self.directory.path().join("data").display().to_string()
     }
 
-    /// A command of a document, for this store.
+    /// Translates a command of a document to this store's paths and ports.
     fn command(&self, shown: &str) -> String {
         let mut command = shown.replace("data/shard-", &format!("{}/shard-", self.data()));
         for (shown, port) in SHOWN_PORTS.iter().zip(self.ports()) {
@@ -68,7 +68,7 @@ impl Shown {
         command
     }
 
-    /// Output of this store, as a document shows it.
+    /// Translates this store's output to the paths and ports of a document.
     fn output(&self, output: &str) -> String {
         let mut text = output.replace(&self.data(), SHOWN_DATA);
         for (shown, port) in SHOWN_PORTS.iter().zip(self.ports()) {
@@ -77,7 +77,7 @@ impl Shown {
         text
     }
 
-    /// Runs commands one after the other, in one shell; what each prints.
+    /// Runs commands one after the other in one shell, and returns the output of each.
     fn run(&self, steps: &[Step]) -> Vec<String> {
         let marker = |step: &Step| format!("@@ {} @@", step.line);
         let mut script = String::from("exec 2>&1\nshardcart() { \"$SHARDCART\" \"$@\"; }\n");
@@ -107,22 +107,21 @@ impl Shown {
         outputs
     }
 
-    /// What the launcher has printed and logged, in the order of the lines' text: shards are ready in any
-    /// order.
+    /// The launcher's output and log, with sorted lines, since shards are ready in any order.
     fn start_output(&self) -> String {
         let log = self.launcher.log();
         sorted(self.launcher.lines().iter().map(String::as_str).chain(log.lines()))
     }
 }
 
-/// Lines in the order of their text.
+/// Sorts lines.
 fn sorted<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     let mut lines: Vec<_> = lines.collect();
     lines.sort_unstable();
     lines.join("\n")
 }
 
-/// Runs the command lines of a document and compares what they print.
+/// Runs the command lines of a document and compares their output.
 fn check(name: &str) {
     let curl = Command::new("curl").arg("--version").output();
     assert!(curl.is_ok_and(|curl| curl.status.success()), "this test runs the documents' command lines: install curl");
@@ -162,13 +161,13 @@ fn the_commands_of_the_documents_do_what_they_show() {
     }
 }
 
-/// True when the program understands these arguments; it is not run.
+/// True when the program accepts these arguments, without running it.
 fn is_understood(arguments: &[&str]) -> bool {
-    // The help ends the program when all that comes before it is understood.
+    // The program prints its help and exits if it accepts the arguments before `--help`.
     Command::new(PROGRAM).args(arguments).arg("--help").output().expect("the program can be started").status.success()
 }
 
-/// True when a command line that is not run could be.
+/// True when a command line that is not run is valid.
 fn can_run(command: &str, recipes: &str) -> bool {
     let words: Vec<_> = command.split_whitespace().filter(|word| *word != "\\").collect();
     let exists = |path: String| root().join(path).exists();
@@ -191,7 +190,7 @@ fn can_run(command: &str, recipes: &str) -> bool {
 }
 
 #[test]
-fn command_lines_that_are_not_run_could_be() {
+fn command_lines_that_are_not_run_are_valid() {
     let recipes = fs::read_to_string(root().join("justfile")).expect("there is a justfile");
     let mut checked = 0;
     for document in Document::all() {
@@ -217,7 +216,7 @@ fn the_processes_of_several_machines_are_one_store() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let path = |name: &str| directory.path().join(name).display().to_string();
     KeyFile::add(Path::new(&path("keys.json")), "", Role::Read).expect("a key can be made");
-    // Each shard has to know the other's port before either runs.
+    // Each shard must know the other's port before either runs.
     let listeners = [0, 1].map(|_| TcpListener::bind(ANY_PORT).expect("a free port"));
     let shards = listeners.map(|listener| listener.local_addr().expect("it is bound").to_string());
     let steps = Document::named("docs/operations.md").steps(SHELL);
@@ -236,7 +235,7 @@ fn the_processes_of_several_machines_are_one_store() {
     let http = facade.ready().split(' ').find_map(|part| part.strip_prefix("http="));
     let mut client = Client::new(http.expect("the facade names its port").parse().expect("an address"));
     eventually("both shards are ready", || (client.get("/readyz").status == 200).then_some(()));
-    // The products of a search are on both shards, and so is stock that an order of one of them asks about.
+    // The products of a search are on both shards, and orders need stock of both.
     assert_eq!(client.get("/search/fiction").expect(200).json().as_array().map(Vec::len), Some(2));
     for id in ["1", "2", "9780143127550", "9780262033848"] {
         client.put("/buy", &format!(r#"{{"id":"{id}","quantity":1,"card":"{CARD}"}}"#)).expect(200);
@@ -280,7 +279,7 @@ fn every_metric_of_the_documents_exists() {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     for document in Document::all() {
         let directory = root().join(&document.name);
         let directory = directory.parent().expect("a file is in a directory");
@@ -301,7 +300,7 @@ fn every_link_leads_somewhere() {
     }
 }
 
-/// What a heading is linked by.
+/// The anchor of a heading.
 fn anchor_of(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = text.chars().filter(|char| char.is_alphanumeric() || " -_".contains(*char));
@@ -309,7 +308,7 @@ fn anchor_of(heading: &str) -> String {
 }
 
 #[test]
-fn the_readme_is_for_somebody_with_little_time() {
+fn the_readme_is_short() {
     let readme = Document::named("README.md");
     let lines = readme.text.lines().count();
     assert!(lines <= README_LINES, "README.md has {lines} lines");

@@ -1,4 +1,4 @@
-//! The example clients buy what they say, exactly once, although every request meets trouble on the way.
+//! The example clients buy exactly once, although every request meets every fault on its way.
 
 mod trouble;
 
@@ -13,10 +13,10 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_shardcart");
 /// The first book of the topic that the examples look for.
 const BOOK: &str = "9780140449136";
 const COPIES: u64 = 25;
-/// One is added, the count is set to two, one more is added.
+/// The copies that an example buys: one is added, the count is set to two, one more is added.
 const BOUGHT: u64 = 3;
 
-/// Runs an example against a store behind trouble, and checks what it says and what the store has.
+/// Runs an example against a store behind the proxy, and checks its output and the store's content.
 fn check(store: &Store, example: &mut Command) {
     let front = Troublesome::start(store.facade.http[0]);
     let run = example.arg(format!("http://{}", front.address())).output().expect("the example can be started");

@@ -1,6 +1,6 @@
-//! Bytes that are on disks already: of every kind of record, of the fingerprints and of the ids under which
-//! idempotency answers are kept. A release that writes or reads them differently would lose what an
-//! earlier one wrote, so these literals never change; new formats get new ones.
+//! The bytes of stored records, fingerprints and idempotency record ids. They are on users' disks: a release that
+//! writes or reads them differently would lose an earlier release's data. So these literals never change, and a new
+//! format gets new ones.
 
 use shardcart::domain::card::{Card, CardNumber};
 use shardcart::domain::cart::{Cart, Line, Offer};
@@ -112,7 +112,7 @@ fn state(status: Status<'static>, payment: PaymentStatus, transaction: bool) -> 
     RecordedState { status, payment, transaction: transaction.then_some("sim-1"), delivery: None }
 }
 
-/// What an order of a customer is, with lines of the three kinds of price; with a card, if any was asked for.
+/// The facts of a customer's order, with a line for each kind of price, and with a card if a payment was asked for.
 fn facts(state: &RecordedState<'_>, events: &[OrderEvent]) -> Facts {
     let is_pending = state.status == Status::Pending;
     let line = |id: &str, agreed, price| OrderLine {
@@ -146,7 +146,7 @@ fn order(state: RecordedState<'_>, events: &[OrderEvent]) -> OrderRecord {
     OrderRecord::restore(facts(&state, events), state).expect("a state that was written")
 }
 
-/// Every combination that was ever written, open orders before closed ones.
+/// Every combination of states that any release has written, open orders before closed ones.
 #[test]
 fn orders() {
     use OrderEvent as E;
@@ -179,7 +179,7 @@ fn orders() {
     }
 }
 
-/// Orders of each origin; those of `/buy` and `/purchase` name nobody.
+/// Orders of each origin; those of `/buy` and `/purchase` name no customer.
 #[test]
 fn origins() {
     let of = |origin, customer: Option<&str>| {
@@ -202,7 +202,7 @@ fn origins() {
     check(&found, &ORIGINS);
 }
 
-/// A retry over an upgrade must have the fingerprint that the first request had.
+/// The fingerprints of requests. A retry after an upgrade must have the fingerprint of the first request.
 #[test]
 fn fingerprints() {
     let customer = CustomerId::new("alice").unwrap();
@@ -249,7 +249,7 @@ fn fingerprints() {
     check(&found, &FINGERPRINTS);
 }
 
-/// The ids of idempotency records (of each owner's scope) and of reservations.
+/// The ids of idempotency records, one for each kind of owner, and of reservations.
 #[test]
 fn digests() {
     let of = |owner: Owner<'_>| {
@@ -268,7 +268,7 @@ fn digests() {
     check(&found, &DIGESTS);
 }
 
-/// The same names in the same order with the same bytes; all that differs is shown at once.
+/// Compares names and bytes with the expected ones, and shows all differences at once.
 fn check(found: &[(&str, Vec<u8>)], expected: &[(&str, &str)]) {
     let found: Vec<_> = found.iter().map(|(name, bytes)| format!("(\"{name}\", \"{}\"),", hex(bytes))).collect();
     let expected: Vec<_> = expected.iter().map(|(name, hex)| format!("(\"{name}\", \"{hex}\"),")).collect();

@@ -1,4 +1,4 @@
-//! Whole stores under test: real processes, real sockets, nothing shared between tests.
+//! Tests of whole stores, with real processes and sockets, and with nothing shared between tests.
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 mod api;

@@ -1,17 +1,17 @@
-//! Reads what a Markdown document shows: its fenced blocks, and in them commands with their output.
+//! Parses Markdown documents: their fenced blocks, and in them commands with their output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const FENCE: &str = "```";
-/// Begins a command in a `console` block; all else in it is output.
+/// The prompt before a command in a `console` block. All other text in it is output.
 const PROMPT: &str = "$ ";
 
 /// A Markdown file of this repository.
 pub struct Document {
     /// Its path, from the root of the repository.
     pub name: String,
-    /// All of it.
+    /// Its text.
     pub text: String,
 }
 
@@ -32,7 +32,7 @@ pub struct Step {
 }
 
 impl Document {
-    /// README, what lies beside it, and everything in `docs/`.
+    /// All documents: README, those beside it, and those in `docs/`.
     pub fn all() -> Vec<Document> {
         let mut paths: Vec<PathBuf> = [root().to_owned(), root().join("docs")]
             .iter()
@@ -45,7 +45,7 @@ impl Document {
         paths.iter().map(|path| Document::read(path)).collect()
     }
 
-    /// One of them.
+    /// Reads one document.
     pub fn named(name: &str) -> Document {
         Document::read(&root().join(name))
     }
@@ -92,8 +92,8 @@ impl Document {
 }
 
 impl Block {
-    /// Its commands; in a block without prompts every line is one. A command that ends with a backslash
-    /// goes on in the next line.
+    /// Its commands. In a block without prompts every line is a command. A command that ends with a backslash continues
+    /// in the next line.
     fn steps(&self) -> Vec<Step> {
         let has_prompts = self.lines.iter().any(|line| line.starts_with(PROMPT));
         let mut steps: Vec<Step> = Vec::new();

@@ -1,17 +1,17 @@
-//! Compares output with what a document shows: times, versions, ids and lengths differ from run to run,
-//! white space is the document's own, and `…` in the document stands for anything.
+//! Compares output with the output in a document. Times, versions, ids and lengths may differ, white space is ignored,
+//! and `…` in the document stands for any text.
 
-/// Stands for anything in a document's output.
+/// The character that stands for any text in a document's output.
 const ANYTHING: char = '…';
-/// Digits after one of these differ from run to run.
+/// Texts after which digits may differ.
 const BEFORE_NUMBERS: [&str; 4] = ["\"version\":", "etag: \"", "content-length: ", "ready after "];
-/// The rest of a line after one of these does.
+/// Texts after which the rest of the line may differ.
 const BEFORE_TEXT: [&str; 2] = ["date: ", "x-request-id: "];
 const UUID_CHARS: usize = 36;
-/// Lengths of hexadecimal texts that differ: ids of API keys, API keys, SHA-256.
+/// The lengths of hexadecimal texts that may differ: ids of API keys, API keys, SHA-256.
 const HEX_CHARS: [usize; 3] = [12, 48, 64];
 
-/// True when the output is what the document shows.
+/// True when the output matches the document's.
 pub fn is_as_shown(shown: &str, output: &str) -> bool {
     let (shown, output) = (comparable(shown), comparable(output));
     let pieces: Vec<_> = shown.split(ANYTHING).collect();
@@ -24,7 +24,7 @@ pub fn is_as_shown(shown: &str, output: &str) -> bool {
     }
 }
 
-/// The text without white space, and with a placeholder for all that differs.
+/// The text without white space, and with placeholders for the parts that may differ.
 fn comparable(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -41,7 +41,7 @@ fn comparable(text: &str) -> String {
     out
 }
 
-/// The length of what differs at the beginning of a text, and what stands for it.
+/// The length of a part that may differ at the beginning of a text, and its placeholder.
 fn volatile(text: &str, before: char) -> Option<(usize, &'static str)> {
     let span = |of: fn(char) -> bool| text.find(|char| !of(char)).unwrap_or(text.len());
     for prefix in BEFORE_NUMBERS {
@@ -75,7 +75,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 #[test]
-fn what_differs_from_run_to_run_is_left_out_and_nothing_else() {
+fn only_parts_that_may_differ_are_ignored() {
     let shown = "etag: \"4\"\r\n{\"version\":4,\n  \"at\":\"2026-11-23T17:41:02.3Z\",\"id\":\"01a2097f-3a10-8e62-b8b9-99dfe5f6eded\"}\n";
     let output = "etag: \"17\"\n{\"version\":17,\"at\":\"2027-01-01T00:00:00Z\",\"id\":\"f1a2097f-3a10-8e62-b8b9-99dfe5f6edee\"}";
     assert!(is_as_shown(shown, output));

@@ -1,5 +1,5 @@
-//! A front before a store that gives every request all the trouble a client has to expect: not applied,
-//! applied with the answer lost, being worked on, outcome unknown.
+//! A proxy for a store that makes every request meet all faults that a client must handle: not applied, applied with
+//! the answer lost, in progress, outcome unknown.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::thread;
 
 use crate::harness::http::Connection;
 
-/// What happens to a request on its way.
+/// A fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// 503: it does not reach the store.
@@ -23,18 +23,18 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// In the order in which a request meets them.
+    /// All faults, in the order in which a request meets them.
     pub const ALL: [Trouble; 4] =
         [Trouble::NotApplied, Trouble::AnswerLost, Trouble::InFlight, Trouble::OutcomeUnknown];
 }
 
-/// A running front.
+/// A running proxy.
 pub struct Troublesome {
     address: SocketAddr,
     attempts: Attempts,
 }
 
-/// How often each request was tried. Writes are told apart by their idempotency key, reads by their path.
+/// The number of attempts of each request. Writes are identified by their idempotency key, reads by their path.
 type Attempts = Arc<Mutex<HashMap<String, usize>>>;
 
 struct Incoming {
@@ -44,7 +44,7 @@ struct Incoming {
 }
 
 impl Troublesome {
-    /// Starts one before a store.
+    /// Starts a proxy for a store.
     pub fn start(store: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
@@ -53,19 +53,19 @@ impl Troublesome {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let counted = counted.clone();
-                // A client that goes away is none of this test's business.
+                // An error means that the client has closed its connection.
                 thread::spawn(move || stream.and_then(|stream| serve(stream, store, &counted)));
             }
         });
         Troublesome { address, attempts }
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many requests have met some trouble.
+    /// The number of requests that have met a fault.
     pub fn met(&self, trouble: Trouble) -> usize {
         let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let needed = Trouble::ALL.iter().position(|other| *other == trouble).expect("all of them are in the list") + 1;
@@ -121,7 +121,7 @@ impl Incoming {
         Ok(Incoming { method, name: key.unwrap_or(path), bytes })
     }
 
-    /// The store's answer, as it goes to the client.
+    /// The store's answer, in the form that is sent to the client.
     fn forward(&self, store: SocketAddr) -> io::Result<Vec<u8>> {
         let mut connection = Connection::open(store)?;
         connection.send(&self.bytes)?;

@@ -102,7 +102,7 @@ fn additions_to_different_lines_all_count() {
 }
 
 #[test]
-fn additions_during_checkouts_are_on_one_receipt_each() {
+fn every_addition_is_on_one_receipt_or_still_in_the_cart() {
     let store = Setup::new(1).start();
     let taken = all_at_once(&store, CLIENTS, |number, mut client| {
         let mut taken = 0;

@@ -71,8 +71,8 @@ impl Document {
         validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
     }
 
-    /// Asserts that an answer is as the document describes it: status, headers, media type and body. The path is the one
-    /// that was sent. A 405 belongs to no operation and cannot be checked.
+    /// Asserts that an answer is as the document describes it: status, headers, media type and body. The path is the
+    /// one that was sent. A 405 belongs to no operation and cannot be checked.
     #[track_caller]
     pub fn check(&self, method: &str, path: &str, answer: &Answer) {
         let what = format!("{method} {path} -> {}", answer.status);
