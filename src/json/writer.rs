@@ -27,7 +27,8 @@ impl Json {
     /// Appends a string.
     pub fn string(&mut self, text: &str) -> &mut Self {
         if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-            serde_json::to_writer(&mut self.0, text).expect("a string can be JSON, and writing to memory cannot fail");
+            serde_json::to_writer(&mut self.0, text)
+                .expect("any string can be escaped, and writing to memory cannot fail");
         } else {
             self.0.push(b'"');
             self.0.extend_from_slice(text.as_bytes());
