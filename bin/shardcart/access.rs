@@ -15,10 +15,10 @@ pub struct Access {
     /// the role admin, may be in the environment as BOOKSTORE_API_KEY or SHARDCART_API_KEY.
     #[arg(long, value_name = "FILE")]
     api_keys: Option<PathBuf>,
-    /// Want an API key on every path but /livez and /readyz.
+    /// Require an API key on every path but /livez and /readyz.
     #[arg(long)]
     require_key: bool,
-    /// Let writes in without an API key although other machines can connect.
+    /// Allow writes without an API key although other machines can connect.
     #[arg(long)]
     open_writes: bool,
 }

@@ -188,7 +188,7 @@ fn open_store(
     store.check(directory, shards, storage)?;
     if let Some(shard) = (0..shards).find(|shard| !shard_path(directory, *shard).is_dir()) {
         return Err(Error::Internal(format!(
-            "{}: the data of shard {shard} is missing; starting would lose it for good",
+            "{}: the data of shard {shard} is missing; a start would replace it with an empty one",
             directory.display()
         )));
     }

@@ -114,7 +114,7 @@ fn check_not_in_checkout(
         order.is_some_and(|order| order.lines.iter().any(|line| line.product.as_str() == item.as_str()))
     };
     match item.is_none_or(is_ordered) {
-        true => Err(Error::InFlight("the cart is being checked out; only additions are taken meanwhile".into())),
+        true => Err(Error::InFlight("the cart is being checked out; until that is decided, only adding works".into())),
         false => Ok(()),
     }
 }

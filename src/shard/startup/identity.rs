@@ -188,20 +188,19 @@ fn hello(header: &Header) -> Hello {
 }
 
 fn check(header: &Header, expected: ExpectedIdentity) -> Result<()> {
-    let refuse = |text: String| Err(Error::Internal(format!("the data directory is another one's: {text}")));
+    let refuse =
+        |text: String| Err(Error::Internal(format!("the data directory belongs to another shard or store: {text}")));
     if header.format != FORMAT {
         return refuse(format!("its format is {}, this release knows {FORMAT}", header.format));
     }
     if (header.shard, header.shards) != (expected.shard, expected.shards) {
         return refuse(format!(
-            "it holds shard {} of {}, asked for was shard {} of {}",
+            "it holds shard {} of {}, not shard {} of {}",
             header.shard, header.shards, expected.shard, expected.shards
         ));
     }
     match (header.store_id, expected.store_id) {
-        (Some(ours), Some(theirs)) if ours != theirs => {
-            refuse(format!("it belongs to store {ours}, asked for was {theirs}"))
-        }
+        (Some(ours), Some(theirs)) if ours != theirs => refuse(format!("it belongs to store {ours}, not {theirs}")),
         _ => Ok(()),
     }
 }
