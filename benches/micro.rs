@@ -16,7 +16,7 @@ use shardcart::routing::{CustomerId, ItemId, KeyHash, SLOTS};
 use shardcart::shard::dispatch;
 use shardcart::shard::engine::{Resident, State, Writer};
 use shardcart::storage::codec;
-use shardcart::storage::{MemoryStorage, Record, RecordKey, RecordKind, StorageKind, Write};
+use shardcart::storage::{DEFAULT_LOG_BYTES, MemoryStorage, Record, RecordKey, RecordKind, StorageKind, Write};
 
 /// The argument that `cargo bench` adds and `cargo test` does not.
 const BENCH_FLAG: &str = "--bench";
@@ -85,13 +85,13 @@ fn run_next<'a>(writer: &mut Writer, next: &mut impl Iterator<Item = (usize, &'a
 
 fn commit(criterion: &mut Criterion) {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is writable");
-    for kind in [StorageKind::Memory, StorageKind::Fjall] {
+    for kind in [StorageKind::Memory, StorageKind::Log, StorageKind::Fjall] {
         commit_to(criterion, kind, directory.path());
     }
 }
 
 fn commit_to(criterion: &mut Criterion, kind: StorageKind, directory: &Path) {
-    let storage = kind.open(directory).expect("a new directory can be opened");
+    let storage = kind.open(directory, DEFAULT_LOG_BYTES).expect("a new directory can be opened");
     storage.load(&mut |_, _| Ok(())).expect("an empty directory can be read");
     let mut group = criterion.benchmark_group(format!("commit/{kind}"));
     for size in COMMIT_SIZES {
@@ -104,10 +104,7 @@ fn commit_to(criterion: &mut Criterion, kind: StorageKind, directory: &Path) {
             };
             bencher.iter_batched(
                 &mut batch,
-                |batch| {
-                    storage.write(&batch).expect("the disk is not full");
-                    storage.sync().expect("the disk works");
-                },
+                |batch| storage.commit(&batch).expect("the disk works and is not full"),
                 BatchSize::SmallInput,
             );
         });

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use shardcart::storage::{MAX_LOG_BYTES, MIN_LOG_BYTES};
+
 /// The units and their sizes in bytes; powers of 1024 come first, the largest at the top.
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
@@ -33,6 +35,15 @@ impl FromStr for ByteSize {
             return Err("is not a number of bytes, as 1000000, 512MiB or 1GB".into());
         };
         number.checked_mul(factor).map(ByteSize).ok_or_else(|| "is too large".into())
+    }
+}
+
+/// Reads the size of a commit log.
+pub fn log_size(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    match (MIN_LOG_BYTES..=MAX_LOG_BYTES).contains(&size.0) {
+        true => Ok(size),
+        false => Err(format!("must be {} to {}", ByteSize(MIN_LOG_BYTES), ByteSize(MAX_LOG_BYTES))),
     }
 }
 

@@ -12,10 +12,10 @@ use shardcart::payment::PaymentKind;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::shard::DEFAULT_MIN_FREE_BYTES;
-use shardcart::storage::StorageKind;
+use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 
 use crate::access::Access;
-use crate::byte_size::ByteSize;
+use crate::byte_size::{ByteSize, log_size};
 use crate::facade::Tuning;
 use crate::listen_address;
 
@@ -49,9 +49,12 @@ pub struct Arguments {
     /// The data directory; made when missing.
     #[arg(long, value_name = "DIR", default_value = "data")]
     data: PathBuf,
-    /// The storage: fjall (on disk) or memory (lost at the end; for benchmarks).
-    #[arg(long, default_value = "fjall")]
+    /// The storage: log (a commit log on disk) or memory (lost at the end; for benchmarks).
+    #[arg(long, default_value = "log")]
     storage: StorageKind,
+    /// The most bytes of each shard's commit log, from 32MiB to 3200MiB.
+    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_LOG_BYTES), value_parser = log_size)]
+    log_size: ByteSize,
     /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
     #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
     min_free: ByteSize,
@@ -88,6 +91,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         common: vec![format!("--log-format={format}").into()],
         shard: vec![
             format!("--min-free={}", arguments.min_free).into(),
+            format!("--log-size={}", arguments.log_size).into(),
             format!("--payment={}", arguments.payment).into(),
         ],
         access: arguments.access.settings()?,

@@ -11,10 +11,10 @@ use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::routing::{Address, MAX_SHARDS};
 use shardcart::shard::{self, DEFAULT_MIN_FREE_BYTES, Options};
-use shardcart::storage::StorageKind;
+use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 use uuid::Uuid;
 
-use crate::byte_size::ByteSize;
+use crate::byte_size::{ByteSize, log_size};
 
 const EXAMPLES: &str = "\
 Examples, of a store of two shards on two machines:
@@ -41,9 +41,12 @@ pub struct Arguments {
     /// The addresses of all shards, in order.
     #[arg(long, value_name = "ADDR,ADDR,…", value_delimiter = ',')]
     peers: Vec<Address>,
-    /// The storage: fjall (on disk) or memory (lost at the end; for benchmarks).
-    #[arg(long, default_value = "fjall")]
+    /// The storage: log (a commit log on disk) or memory (lost at the end; for benchmarks).
+    #[arg(long, default_value = "log")]
     storage: StorageKind,
+    /// The most bytes of each shard's commit log, from 32MiB to 3200MiB.
+    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_LOG_BYTES), value_parser = log_size)]
+    log_size: ByteSize,
     /// The id of the store that the data must belong to. Without it shard 0 of a new store makes one, and
     /// the others learn it from the first facade.
     #[arg(long, value_name = "UUID")]
@@ -73,6 +76,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         data: arguments.data,
         peers: arguments.peers,
         storage: arguments.storage,
+        log_bytes: arguments.log_size.0,
         store_id: arguments.store_id,
         min_free: arguments.min_free.0,
         catalog: arguments.catalog,

@@ -231,14 +231,14 @@ mod tests {
     fn a_directory_keeps_its_store_and_refuses_another_layout() {
         let directory = tempfile::tempdir().unwrap();
         let open = |shards, storage| DataDirectory::open(directory.path(), shards, storage, &Catalog::None, &|| false);
-        let id = open(4, StorageKind::Fjall).unwrap().store_id();
-        assert_eq!(open(4, StorageKind::Fjall).unwrap().store_id(), id);
-        let refusal = open(2, StorageKind::Fjall).err().unwrap().to_string();
+        let id = open(4, StorageKind::Log).unwrap().store_id();
+        assert_eq!(open(4, StorageKind::Log).unwrap().store_id(), id);
+        let refusal = open(2, StorageKind::Log).err().unwrap().to_string();
         assert!(refusal.contains("4 shards") && refusal.contains("asks for 2"), "{refusal}");
         assert!(open(4, StorageKind::Memory).is_err());
         fs::remove_dir(directory.path().join("shard-3")).unwrap();
-        assert!(open(4, StorageKind::Fjall).err().unwrap().to_string().contains("shard 3 is missing"));
-        assert!(open(0, StorageKind::Fjall).is_err());
+        assert!(open(4, StorageKind::Log).err().unwrap().to_string().contains("shard 3 is missing"));
+        assert!(open(0, StorageKind::Log).is_err());
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let long = directory.path().join("x".repeat(MAX_SOCKET_PATH));
         assert!(matches!(
-            DataDirectory::open(&long, 1, StorageKind::Fjall, &Catalog::None, &|| false),
+            DataDirectory::open(&long, 1, StorageKind::Log, &Catalog::None, &|| false),
             Err(Error::Invalid(_))
         ));
     }
@@ -256,7 +256,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let comma = directory.path().join("a,b");
         assert!(matches!(
-            DataDirectory::open(&comma, 1, StorageKind::Fjall, &Catalog::None, &|| false),
+            DataDirectory::open(&comma, 1, StorageKind::Log, &Catalog::None, &|| false),
             Err(Error::Invalid(_))
         ));
         assert!(!comma.exists());
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn shards_without_their_store_are_not_adopted() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Fjall, &Catalog::None, &|| false);
+        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Log, &Catalog::None, &|| false);
         drop(open().unwrap());
         fs::remove_file(directory.path().join(STORE_FILE)).unwrap();
         drop(open().unwrap());

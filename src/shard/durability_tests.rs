@@ -1,4 +1,4 @@
-//! Tests the durability of replies with a storage double that loses writes that were not synced.
+//! Tests the durability of replies with a storage double that loses commits that have not returned.
 //!
 //! The contract: once a reply can be seen, everything it was computed from survives a power failure. Removing the
 //! sync from the committer fails these tests.
@@ -59,7 +59,7 @@ impl Storage for LosesUnsynced {
         Ok(self.disk.lock().unwrap().written.get(key).cloned())
     }
 
-    fn write(&self, batch: &[Write]) -> Result<()> {
+    fn commit(&self, batch: &[Write]) -> Result<()> {
         let mut disk = self.disk.lock().unwrap();
         for write in batch {
             match write {
@@ -67,14 +67,17 @@ impl Storage for LosesUnsynced {
                 Write::Delete(record) => disk.written.remove(record.key()),
             };
         }
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<()> {
-        let disk = self.disk.lock().unwrap();
         let mut disk = self.opened.wait_while(disk, |disk| disk.shut).unwrap();
         disk.synced = disk.written.clone();
         Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn max_batch_bytes(&self) -> usize {
+        usize::MAX
     }
 
     fn is_volatile(&self) -> bool {
@@ -259,7 +262,7 @@ fn writes_are_refused_before_they_are_applied_while_the_disk_is_full() {
 fn a_record_newer_than_the_last_commit_is_noticed() {
     let storage = LosesUnsynced::default();
     let key = RecordKey { hash: KeyHash::of("abc"), kind: RecordKind::Kv, id: b"abc" };
-    storage.write(&[Write::Put(Record::new(key, &codec::encode_value(5, "x")))]).unwrap();
+    storage.commit(&[Write::Put(Record::new(key, &codec::encode_value(5, "x")))]).unwrap();
     let refusal = startup::recover(&storage, &(0..=SLOTS - 1)).err().unwrap();
     assert!(refusal.detail().contains("a part of the store is missing"), "{refusal}");
 }

@@ -25,6 +25,8 @@ pub struct Options {
     pub peers: Vec<Address>,
     /// The storage that keeps the records.
     pub storage: StorageKind,
+    /// The most bytes of the commit log.
+    pub log_bytes: u64,
     /// The id of its store. When `None`, shard 0 of a new store chooses one, and the others learn it.
     pub store_id: Option<Uuid>,
     /// The free disk space below which writes are refused, in bytes.

@@ -37,7 +37,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let started = Instant::now();
     fs::create_dir_all(&options.data).map_err(failed_to("make", &options.data))?;
     let _lock = lock(&options.data)?;
-    let storage = options.storage.open(&options.data)?;
+    let storage = options.storage.open(&options.data, options.log_bytes)?;
     let expected = ExpectedIdentity { store_id: options.store_id, shard: options.index, shards: options.shards };
     let identity = startup::open(&*storage, expected, &options.catalog, &shutdown)?;
     let resident = startup::recover(&*storage, &identity.slots())?;

@@ -1,38 +1,42 @@
-//! The storage of one shard as a trait. Writing and syncing are separate, so that a test double can drop
-//! writes that were not synced.
+//! The storage of one shard as a trait.
 
 use super::record::Write;
 use crate::error::Result;
 
-/// Receives the key and the value of each loaded record.
+/// Takes the key and the value of a record that is loaded.
 pub type Loaded<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
-/// Durable storage of one shard. One thread writes; others may call `get` at the same time.
+/// The most bytes of a batch where storage itself has no limit.
+pub const MAX_BATCH_BYTES: usize = 32 << 20;
+
+/// Durable storage of one shard. One thread commits; `get` may be called beside it.
 pub trait Storage: Send + Sync + 'static {
-    /// Calls `each` with every stored key and value.
+    /// Calls `each` with the key and value of every record that a shard reads at its start. They are durable when this
+    /// returns, also those that a process wrote that was killed.
     ///
     /// # Errors
     /// [`Error::Internal`](crate::error::Error::Internal) when storage cannot be read, or the first error of `each`.
     fn load(&self, each: &mut Loaded<'_>) -> Result<()>;
 
-    /// The value of a key, synced or not.
+    /// The value of a key that is read one by one, as of the last commit.
     ///
     /// # Errors
     /// [`Error::Internal`](crate::error::Error::Internal) when storage cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// Writes a batch atomically: after a crash, all of it or nothing is stored.
+    /// Makes a batch durable: all of it when this returns, all or nothing of it after a crash.
     ///
     /// # Errors
-    /// [`Error::Internal`](crate::error::Error::Internal). It is then unknown what is stored, so the process must end.
-    fn write(&self, batch: &[Write]) -> Result<()>;
+    /// [`Error::Internal`](crate::error::Error::Internal). Whether the batch is durable is then unknown, and the
+    /// process must end.
+    fn commit(&self, batch: &[Write]) -> Result<()>;
 
-    /// Makes all earlier writes durable.
-    ///
-    /// # Errors
-    /// As for [`Storage::write`].
-    fn sync(&self) -> Result<()>;
+    /// False while storage has to free space before it takes more writes.
+    fn has_room(&self) -> bool;
 
-    /// True when nothing stored outlives the process, so that a commit costs nothing.
+    /// The bytes of keys and values at which a batch takes no more commands. One command more still fits.
+    fn max_batch_bytes(&self) -> usize;
+
+    /// True when nothing outlives the process, so that a commit costs nothing.
     fn is_volatile(&self) -> bool;
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::backend::{Loaded, Storage};
+use super::backend::{Loaded, MAX_BATCH_BYTES, Storage};
 use super::record::Write;
 use crate::error::{Error, Result};
 
@@ -46,13 +46,20 @@ impl FjallStorage {
     }
 }
 
+impl FjallStorage {
+    fn sync(&self) -> Result<()> {
+        self.database.persist(PersistMode::SyncAll).map_err(|error| fault("sync", &error))
+    }
+}
+
 impl Storage for FjallStorage {
     fn load(&self, each: &mut Loaded<'_>) -> Result<()> {
         for guard in self.records.iter() {
             let (key, value) = guard.into_inner().map_err(|error| fault("read", &error))?;
             each(&key, &value)?;
         }
-        Ok(())
+        // What was read may so far be in the page cache only.
+        self.sync()
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -60,7 +67,7 @@ impl Storage for FjallStorage {
         Ok(value.map(|value| value.to_vec()))
     }
 
-    fn write(&self, batch: &[Write]) -> Result<()> {
+    fn commit(&self, batch: &[Write]) -> Result<()> {
         let mut writes = self.database.batch();
         for write in batch {
             match write {
@@ -68,11 +75,16 @@ impl Storage for FjallStorage {
                 Write::Delete(record) => writes.remove(&self.records, record.key()),
             }
         }
-        writes.commit().map_err(|error| fault("write", &error))
+        writes.commit().map_err(|error| fault("write", &error))?;
+        self.sync()
     }
 
-    fn sync(&self) -> Result<()> {
-        self.database.persist(PersistMode::SyncAll).map_err(|error| fault("sync", &error))
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn max_batch_bytes(&self) -> usize {
+        MAX_BATCH_BYTES
     }
 
     fn is_volatile(&self) -> bool {

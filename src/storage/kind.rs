@@ -7,25 +7,29 @@ use std::sync::Arc;
 
 use super::backend::Storage;
 use super::fjall::FjallStorage;
+use super::log::LogStorage;
 use super::memory::MemoryStorage;
 use crate::error::{Error, Invalid, Result};
 
 /// The storage that a shard uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageKind {
-    /// A log-structured store on the local disk.
+    /// A commit log on the local disk, with tables behind it.
+    Log,
+    /// fjall alone, with its own journal: what the log is compared with in benchmarks.
     Fjall,
     /// Memory only: all is lost when the process ends. For benchmarks.
     Memory,
 }
 
 impl StorageKind {
-    /// Opens the storage in a shard's data directory.
+    /// Opens the storage in a shard's data directory; a commit log has at most `log_bytes`.
     ///
     /// # Errors
     /// [`Error::Internal`] when it cannot be opened.
-    pub fn open(self, directory: &Path) -> Result<Arc<dyn Storage>> {
+    pub fn open(self, directory: &Path, log_bytes: u64) -> Result<Arc<dyn Storage>> {
         Ok(match self {
+            StorageKind::Log => Arc::new(LogStorage::open(directory, log_bytes)?),
             StorageKind::Fjall => Arc::new(FjallStorage::open(&directory.join("fjall"))?),
             StorageKind::Memory => Arc::new(MemoryStorage::default()),
         })
@@ -35,6 +39,7 @@ impl StorageKind {
 impl fmt::Display for StorageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            StorageKind::Log => "log",
             StorageKind::Fjall => "fjall",
             StorageKind::Memory => "memory",
         })
@@ -46,9 +51,10 @@ impl FromStr for StorageKind {
 
     fn from_str(text: &str) -> Result<Self> {
         match text {
+            "log" => Ok(StorageKind::Log),
             "fjall" => Ok(StorageKind::Fjall),
             "memory" => Ok(StorageKind::Memory),
-            other => Err(Invalid::general(format!("`{other}` is neither fjall nor memory")).into()),
+            other => Err(Invalid::general(format!("`{other}` is neither log nor memory")).into()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::backend::{Loaded, Storage};
+use super::backend::{Loaded, MAX_BATCH_BYTES, Storage};
 use super::record::{KEY_PREFIX_BYTES, RecordKind, Write};
 use crate::error::Result;
 
@@ -43,7 +43,7 @@ impl Storage for MemoryStorage {
         Ok(self.lock().get(key).map(|value| value.to_vec()))
     }
 
-    fn write(&self, batch: &[Write]) -> Result<()> {
+    fn commit(&self, batch: &[Write]) -> Result<()> {
         if !batch.iter().any(|write| self.keeps(write)) {
             return Ok(());
         }
@@ -57,8 +57,12 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
-    fn sync(&self) -> Result<()> {
-        Ok(())
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn max_batch_bytes(&self) -> usize {
+        MAX_BATCH_BYTES
     }
 
     fn is_volatile(&self) -> bool {
@@ -86,7 +90,7 @@ mod tests {
                 b"value",
             ))
         };
-        storage.write(&[write("before")]).unwrap();
+        storage.commit(&[write("before")]).unwrap();
         let loaded = || {
             let mut keys = Vec::new();
             let mut take = |key: &[u8], _: &[u8]| {
@@ -97,7 +101,7 @@ mod tests {
             keys
         };
         assert_eq!(loaded(), [write("before").record().key()]);
-        storage.write(&[write("after")]).unwrap();
+        storage.commit(&[write("after")]).unwrap();
         assert!(loaded().is_empty());
     }
 }

@@ -8,6 +8,7 @@ pub mod codec;
 mod digest_id;
 mod fjall;
 mod kind;
+mod log;
 mod memory;
 mod record;
 
@@ -15,5 +16,6 @@ pub use backend::{Loaded, Storage};
 pub use digest_id::DigestId;
 pub use fjall::FjallStorage;
 pub use kind::StorageKind;
+pub use log::{DEFAULT_LOG_BYTES, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES};
 pub use memory::MemoryStorage;
 pub use record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Write};

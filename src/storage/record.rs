@@ -117,6 +117,11 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
+    /// True for kinds that are read when a shard starts. The others grow with history and are read one by one.
+    pub fn is_loaded(self) -> bool {
+        !matches!(self, RecordKind::Order | RecordKind::Delivery)
+    }
+
     /// True for kinds that are held in memory; the others are read from storage.
     pub fn is_resident(self) -> bool {
         !matches!(self, RecordKind::Order | RecordKind::Delivery | RecordKind::Idempotency | RecordKind::Settlement)

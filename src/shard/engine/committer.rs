@@ -97,7 +97,7 @@ impl SharedWriter {
         }
     }
 
-    /// Stores a batch. After a failed write or sync it is unknown what is on disk, so the process ends, and the next
+    /// Stores a batch. After a failed commit it is unknown what is on disk, so the process ends, and the next
     /// one loads what is durable.
     fn store_or_abort(&self, batch: &Batch) {
         let started = Instant::now();
@@ -109,8 +109,7 @@ impl SharedWriter {
     }
 
     fn store(&self, batch: &Batch) -> Result<()> {
-        self.storage.write(batch.writes())?;
-        self.storage.sync()?;
+        self.storage.commit(batch.writes())?;
         fail_point::hit("committed");
         Ok(())
     }

@@ -17,8 +17,6 @@ use crate::storage::{COUNTER_KEY, Record, RecordKey, RecordKind, Storage, Write}
 
 /// The most replies that wait for commits. Past that, commands are refused before they are applied.
 pub const MAX_WAITING_REPLIES: usize = 16_384;
-/// The most bytes in the open batch. Past that, commands are refused before they are applied.
-pub const MAX_OPEN_BYTES: usize = 32 << 20;
 
 /// Everything that a shard holds in memory.
 #[derive(Default)]
@@ -54,6 +52,7 @@ pub struct Writer {
     storage: Arc<dyn Storage>,
     slots: RangeInclusive<u16>,
     accepts_writes: bool,
+    max_batch_bytes: usize,
 }
 
 impl Writer {
@@ -65,6 +64,7 @@ impl Writer {
             open_waiters: Vec::new(),
             in_flight: None,
             in_flight_waiters: Vec::new(),
+            max_batch_bytes: storage.max_batch_bytes(),
             storage,
             slots,
             accepts_writes: true,
@@ -79,8 +79,13 @@ impl Writer {
         if !self.accepts_writes {
             return Err(Error::Unavailable("the shard's disk is nearly full; nothing was applied".into()));
         }
+        if !self.storage.has_room() {
+            return Err(Error::Unavailable(
+                "the shard's log is full until its checkpoint goes on; nothing was applied".into(),
+            ));
+        }
         let waiting = self.open_waiters.len() + self.in_flight_waiters.len();
-        if waiting >= MAX_WAITING_REPLIES || self.open.bytes() >= MAX_OPEN_BYTES {
+        if waiting >= MAX_WAITING_REPLIES || self.open.bytes() >= self.max_batch_bytes {
             return Err(Error::Unavailable("the shard's commit queue is full; nothing was applied".into()));
         }
         Ok(())

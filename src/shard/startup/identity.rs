@@ -208,14 +208,13 @@ fn check(header: &Header, expected: ExpectedIdentity) -> Result<()> {
 fn write(storage: &dyn Storage, header: &Header, mut beside: Vec<Write>) -> Result<()> {
     let text = serde_json::to_vec(header).map_err(|error| Error::Internal(format!("the header: {error}")))?;
     beside.push(Write::Put(Record::from_parts(HEADER_KEY, &text)));
-    storage.write(&beside)?;
-    storage.sync()
+    storage.commit(&beside)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::StorageKind;
+    use crate::storage::{MIN_LOG_BYTES, StorageKind};
 
     fn expected(shard: u32, shards: u32, store_id: Option<Uuid>) -> ExpectedIdentity {
         ExpectedIdentity { store_id, shard, shards }
@@ -231,7 +230,7 @@ mod tests {
     #[test]
     fn a_directory_stays_with_its_shard_and_store() {
         let directory = tempfile::tempdir().unwrap();
-        let storage = StorageKind::Fjall.open(directory.path()).unwrap();
+        let storage = StorageKind::Log.open(directory.path(), MIN_LOG_BYTES).unwrap();
         let id = Uuid::new_v4();
         create(&*storage, expected(1, 4, Some(id)));
         assert!(matches!(Identity::load(&*storage, expected(1, 4, Some(id))), Ok(Some(_))));
@@ -244,7 +243,7 @@ mod tests {
     #[test]
     fn a_shard_without_a_store_adopts_the_first_one() {
         let directory = tempfile::tempdir().unwrap();
-        let storage = StorageKind::Fjall.open(directory.path()).unwrap();
+        let storage = StorageKind::Log.open(directory.path(), MIN_LOG_BYTES).unwrap();
         let identity = create(&*storage, expected(1, 2, None));
         let mut hello = identity.hello();
         assert!(matches!(identity.greet(&*storage, &hello), Err(Error::Unavailable(_))));

@@ -101,8 +101,7 @@ fn write(
         if importer.batch.len() < BATCH {
             return Ok(());
         }
-        storage.write(&importer.take())?;
-        storage.sync()?;
+        storage.commit(&importer.take())?;
         progress.tell("filling", importer.counter, shutdown)
     })?;
     if written != checked {

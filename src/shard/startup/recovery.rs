@@ -45,8 +45,6 @@ pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Res
         progress: Progress::delayed(),
     };
     storage.load(&mut |key, value| loader.take(key, value))?;
-    // The records may be in the page cache only, and no reply may be sent before they are on disk.
-    storage.sync()?;
     loader.finish()
 }
 

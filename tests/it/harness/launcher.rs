@@ -38,7 +38,7 @@ impl Launcher {
         let log = directory.join("launcher.log");
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let mut child = Command::new(program)
-            .args(["launch", "--workers", "2"])
+            .args(["launch", "--workers", "2", "--log-size", "32MiB"])
             .args(options)
             .current_dir(directory)
             .env_remove(KEY_VARIABLES[0])

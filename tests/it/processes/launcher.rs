@@ -199,7 +199,7 @@ fn a_child_that_cannot_start_is_named_and_nothing_is_left_running() {
     let mut launcher = Launcher::start(directory.path());
     launcher.signal(Signal::TERM);
     launcher.wait();
-    let storage = directory.path().join("data/shard-1/fjall");
+    let storage = directory.path().join("data/shard-1/log");
     fs::remove_dir_all(&storage).unwrap();
     fs::write(&storage, "not a directory").unwrap();
     let options = ["--shards", SHARDS, "--http", ANY_PORT, "--kv", ANY_PORT];

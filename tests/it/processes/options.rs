@@ -158,7 +158,7 @@ fn another_layout_than_the_data_directory_holds_is_refused() {
     let said = with(&["--shards", "3"], 1);
     assert!(said.contains("it holds 2 shards, --shards asks for 3"), "{said}");
     let said = with(&["--shards", SHARDS, "--storage", "memory"], 1);
-    assert!(said.contains("its storage is fjall, --storage asks for memory"), "{said}");
+    assert!(said.contains("its storage is log, --storage asks for memory"), "{said}");
     with(&["--shards", "0"], 2);
     fs::rename(directory.path().join("data/shard-1"), directory.path().join("elsewhere")).unwrap();
     assert!(with(&["--shards", SHARDS], 1).contains("the data of shard 1 is missing"));

@@ -1,0 +1,20 @@
+//! A commit log on preallocated files, with tables behind it.
+//!
+//! A commit is one frame, written with one direct, synced write; see `frame` for its bytes. Files form a ring: when one is
+//! full the next free one is begun, and a background thread moves what is in full ones to the tables and frees them. The
+//! manifest says which files are needed and how far the log reaches. `recovery` has the rule that tells a torn commit from
+//! damage.
+
+mod block;
+mod disk;
+mod file_header;
+mod frame;
+mod manifest;
+mod recovery;
+mod ring;
+mod storage;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use storage::{DEFAULT_LOG_BYTES, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES};

@@ -1,0 +1,355 @@
+//! The ring of log files: commits go to the newest, the oldest are freed once the tables have what is in them.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::block::BlockBuffer;
+use super::disk::{Disk, DiskFile};
+use super::file_header::FileHeader;
+use super::frame::{FrameHeader, HEADER_BYTES, Payload, Place, span};
+use super::manifest::{LiveFile, Manifest, ManifestFile};
+use crate::storage::record::Write;
+
+/// The sizes of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes of a file.
+    pub file_bytes: u64,
+    /// The most files.
+    pub max_files: u16,
+}
+
+/// The name of the file at a position.
+pub fn file_name(index: u16) -> String {
+    format!("{index:04}.log")
+}
+
+/// Where a commit lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The position of the file in the ring.
+    pub index: u16,
+    /// The file's number.
+    pub number: u64,
+    /// The offset of the frame.
+    pub offset: u64,
+    /// The sequence of the commit.
+    pub sequence: u64,
+}
+
+/// The end of the log, where the next commit goes.
+struct Cursor {
+    /// None before the first file is begun.
+    file: Option<LiveFile>,
+    offset: u64,
+    sequence: u64,
+    buffer: BlockBuffer,
+}
+
+/// Which files are needed, and which are free.
+struct Files {
+    manifest: Manifest,
+    manifest_file: ManifestFile,
+    free: Vec<u16>,
+    /// The file that commits go to; none once it is full or sealed.
+    newest: Option<LiveFile>,
+}
+
+/// A log that is open for commits.
+pub struct Ring {
+    disk: Box<dyn Disk>,
+    sizes: Sizes,
+    ring: Uuid,
+    unit: usize,
+    handles: RwLock<Vec<Arc<dyn DiskFile>>>,
+    cursor: Mutex<Cursor>,
+    files: Mutex<Files>,
+    /// Signalled when a file becomes free or is sealed.
+    changed: Condvar,
+    /// The sequence of the last commit that is durable.
+    durable: AtomicU64,
+}
+
+impl Ring {
+    /// A ring whose files are sealed, as far as they are not free; the next commit begins another one.
+    pub fn new(
+        disk: Box<dyn Disk>,
+        sizes: Sizes,
+        handles: Vec<Arc<dyn DiskFile>>,
+        manifest: Manifest,
+        manifest_file: ManifestFile,
+    ) -> Self {
+        let sequence = manifest.reached;
+        let is_free = |index: &u16| manifest.live.iter().all(|file| file.index != *index);
+        let free = (0..manifest.files).filter(is_free).rev().collect();
+        let cursor = Cursor { file: None, offset: 0, sequence, buffer: BlockBuffer::default() };
+        Ring {
+            disk,
+            sizes,
+            ring: manifest.ring,
+            unit: manifest.unit as usize,
+            cursor: Mutex::new(cursor),
+            durable: AtomicU64::new(sequence),
+            files: Mutex::new(Files { free, manifest, manifest_file, newest: None }),
+            handles: RwLock::new(handles),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle(&self, index: u16) -> Arc<dyn DiskFile> {
+        self.handles.read().unwrap_or_else(PoisonError::into_inner)[usize::from(index)].clone()
+    }
+
+    fn place(&self, number: u64, offset: u64) -> Place {
+        Place { ring: self.ring, file: number, offset }
+    }
+
+    /// The most bytes of a payload, as it is stored: it has to fit into one file.
+    pub fn max_payload_bytes(&self) -> u64 {
+        self.sizes.file_bytes - (self.unit + HEADER_BYTES) as u64
+    }
+
+    /// Writes a commit. It is durable when this returns. Waits while no file is free.
+    ///
+    /// # Errors
+    /// Those of the disk: then nobody knows whether the commit is durable, and the process must end.
+    pub fn append(&self, writes: &[Write]) -> io::Result<Position> {
+        let payload = Payload::of(writes);
+        let span = span(payload.bytes().len(), self.unit);
+        if payload.bytes().len() as u64 > self.max_payload_bytes() {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a commit is larger than a log file"));
+        }
+        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match cursor.file.filter(|_| cursor.offset + span <= self.sizes.file_bytes) {
+            Some(file) => file,
+            None => self.begin_file(&mut cursor)?,
+        };
+        let (offset, previous) = (cursor.offset, cursor.sequence);
+        let header = payload.header(self.place(file.number, offset), previous + 1, previous);
+        let units = cursor.buffer.fill(&[&header, payload.bytes()], self.unit);
+        self.handle(file.index).write_at(units, offset)?;
+        cursor.offset += span;
+        cursor.sequence += 1;
+        self.durable.store(cursor.sequence, Ordering::Release);
+        Ok(Position { index: file.index, number: file.number, offset, sequence: cursor.sequence })
+    }
+
+    /// Seals the newest file, if it has frames, and begins another one when the next commit comes.
+    pub fn seal(&self) {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner).file = None;
+        self.files().newest = None;
+        self.changed.notify_all();
+    }
+
+    fn begin_file(&self, cursor: &mut Cursor) -> io::Result<LiveFile> {
+        let mut files = self.files();
+        // What was written so far can go to the tables, which may be what frees a file.
+        files.newest = None;
+        self.changed.notify_all();
+        let index = loop {
+            match files.free.pop() {
+                Some(index) => break index,
+                None => files = self.changed.wait(files).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        let number = files.manifest.next_number;
+        let file = LiveFile { index, number, after: cursor.sequence };
+        let header = FileHeader { ring: self.ring, index, number, file_bytes: self.sizes.file_bytes };
+        self.handle(index).write_at(cursor.buffer.fill(&[&header.encode()], self.unit), 0)?;
+        files.manifest.next_number += 1;
+        files.manifest.live.push(file);
+        files.manifest.reached = cursor.sequence;
+        files.write_manifest()?;
+        files.newest = Some(file);
+        cursor.file = Some(file);
+        cursor.offset = self.unit as u64;
+        Ok(file)
+    }
+
+    /// True when a file is free for the commits to come.
+    pub fn has_room(&self) -> bool {
+        !self.files().free.is_empty()
+    }
+
+    /// The sequence of the last commit that is durable.
+    pub fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Notes durably how far the log reaches.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn note_reached(&self) -> io::Result<()> {
+        let mut files = self.files();
+        let durable = self.durable();
+        if files.manifest.reached == durable {
+            return Ok(());
+        }
+        files.manifest.reached = durable;
+        files.write_manifest()
+    }
+
+    /// Makes one more file, if none is free and there may be more.
+    ///
+    /// # Errors
+    /// Those of the disk; the ring stays as it is.
+    pub fn prepare_file(&self) -> io::Result<()> {
+        let index = {
+            let files = self.files();
+            if !files.free.is_empty() || files.manifest.files >= self.sizes.max_files {
+                return Ok(());
+            }
+            files.manifest.files
+        };
+        let file = self.disk.create(&file_name(index), self.sizes.file_bytes)?;
+        self.handles.write().unwrap_or_else(PoisonError::into_inner).push(Arc::from(file));
+        let mut files = self.files();
+        files.manifest.files += 1;
+        files.write_manifest()?;
+        files.free.push(index);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// The sealed files, from the oldest on.
+    pub fn sealed(&self) -> Vec<LiveFile> {
+        let files = self.files();
+        files.manifest.live.iter().copied().filter(|file| files.newest != Some(*file)).collect()
+    }
+
+    /// Waits until something changes, but not longer than that.
+    pub fn wait(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        let files = self.files();
+        let _ = self.changed.wait_timeout(files, deadline.saturating_duration_since(Instant::now()));
+    }
+
+    /// Wakes whoever waits for a change.
+    pub fn wake(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Reads all commits of a sealed file in order.
+    ///
+    /// # Errors
+    /// Those of the disk, and `InvalidData` when a frame is damaged.
+    pub fn read_file(&self, file: LiveFile, each: &mut dyn FnMut(u64, Vec<Write>)) -> io::Result<u64> {
+        let handle = self.handle(file.index);
+        let mut walk = FrameWalk {
+            file: &*handle,
+            place: self.place(file.number, self.unit as u64),
+            unit: self.unit,
+            file_bytes: self.sizes.file_bytes,
+        };
+        let mut last = file.after;
+        while let Some(frame) = walk.next()? {
+            let effects =
+                frame.effects.filter(|_| frame.header.previous == last).ok_or_else(|| damaged(file, frame.offset))?;
+            last = frame.header.sequence;
+            each(last, effects);
+        }
+        Ok(last)
+    }
+
+    /// The effects of one commit; `None` when the place holds another one by now.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn read(&self, position: Position) -> io::Result<Option<Vec<Write>>> {
+        let handle = self.handle(position.index);
+        let mut walk = FrameWalk {
+            file: &*handle,
+            place: self.place(position.number, position.offset),
+            unit: self.unit,
+            file_bytes: self.sizes.file_bytes,
+        };
+        let frame = walk.next()?.filter(|frame| frame.header.sequence == position.sequence);
+        Ok(frame.and_then(|frame| frame.effects))
+    }
+
+    /// Frees the oldest files: the tables have everything up to `applied`.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn free(&self, freed: &[LiveFile], applied: u64) -> io::Result<()> {
+        let mut files = self.files();
+        files.manifest.applied = applied;
+        files.manifest.live.retain(|file| !freed.contains(file));
+        files.write_manifest()?;
+        files.free.splice(0..0, freed.iter().map(|file| file.index));
+        self.changed.notify_all();
+        Ok(())
+    }
+}
+
+impl Files {
+    fn write_manifest(&mut self) -> io::Result<()> {
+        self.manifest_file.write(&self.manifest)
+    }
+}
+
+fn damaged(file: LiveFile, offset: u64) -> io::Error {
+    let name = file_name(file.index);
+    io::Error::new(io::ErrorKind::InvalidData, format!("{name}: the frame at byte {offset} is damaged"))
+}
+
+/// A frame as it was found.
+pub struct Found {
+    /// The offset in the file.
+    pub offset: u64,
+    /// The header, which fits the place.
+    pub header: FrameHeader,
+    /// The effects; `None` when the payload is damaged or reaches past the file.
+    pub effects: Option<Vec<Write>>,
+}
+
+/// Walks along the frames of a file.
+pub struct FrameWalk<'a> {
+    /// The file.
+    pub file: &'a dyn DiskFile,
+    /// The place of the next frame.
+    pub place: Place,
+    /// The unit of writes.
+    pub unit: usize,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+}
+
+impl FrameWalk<'_> {
+    /// The next frame; `None` where no frame begins.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn next(&mut self) -> io::Result<Option<Found>> {
+        let offset = self.place.offset;
+        if offset + self.unit as u64 > self.file_bytes {
+            return Ok(None);
+        }
+        let mut first = vec![0; self.unit];
+        self.file.read_at(&mut first, offset)?;
+        let Some(header) = FrameHeader::decode(&first, self.place) else { return Ok(None) };
+        let end = offset + header.span(self.unit);
+        if end > self.file_bytes {
+            return Ok(Some(Found { offset, header, effects: None }));
+        }
+        let mut bytes = first;
+        let payload_end = HEADER_BYTES + header.payload_bytes();
+        if payload_end > bytes.len() {
+            let known = bytes.len();
+            bytes.resize(payload_end, 0);
+            self.file.read_at(&mut bytes[known..], offset + known as u64)?;
+        }
+        self.place.offset = end;
+        let effects = header.decode_payload(&bytes[HEADER_BYTES..payload_end]);
+        Ok(Some(Found { offset, header, effects }))
+    }
+}

@@ -1,0 +1,243 @@
+//! Storage in a commit log with tables behind it: commits are appended to the log, a background thread moves what
+//! is in sealed files to the tables.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::disk::{Disk, LocalDisk};
+use super::manifest::{MANIFEST, MAX_FILES};
+use super::recovery;
+use super::ring::{Position, Ring, Sizes};
+use super::tables::{Newest, Tables};
+use crate::error::{Error, Result};
+use crate::storage::backend::{Loaded, Storage};
+use crate::storage::record::{COUNTER_KEY, KEY_PREFIX_BYTES, RecordKind, Write};
+
+/// Bytes of a log by default.
+pub const DEFAULT_LOG_BYTES: u64 = 256 << 20;
+/// The least bytes of a log: half of a file has to hold what one command writes.
+pub const MIN_LOG_BYTES: u64 = 32 << 20;
+/// The most bytes of a log.
+pub const MAX_LOG_BYTES: u64 = MAX_FILES as u64 * MAX_FILE_BYTES;
+/// The most bytes of a file.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+/// The files of a log that is too small for files of the most bytes.
+const LEAST_FILES: u64 = 16;
+/// Files that go to the tables together, so that a key that changes often is written once.
+const FILES_AT_ONCE: usize = 4;
+/// The idle time after which the manifest notes how far the log reaches.
+const IDLE: Duration = Duration::from_millis(50);
+/// The pause after a checkpoint that failed; it grows up to the second one.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// Where the newest effect of a key lies; only of keys that are read one by one.
+type Index = HashMap<Box<[u8]>, Position>;
+
+/// A shard's commit log and tables.
+pub struct LogStorage {
+    shared: Arc<Shared>,
+    checkpoint: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    ring: Ring,
+    tables: Tables,
+    index: Mutex<Index>,
+    /// One checkpoint at a time: the background thread's, or that of a load.
+    checkpoint: Mutex<()>,
+    files_at_once: usize,
+    stops: AtomicBool,
+}
+
+impl LogStorage {
+    /// Opens or creates a log of at most `log_bytes`, with its tables, in a shard's data directory.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when something cannot be opened, is missing or is damaged.
+    pub fn open(directory: &Path, log_bytes: u64) -> Result<Self> {
+        if directory.join("fjall").exists() {
+            return Err(Error::Internal(format!(
+                "{} was made before 0.1, whose format is another one: use an empty directory",
+                directory.display()
+            )));
+        }
+        let disk = LocalDisk::open(&directory.join("log"), MANIFEST)
+            .map_err(|error| Error::Internal(format!("cannot open the log in {}: {error}", directory.display())))?;
+        let files = (log_bytes / MAX_FILE_BYTES).clamp(LEAST_FILES, MAX_FILES as u64);
+        let file_bytes = (log_bytes / files).min(MAX_FILE_BYTES).next_multiple_of(disk.unit() as u64);
+        let max_files = u16::try_from(files).expect("it is at most MAX_FILES");
+        Self::open_on(Box::new(disk), &directory.join("tables"), Sizes { file_bytes, max_files })
+    }
+
+    /// Opens or creates a log on a disk.
+    ///
+    /// # Errors
+    /// As for [`LogStorage::open`].
+    pub fn open_on(disk: Box<dyn Disk>, tables: &Path, sizes: Sizes) -> Result<Self> {
+        let tables = Tables::open(tables)?;
+        let mut index = Index::new();
+        let ring = recovery::open(disk, sizes, tables.applied(), &mut |position, writes| {
+            let keys = writes.iter().map(|write| write.record().key());
+            keys.filter(|key| is_indexed(key)).for_each(|key| _ = index.insert(key.into(), position));
+        })?;
+        let shared = Arc::new(Shared {
+            ring,
+            tables,
+            index: Mutex::new(index),
+            checkpoint: Mutex::default(),
+            files_at_once: FILES_AT_ONCE.min(usize::from(sizes.max_files) / 2).max(1),
+            stops: AtomicBool::new(false),
+        });
+        let background = shared.clone();
+        let thread = thread::Builder::new().name("checkpoint".into()).spawn(move || background.run());
+        let thread = thread.map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))?;
+        Ok(LogStorage { shared, checkpoint: Some(thread) })
+    }
+}
+
+impl Drop for LogStorage {
+    fn drop(&mut self) {
+        self.shared.stops.store(true, Ordering::Release);
+        self.shared.ring.wake();
+        if let Some(thread) = self.checkpoint.take() {
+            // It has logged what it died of.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Storage for LogStorage {
+    fn load(&self, each: &mut Loaded<'_>) -> Result<()> {
+        self.shared.ring.seal();
+        let mut newest = Newest::default();
+        if let Err(error) = self.shared.checkpoint(usize::MAX) {
+            // A full disk must not keep a shard from starting: what is in the log is read from there.
+            tracing::warn!(%error, "the log cannot be moved to the tables");
+            for file in self.shared.ring.sealed() {
+                let read = self.shared.ring.read_file(file, &mut |_, writes| newest.extend(writes));
+                read.map_err(|error| fault("cannot read the log", &error))?;
+            }
+        }
+        self.shared.tables.load(newest, each)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.shared.get(key)
+    }
+
+    fn commit(&self, batch: &[Write]) -> Result<()> {
+        let position = self.shared.ring.append(batch).map_err(|error| fault("cannot write to the log", &error))?;
+        let mut indexed = batch.iter().map(|write| write.record().key()).filter(|key| is_indexed(key)).peekable();
+        if indexed.peek().is_some() {
+            let mut index = self.shared.index();
+            indexed.for_each(|key| _ = index.insert(key.into(), position));
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.ring.has_room()
+    }
+
+    fn max_batch_bytes(&self) -> usize {
+        usize::try_from(self.shared.ring.max_payload_bytes() / 2).unwrap_or(usize::MAX)
+    }
+
+    fn is_volatile(&self) -> bool {
+        false
+    }
+}
+
+/// True for keys that are read from storage while the shard runs.
+fn is_indexed(key: &[u8]) -> bool {
+    let kind = key.get(KEY_PREFIX_BYTES - 1).and_then(|kind| RecordKind::try_from(*kind).ok());
+    key != COUNTER_KEY && kind.is_none_or(|kind| !kind.is_resident())
+}
+
+impl Shared {
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        loop {
+            let Some(position) = self.index().get(key).copied() else { return self.tables.get(key) };
+            let writes = self.ring.read(position).map_err(|error| fault("cannot read the log", &error))?;
+            if let Some(writes) = writes {
+                let found = writes.into_iter().rfind(|write| write.record().key() == key);
+                return Ok(match found {
+                    Some(Write::Put(record)) => Some(record.value().to_vec()),
+                    Some(Write::Delete(_)) | None => None,
+                });
+            }
+            // It went to the tables meanwhile; if the index still says otherwise, the log is damaged.
+            if self.index().get(key) == Some(&position) {
+                return Err(Error::Internal(format!("commit {} cannot be read from the log", position.sequence)));
+            }
+        }
+    }
+
+    /// Moves the oldest sealed files, at most so many, to the tables, until none is left.
+    fn checkpoint(&self, least: usize) -> Result<()> {
+        let _guard = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let sealed = self.ring.sealed();
+            if sealed.is_empty() || (least != usize::MAX && sealed.len() < least) {
+                return Ok(());
+            }
+            let files = &sealed[..sealed.len().min(self.files_at_once)];
+            let mut newest = Newest::default();
+            let mut applied = self.tables.applied();
+            for file in files {
+                let read = self.ring.read_file(*file, &mut |_, writes| newest.extend(writes));
+                applied = applied.max(read.map_err(|error| fault("cannot move the log to the tables", &error))?);
+            }
+            self.tables.apply(newest, applied)?;
+            // The index first: a read that misses the file looks there again.
+            self.index().retain(|_, position| position.sequence > applied);
+            self.ring.free(files, applied).map_err(|error| fault("cannot free files of the log", &error))?;
+        }
+    }
+
+    /// The background thread: prepares files, notes how far the log reaches, moves sealed files to the tables.
+    fn run(&self) {
+        let mut pause = RETRY_PAUSE;
+        let mut seen = self.ring.durable();
+        while !self.stops.load(Ordering::Acquire) {
+            match self.tidy(&mut seen) {
+                Ok(()) => {
+                    pause = RETRY_PAUSE;
+                    self.ring.wait(IDLE);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a checkpoint failed; trying again");
+                    self.ring.wait(pause);
+                    pause = (pause * 2).min(MAX_RETRY_PAUSE);
+                }
+            }
+        }
+        if let Err(error) = self.ring.note_reached() {
+            tracing::error!(%error, "the log's manifest cannot be written");
+        }
+    }
+
+    fn tidy(&self, seen: &mut u64) -> Result<()> {
+        self.ring.prepare_file().map_err(|error| fault("cannot make a file for the log", &error))?;
+        self.checkpoint(self.files_at_once)?;
+        let durable = self.ring.durable();
+        if durable == *seen {
+            self.ring.note_reached().map_err(|error| fault("cannot write the log's manifest", &error))?;
+        }
+        *seen = durable;
+        Ok(())
+    }
+}
+
+fn fault(what: &str, error: &std::io::Error) -> Error {
+    Error::Internal(format!("{what}: {error}"))
+}

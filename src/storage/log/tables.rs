@@ -1,0 +1,179 @@
+//! The tables of a log: what the checkpoint moved out of it, in fjall. Sorted runs are ingested; fjall's own journal
+//! stays empty, since damage to it would pass unseen.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use crate::error::{Error, Result};
+use crate::storage::backend::Loaded;
+use crate::storage::record::{KEY_PREFIX_BYTES, RecordKind, Write};
+
+/// Bytes of the block cache. Small: resident records are read once, at the start.
+const CACHE_BYTES: u64 = 4 << 20;
+/// Threads that compact.
+const WORKERS: usize = 1;
+/// Files kept open.
+const OPEN_FILES: usize = 128;
+/// Ingested runs that wait for compaction; past that the next one waits for it.
+const MAX_RUNS: usize = 24;
+
+const KEYSPACE: &str = "records";
+/// The key of the sequence up to which every effect is in the tables; before any record's.
+const APPLIED_KEY: &[u8] = &[0];
+/// The first byte of the keys that are read when a shard starts.
+const LOADED: u8 = 1;
+/// The first byte of the keys that are read one by one: closed orders and deliveries, which grow with history.
+const NOT_LOADED: u8 = 2;
+
+/// The newest effect of each key, in the order of the tables.
+#[derive(Default)]
+pub struct Newest {
+    effects: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl Newest {
+    /// Takes the effects of the next commit.
+    pub fn extend(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            let key = table_key(write.record().key());
+            let value = match &write {
+                Write::Put(record) => Some(record.value().to_vec()),
+                Write::Delete(_) => None,
+            };
+            self.effects.insert(key, value);
+        }
+    }
+}
+
+fn table_key(key: &[u8]) -> Vec<u8> {
+    let kind = key.get(KEY_PREFIX_BYTES - 1).and_then(|kind| RecordKind::try_from(*kind).ok());
+    let class = if kind.is_some_and(|kind| !kind.is_loaded()) { NOT_LOADED } else { LOADED };
+    [&[class], key].concat()
+}
+
+/// A shard's tables.
+pub struct Tables {
+    database: Database,
+    records: Keyspace,
+    applied: AtomicU64,
+}
+
+impl Tables {
+    /// Opens or creates the tables in a directory.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when that fails, or a part of them is missing.
+    pub fn open(directory: &Path) -> Result<Self> {
+        check_files(directory)?;
+        let database = Database::builder(directory)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(WORKERS)
+            .max_cached_files(Some(OPEN_FILES))
+            .open()
+            .map_err(|error| fault("open", &error))?;
+        let records =
+            database.keyspace(KEYSPACE, KeyspaceCreateOptions::default).map_err(|error| fault("open", &error))?;
+        let applied = match records.get(APPLIED_KEY).map_err(|error| fault("read", &error))? {
+            None => 0,
+            Some(bytes) => u64::from_le_bytes(
+                bytes[..].try_into().map_err(|_| Error::Internal("the tables' sequence is damaged".into()))?,
+            ),
+        };
+        Ok(Tables { database, records, applied: AtomicU64::new(applied) })
+    }
+
+    /// The sequence up to which every effect is here.
+    pub fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    /// Takes the effects of all commits up to a sequence; they and it are durable, both or neither, when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when fjall fails; the tables are then as before.
+    pub fn apply(&self, newest: Newest, sequence: u64) -> Result<()> {
+        if sequence == self.applied() {
+            return Ok(());
+        }
+        // Ingestion itself does not see that a background thread of fjall has failed.
+        self.database.persist(PersistMode::Buffer).map_err(|error| fault("go on", &error))?;
+        if self.records.l0_table_count() >= MAX_RUNS {
+            self.records.major_compact().map_err(|error| fault("compact", &error))?;
+        }
+        let failed = |error: fjall::Error| fault("ingest", &error);
+        let mut ingestion = self.records.start_ingestion().map_err(failed)?;
+        ingestion.write(APPLIED_KEY, sequence.to_le_bytes()).map_err(failed)?;
+        for (key, value) in newest.effects {
+            match value {
+                Some(value) => ingestion.write(key, value).map_err(failed)?,
+                None => ingestion.write_tombstone(key).map_err(failed)?,
+            }
+        }
+        ingestion.finish().map_err(failed)?;
+        self.applied.store(sequence, Ordering::Release);
+        Ok(())
+    }
+
+    /// The value of a record's key.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be read.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let value = self.records.get(table_key(key)).map_err(|error| fault("read", &error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    /// Calls `each` with everything that is read when a shard starts: what is in the tables, with effects that are not.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be read; the first error of `each`.
+    pub fn load(&self, newest: Newest, each: &mut Loaded<'_>) -> Result<()> {
+        for guard in self.records.prefix([LOADED]) {
+            let (key, value) = guard.into_inner().map_err(|error| fault("read", &error))?;
+            if !newest.effects.contains_key(&key[..]) {
+                each(&key[1..], &value)?;
+            }
+        }
+        for (key, value) in newest.effects.range(vec![LOADED]..vec![NOT_LOADED]) {
+            if let Some(value) = value {
+                each(&key[1..], value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses tables of which a file is gone that fjall would not miss. It takes a keyspace without `current` for one that
+/// was being made, and removes it; without a journal it begins its sequence numbers anew, and old values show again.
+fn check_files(directory: &Path) -> Result<()> {
+    let list = |directory: &Path| -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries =
+            entries.map_err(|error| Error::Internal(format!("cannot list {}: {error}", directory.display())))?;
+        Ok(entries.into_iter().map(|entry| entry.path()).collect())
+    };
+    if !directory.join("version").exists() {
+        return Ok(());
+    }
+    let missing =
+        |path: &Path| Err(Error::Internal(format!("{} is missing: a part of the store is lost", path.display())));
+    if !list(directory)?.iter().any(|path| path.extension().is_some_and(|extension| extension == "jnl")) {
+        return missing(&directory.join("*.jnl"));
+    }
+    for keyspace in list(&directory.join("keyspaces"))? {
+        let current = keyspace.join("current");
+        if !current.is_file() {
+            return missing(&current);
+        }
+    }
+    Ok(())
+}
+
+fn fault(what: &str, error: &fjall::Error) -> Error {
+    Error::Internal(format!("the tables could not {what}: {error:?}"))
+}

@@ -1,0 +1,317 @@
+//! Tests the log as a whole: what was committed is there after every kind of end, and damage is refused.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::disk::LocalDisk;
+use super::manifest::MANIFEST;
+use super::ring::Sizes;
+use super::storage::LogStorage;
+use crate::error::Result;
+use crate::routing::KeyHash;
+use crate::storage::backend::Storage;
+use crate::storage::record::{Record, RecordKey, RecordKind, Write};
+
+/// Small files, so that a few hundred commits go around the ring.
+const SIZES: Sizes = Sizes { file_bytes: 64 << 10, max_files: 12 };
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn key(kind: RecordKind, number: u32) -> Record {
+    let id = format!("id-{number}");
+    Record::new(RecordKey { hash: KeyHash::of(&id), kind, id: id.as_bytes() }, b"")
+}
+
+fn put(kind: RecordKind, number: u32, value: &[u8]) -> Write {
+    Write::Put(Record::from_parts(key(kind, number).key(), value))
+}
+
+/// Applies a commit to the storage and to the model.
+fn commit(storage: &LogStorage, model: &mut Model, writes: Vec<Write>) {
+    storage.commit(&writes).unwrap();
+    for write in writes {
+        match write {
+            Write::Put(record) => model.insert(record.key().to_vec(), record.value().to_vec()),
+            Write::Delete(record) => model.remove(record.key()),
+        };
+    }
+}
+
+fn open(directory: &Path) -> Result<LogStorage> {
+    let disk = LocalDisk::open(&directory.join("log"), MANIFEST).unwrap();
+    LogStorage::open_on(Box::new(disk), &directory.join("tables"), SIZES)
+}
+
+/// Everything that a storage has: what it loads, and what is read one by one.
+fn content(storage: &LogStorage, model: &Model) -> Result<Model> {
+    let mut found = Model::new();
+    storage.load(&mut |key, value| {
+        found.insert(key.to_vec(), value.to_vec());
+        Ok(())
+    })?;
+    for key in model.keys() {
+        if let Some(value) = storage.get(key)? {
+            found.insert(key.clone(), value);
+        }
+    }
+    Ok(found)
+}
+
+/// A store with a few hundred commits, some of them large, that went around the ring more than once.
+fn filled(directory: &Path) -> Model {
+    let storage = open(directory).unwrap();
+    let mut model = Model::new();
+    for number in 0..300_u32 {
+        let value = number.to_le_bytes().repeat(if number % 50 == 0 { 3_000 } else { 40 });
+        let mut writes = vec![put(RecordKind::Cart, number % 37, &value), put(RecordKind::Order, number, b"closed")];
+        if number % 3 == 0 {
+            writes.push(Write::Delete(key(RecordKind::Cart, (number + 5) % 37)));
+        }
+        commit(&storage, &mut model, writes);
+    }
+    drop(storage);
+    model
+}
+
+#[test]
+fn commits_are_there_after_a_clean_end_and_around_the_ring() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut model = filled(directory.path());
+    for round in 0..3 {
+        let storage = open(directory.path()).unwrap();
+        assert_eq!(content(&storage, &model).unwrap(), model, "round {round}");
+        commit(&storage, &mut model, vec![put(RecordKind::Kv, round, b"again")]);
+    }
+}
+
+#[test]
+fn a_record_is_read_from_the_log_and_from_the_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = open(directory.path()).unwrap();
+    let order = key(RecordKind::Order, 1);
+    assert_eq!(storage.get(order.key()).unwrap(), None);
+    let mut model = Model::new();
+    commit(&storage, &mut model, vec![put(RecordKind::Order, 1, b"one")]);
+    assert_eq!(storage.get(order.key()).unwrap().as_deref(), Some(&b"one"[..]));
+    storage.load(&mut |_, _| Ok(())).unwrap();
+    assert_eq!(storage.get(order.key()).unwrap().as_deref(), Some(&b"one"[..]));
+    commit(&storage, &mut model, vec![Write::Delete(order.clone())]);
+    assert_eq!(storage.get(order.key()).unwrap(), None);
+}
+
+/// All files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// The sectors in which two files of equal length differ.
+fn differing_sectors(one: &[u8], other: &[u8]) -> Vec<usize> {
+    (0..one.len() / SECTOR).filter(|at| one[at * SECTOR..][..SECTOR] != other[at * SECTOR..][..SECTOR]).collect()
+}
+
+/// A commit under way when the power fails: any of its sectors may be there, the others are as before.
+#[test]
+fn every_way_to_tear_the_last_commit_starts() {
+    let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = tempfile::tempdir().unwrap();
+    // Laps before, so that old frames lie where the torn one goes.
+    let mut model = filled(store.path());
+    let storage = open(store.path()).unwrap();
+    for number in 0..3 {
+        commit(&storage, &mut model, vec![put(RecordKind::Cart, number, &noise(number, 6_000))]);
+    }
+    copy(store.path(), before.path());
+    let model_before = model.clone();
+    commit(&storage, &mut model, vec![put(RecordKind::Cart, 1, &noise(999, 3_000)), put(RecordKind::Cart, 2, b"x")]);
+    copy(store.path(), after.path());
+    drop(storage);
+    let changed: Vec<_> = files(&after.path().join("log"))
+        .into_iter()
+        .filter_map(|path| {
+            let old = fs::read(before.path().join(path.strip_prefix(after.path()).unwrap())).unwrap();
+            let new = fs::read(&path).unwrap();
+            let sectors = differing_sectors(&old, &new);
+            let is_file = path.extension().is_some_and(|extension| extension == "log");
+            (is_file && !sectors.is_empty()).then_some((path, old, new, sectors))
+        })
+        .collect();
+    let [(path, old, new, sectors)] = changed.as_slice() else { panic!("{} files have changed", changed.len()) };
+    assert!((6..=8).contains(&sectors.len()), "{sectors:?}");
+    let all = (1_u32 << sectors.len()) - 1;
+    let runs = (0..=sectors.len()).flat_map(|count| [all >> count, all & all << count]);
+    let singles = (0..sectors.len()).flat_map(|bit| [1 << bit, all & !(1 << bit)]);
+    for subset in runs.chain(singles) {
+        let torn = tempfile::tempdir().unwrap();
+        copy(before.path(), torn.path());
+        let mut mixed = old.clone();
+        for (_, sector) in sectors.iter().enumerate().filter(|(bit, _)| subset & 1 << bit != 0) {
+            mixed[sector * SECTOR..][..SECTOR].copy_from_slice(&new[sector * SECTOR..][..SECTOR]);
+        }
+        let is_whole = mixed == *new;
+        fs::write(torn.path().join(path.strip_prefix(after.path()).unwrap()), mixed).unwrap();
+        let mut storage = open(torn.path()).unwrap();
+        let expected = if is_whole { &model } else { &model_before };
+        assert!(content(&storage, expected).unwrap() == *expected, "subset {subset:b}");
+        // What comes after it is found as well.
+        let mut expected = expected.clone();
+        commit(&storage, &mut expected, vec![put(RecordKind::Kv, 1, b"after")]);
+        drop(storage);
+        storage = open(torn.path()).unwrap();
+        assert!(content(&storage, &expected).unwrap() == expected, "subset {subset:b}");
+    }
+}
+
+/// Bytes that do not compress.
+fn noise(seed: u32, length: usize) -> Vec<u8> {
+    let mut state = u64::from(seed) + 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// True for fjall's lists of tables, whose damage it answers with a panic: that ends the process, which
+/// tests/it/faults/damage.rs shows.
+fn is_version(path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    name == "current" || name == "version" || name.starts_with('v')
+}
+
+/// A damage to one file.
+#[derive(Debug, Clone)]
+enum Damage {
+    Flip(prop::sample::Index, u8),
+    Zero(prop::sample::Index),
+    Duplicate(prop::sample::Index, prop::sample::Index),
+    Truncate(prop::sample::Index),
+    Remove,
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        4 => (index(), 0..8_u8).prop_map(|(at, bit)| Damage::Flip(at, bit)),
+        2 => index().prop_map(Damage::Zero),
+        2 => (index(), index()).prop_map(|(from, to)| Damage::Duplicate(from, to)),
+        1 => index().prop_map(Damage::Truncate),
+        1 => Just(Damage::Remove),
+    ]
+}
+
+const SECTOR: usize = 512;
+/// Damages that are tried; `PROPTEST_CASES` sets another number.
+const DAMAGES: u32 = 200;
+
+fn apply(damage: &Damage, path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    if bytes.is_empty() || matches!(damage, Damage::Remove) {
+        return fs::remove_file(path).unwrap();
+    }
+    let sectors = bytes.len().div_ceil(SECTOR);
+    let sector = |at: &prop::sample::Index| at.index(sectors) * SECTOR;
+    match damage {
+        Damage::Flip(at, bit) => {
+            bytes[at.index(sectors * SECTOR).min(sectors * SECTOR - 1) % path.metadata().unwrap().len() as usize] ^=
+                1 << bit
+        }
+        Damage::Zero(at) => {
+            let end = (sector(at) + SECTOR).min(bytes.len());
+            bytes[sector(at)..end].fill(0);
+        }
+        Damage::Duplicate(from, to) => {
+            let (from, to) = (sector(from), sector(to));
+            let length = SECTOR.min(bytes.len() - from).min(bytes.len() - to);
+            bytes.copy_within(from..from + length, to);
+        }
+        Damage::Truncate(at) => bytes.truncate(at.index(bytes.len())),
+        Damage::Remove => {}
+    }
+    fs::write(path, bytes).unwrap();
+}
+
+/// Copies a directory; again if a file of it went meanwhile, as fjall's do when it compacts.
+fn copy(from: &Path, to: &Path) {
+    let copied = || -> std::io::Result<bool> {
+        let before = files(from);
+        for path in &before {
+            let target = to.join(path.strip_prefix(from).unwrap());
+            fs::create_dir_all(target.parent().unwrap())?;
+            fs::copy(path, target)?;
+        }
+        Ok(files(from) == before)
+    };
+    while !copied().unwrap_or(false) {
+        fs::remove_dir_all(to).unwrap();
+    }
+}
+
+/// A store that was stopped, and what it holds.
+fn whole() -> &'static (TempDir, Model) {
+    static WHOLE: LazyLock<(TempDir, Model)> = LazyLock::new(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let model = filled(directory.path());
+        (directory, model)
+    });
+    &WHOLE
+}
+
+/// Opens a copy of the whole store after something was done to it. True when it was refused; nothing may be lost.
+fn is_refused(harm: impl FnOnce(&Path)) -> bool {
+    let (whole, model) = whole();
+    let damaged = tempfile::tempdir().unwrap();
+    copy(whole.path(), damaged.path());
+    harm(damaged.path());
+    match open(damaged.path()).and_then(|storage| content(&storage, model)) {
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            true
+        }
+        Ok(found) => {
+            assert!(found == *model, "{} of {} records", found.len(), model.len());
+            false
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_noticed() {
+    let (whole, _) = whole();
+    for path in files(whole.path()) {
+        let name = path.strip_prefix(whole.path()).unwrap();
+        let refused = is_refused(|directory| fs::remove_file(directory.join(name)).unwrap());
+        // fjall leaves old versions of its list of tables behind.
+        let is_needed = !name.file_name().unwrap().to_str().unwrap().starts_with('v');
+        assert!(refused || !is_needed, "{}", name.display());
+    }
+    for directory in ["log", "tables"] {
+        assert!(is_refused(|whole| fs::remove_dir_all(whole.join(directory)).unwrap()), "{directory}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(DAMAGES, |cases| cases.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A store that was stopped, with one damage: it is refused, or nothing is lost.
+    #[test]
+    fn damage_is_refused_or_harmless(file in any::<prop::sample::Index>(), damage in damage()) {
+        is_refused(|directory| {
+            let mut files = files(directory);
+            files.retain(|path| !is_version(path));
+            apply(&damage, &files[file.index(files.len())]);
+        });
+    }
+}
