@@ -72,6 +72,10 @@ impl Storage for LosesUnsynced {
         Ok(())
     }
 
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn has_room(&self) -> bool {
         true
     }

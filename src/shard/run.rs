@@ -58,7 +58,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
             writer: writer.clone(),
             coordinator: Coordinator::new(writer.clone(), peers, gateway),
             identity,
-            storage,
+            storage: storage.clone(),
             operations: AtomicU64::new(0),
             free_space: FreeSpace::default(),
             started,
@@ -67,7 +67,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         serve(&options, Arc::new(context)).await
     })?;
     writer.finish();
-    Ok(())
+    storage.close()
 }
 
 async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {

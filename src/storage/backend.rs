@@ -31,6 +31,13 @@ pub trait Storage: Send + Sync + 'static {
     /// process must end.
     fn commit(&self, batch: &[Write]) -> Result<()>;
 
+    /// Notes that everything is committed, at the end of a shard.
+    ///
+    /// # Errors
+    /// [`Error::Internal`](crate::error::Error::Internal) when that cannot be written; what was committed is durable
+    /// all the same.
+    fn close(&self) -> Result<()>;
+
     /// False while storage has to free space before it takes more writes.
     fn has_room(&self) -> bool;
 

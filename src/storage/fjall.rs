@@ -79,6 +79,10 @@ impl Storage for FjallStorage {
         self.sync()
     }
 
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn has_room(&self) -> bool {
         true
     }

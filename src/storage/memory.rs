@@ -57,6 +57,10 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn has_room(&self) -> bool {
         true
     }

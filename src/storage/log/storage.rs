@@ -140,6 +140,10 @@ impl Storage for LogStorage {
         Ok(())
     }
 
+    fn close(&self) -> Result<()> {
+        self.shared.ring.note_reached().map_err(|error| fault("cannot write the log's manifest", &error))
+    }
+
     fn has_room(&self) -> bool {
         self.shared.ring.has_room()
     }
