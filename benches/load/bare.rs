@@ -4,10 +4,9 @@
 //! It is written as warp's README suggests: `warp::serve` on tokio's default multi-thread runtime, paths as typed
 //! filters, bodies collected and dropped. Head and body of its answers are those of a real cart of the store.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use warp::http::{Response, StatusCode};
 
 use crate::harness::Result;
 use crate::harness::connection::Answer;
+use crate::role::RoleProcess;
 
 /// The first argument of the process that is the bare server.
 const ROLE_ARGUMENT: &str = "bare-server";
@@ -54,7 +54,7 @@ impl Sample {
 
 /// A running bare server. It ends when this is dropped or when this process ends.
 pub struct Bare {
-    child: Child,
+    process: RoleProcess,
     address: SocketAddr,
 }
 
@@ -66,18 +66,10 @@ impl Bare {
     pub fn start(sample: &Sample, directory: &Path) -> Result<Self> {
         let body = directory.join("sample");
         std::fs::write(&body, &sample.body)?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .args([ROLE_ARGUMENT, &sample.content_type, &sample.tag])
-            .arg(body)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
-        let address = line.trim().parse().map_err(|_| format!("the bare server said `{line}`"))?;
-        Ok(Bare { child, address })
+        let arguments = [ROLE_ARGUMENT.as_ref(), sample.content_type.as_ref(), sample.tag.as_ref(), body.as_os_str()];
+        let (process, line) = RoleProcess::start(arguments)?;
+        let address = line.parse().map_err(|_| format!("the bare server said `{line}`"))?;
+        Ok(Bare { process, address })
     }
 
     /// Its address.
@@ -87,16 +79,7 @@ impl Bare {
 
     /// The id of its process.
     pub fn process(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        if let Err(error) = self.child.wait() {
-            eprintln!("the bare server could not be waited for: {error}");
-        }
+        self.process.id()
     }
 }
 

@@ -13,6 +13,7 @@ mod generator;
 mod harness;
 mod options;
 mod report;
+mod role;
 
 use std::process::ExitCode;
 
