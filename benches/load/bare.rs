@@ -45,6 +45,27 @@ impl Sample {
         Ok(Sample { content_type: header("content-type")?, tag: header("etag")?, body: answer.body.to_vec() })
     }
 
+    /// Checks that another server shows the same cart. Versions and times may differ, as each server has its own, and
+    /// members may come in another order.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn expect_same_cart(&self, other: &Sample) -> Result<()> {
+        let cart = |sample: &Sample| -> Result<serde_json::Value> {
+            let mut cart: serde_json::Value = serde_json::from_slice(&sample.body)?;
+            for own in ["version", "updatedAt"] {
+                let members = cart.as_object_mut().ok_or("a cart that is not an object")?;
+                members.remove(own).ok_or_else(|| format!("a cart without {own}"))?;
+            }
+            Ok(cart)
+        };
+        let (mine, theirs) = (cart(self)?, cart(other)?);
+        if self.content_type != other.content_type || mine != theirs {
+            return Err(format!("one cart as two servers show it:\n{mine}\n{theirs}").into());
+        }
+        Ok(())
+    }
+
     /// An answer of a cart's length, for a test of the generator alone.
     pub fn placeholder() -> Self {
         let body = vec![b' '; PLACEHOLDER_BYTES];

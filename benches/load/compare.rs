@@ -1,5 +1,6 @@
 //! The comparison: starts the servers, measures them in rounds, and sums up the rounds of each cell.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::harness::connection::Connection;
 use crate::harness::store::Store;
 use crate::harness::{Result, block_on};
 use crate::options::{Options, Scenario};
+use crate::redis::RedisService;
 
 /// The number of connections that fill a store.
 const FILL_CONNECTIONS: usize = 32;
@@ -25,6 +27,8 @@ pub enum Server {
     Bare,
     /// shardcart with this many shards.
     Shards(u32),
+    /// The service over Redis.
+    Redis,
 }
 
 /// One server under one load, in every round.
@@ -52,6 +56,7 @@ impl Server {
             Server::Bare => "bare warp".to_owned(),
             Server::Shards(1) => "1 shard".to_owned(),
             Server::Shards(shards) => format!("{shards} shards"),
+            Server::Redis => "redis service".to_owned(),
         }
     }
 }
@@ -64,8 +69,12 @@ impl Cell {
 
     /// The median over the rounds of a figure of `row` divided by the bare server's in the same round.
     pub fn ratio(&self, row: &Row, figure: fn(&Measured) -> f64) -> f64 {
-        let pairs = row.rounds.iter().zip(&self.rows[0].rounds);
-        median(pairs.map(|(round, bare)| figure(round) / figure(bare)))
+        row.ratio_to(&self.rows[0], figure)
+    }
+
+    /// The row of a server that was measured.
+    pub fn row(&self, server: Server) -> Option<&Row> {
+        self.rows.iter().find(|row| row.server == server)
     }
 }
 
@@ -73,6 +82,12 @@ impl Row {
     /// The median over the rounds of a figure.
     pub fn median(&self, figure: fn(&Measured) -> f64) -> f64 {
         median(self.rounds.iter().map(figure))
+    }
+
+    /// The median over the rounds of a figure divided by that of another server in the same round.
+    pub fn ratio_to(&self, other: &Row, figure: fn(&Measured) -> f64) -> f64 {
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        median(pairs.map(|(round, other)| figure(round) / figure(other)))
     }
 }
 
@@ -86,16 +101,17 @@ struct Running {
 enum Process {
     Bare(Bare),
     Store(Store),
+    Redis(RedisService),
 }
 
-/// Runs every cell, and calls `done` with each when it is complete.
+/// Runs every cell, and calls `done` with each when it is complete. With `redis` the service over Redis takes part.
 ///
 /// # Errors
 /// When a server cannot be started or ends.
-pub fn run(options: &Options, done: fn(&Cell)) -> Result<Vec<Cell>> {
+pub fn run(options: &Options, redis: bool, done: fn(&Cell)) -> Result<Vec<Cell>> {
     let mut cells = Vec::new();
     for &scenario in &options.only {
-        let servers = start(options, scenario)?;
+        let servers = start(options, redis, scenario)?;
         let requests = Arc::new(requests(scenario, options.customers));
         for &connections in &options.connections {
             let load = Load {
@@ -141,8 +157,9 @@ pub fn try_generator() -> Result<u64> {
     Ok(answered)
 }
 
-/// The servers of one scenario: the bare one, which answers as the first store does, and the stores.
-fn start(options: &Options, scenario: Scenario) -> Result<Vec<Running>> {
+/// The servers of one scenario: the bare one, which answers as the first store does, the stores, and
+/// the service over Redis.
+fn start(options: &Options, redis: bool, scenario: Scenario) -> Result<Vec<Running>> {
     let mut stores = Vec::new();
     for &shards in &options.shards {
         let data = tempfile::tempdir_in(&options.data)?;
@@ -151,18 +168,33 @@ fn start(options: &Options, scenario: Scenario) -> Result<Vec<Running>> {
         stores.push(Running { server: Server::Shards(shards), process: Process::Store(store), _data: data });
     }
     let sample = match stores.first() {
-        Some(Running { process: Process::Store(store), .. }) => block_on(sample_of(store))?,
+        Some(Running { process: Process::Store(store), .. }) => block_on(sample_of(store.http()))?,
         _ => Sample::placeholder(),
     };
     let data = tempfile::tempdir_in(&options.data)?;
     let bare = Process::Bare(Bare::start(&sample, data.path())?);
     let mut servers = vec![Running { server: Server::Bare, process: bare, _data: data }];
     servers.extend(stores);
+    if redis {
+        servers.push(start_redis(options, scenario, &sample)?);
+    }
     Ok(servers)
 }
 
-async fn sample_of(store: &Store) -> Result<Sample> {
-    let mut connection = Connection::open(store.http()).await?;
+/// The service over Redis, filled with the same carts; it is asked for the sample's cart, since what
+/// gives other answers than the store is not comparable.
+fn start_redis(options: &Options, scenario: Scenario, sample: &Sample) -> Result<Running> {
+    let data = tempfile::tempdir_in(&options.data)?;
+    let service = RedisService::start(data.path(), scenario.is_durable())?;
+    block_on(carts::fill(service.address(), options.customers, FILL_CONNECTIONS))?;
+    if !options.shards.is_empty() {
+        block_on(sample_of(service.address()))?.expect_same_cart(sample)?;
+    }
+    Ok(Running { server: Server::Redis, process: Process::Redis(service), _data: data })
+}
+
+async fn sample_of(address: SocketAddr) -> Result<Sample> {
+    let mut connection = Connection::open(address).await?;
     Sample::of(&connection.exchange(&carts::read_request(0)).await?)
 }
 
@@ -194,12 +226,13 @@ impl Running {
         match &self.process {
             Process::Bare(bare) => load.run(bare.address(), &[bare.process()]),
             Process::Store(store) => load.run(store.http(), &store.processes()?),
+            Process::Redis(service) => load.run(service.address(), &service.processes()),
         }
     }
 
     fn stop(self) -> Result<()> {
         match self.process {
-            Process::Bare(_) => Ok(()),
+            Process::Bare(_) | Process::Redis(_) => Ok(()),
             Process::Store(store) => store.stop(),
         }
     }

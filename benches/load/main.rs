@@ -1,8 +1,8 @@
-//! The load comparison: a bare warp server and shardcart with one and four shards, measured in turn within one run by
-//! the same load generator.
+//! The load comparison: a bare warp server, shardcart with one and four shards, and a service over Redis when
+//! `redis-server` is installed, measured in turn within one run by the same load generator.
 //!
-//! On a busy machine absolute figures mean little. The ratios to the bare server, which is measured in every round, are
-//! still valid. The options: `cargo bench --bench load -- --help`.
+//! On a busy machine absolute figures mean little. The ratios to the bare server and to the service, which are measured in
+//! every round, are still valid. The options: `cargo bench --bench load -- --help`.
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 mod bare;
@@ -12,6 +12,7 @@ mod generator;
 #[allow(dead_code, reason = "every benchmark uses its own part of the harness")]
 mod harness;
 mod options;
+mod redis;
 mod report;
 mod role;
 
@@ -25,6 +26,8 @@ use options::Options;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let outcome = if let Some(role) = bare::Role::of(&arguments) {
+        role.run().map(|()| true)
+    } else if let Some(role) = redis::Role::of(&arguments) {
         role.run().map(|()| true)
     } else if arguments.iter().any(|argument| argument == options::BENCH_FLAG) {
         compare(&Options::parse())
@@ -43,8 +46,10 @@ fn main() -> ExitCode {
 
 /// Runs the comparison; false when any request failed.
 fn compare(options: &Options) -> Result<bool> {
-    report::print_setting(options);
-    let cells = compare::run(options, report::print_cell)?;
+    let redis = if options.no_redis { Err("--no-redis") } else { redis::installed_version() };
+    report::print_setting(options, &redis);
+    let cells = compare::run(options, redis.is_ok(), report::print_cell)?;
+    report::print_redis(&cells);
     report::print_targets(&cells);
     let failures: u64 = cells.iter().map(compare::Cell::failed).sum();
     if failures > 0 {

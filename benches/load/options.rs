@@ -24,7 +24,7 @@ pub enum Scenario {
     Durable,
 }
 
-/// Compares shardcart with a bare warp server under load.
+/// Compares shardcart with a bare warp server, and with a service over Redis, under load.
 #[derive(Debug, Parser)]
 pub struct Options {
     /// The seconds of each measurement.
@@ -52,10 +52,13 @@ pub struct Options {
     /// Threads of the load generator.
     #[arg(long, default_value_t = default_threads())]
     pub threads: usize,
-    /// The directory of the stores' data; its disk decides the durable figures.
+    /// Where the stores and Redis keep their data; the disk behind it decides the durable figures.
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     pub data: PathBuf,
-    /// Set by `cargo bench`.
+    /// Leaves out the service over Redis, which takes part when `redis-server` is on the PATH.
+    #[arg(long)]
+    pub no_redis: bool,
+    /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     pub bench: bool,
 }
@@ -83,6 +86,11 @@ impl Scenario {
             Scenario::Post => "POST in memory",
             Scenario::Durable => "POST durable",
         }
+    }
+
+    /// Whether every answer has to wait for the disk.
+    pub fn is_durable(self) -> bool {
+        self == Scenario::Durable
     }
 
     /// The storage that the stores use.

@@ -1,4 +1,4 @@
-//! The table of results, and the targets beside the figures reached.
+//! The table, shardcart beside the service over Redis, and the targets beside what was reached.
 
 use std::thread;
 
@@ -56,8 +56,8 @@ const TARGETS: [Target; 5] = [
     },
 ];
 
-/// Prints the setting and the table's head.
-pub fn print_setting(options: &Options) {
+/// What was run, and the table's head; `redis` is the version of Redis, or why it does not take part.
+pub fn print_setting(options: &Options, redis: &Result<String, &str>) {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let load = options.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} requests/s"));
     println!(
@@ -68,9 +68,13 @@ pub fn print_setting(options: &Options) {
         options.seconds,
         options.data.display(),
     );
+    match redis {
+        Ok(version) => println!("redis service: axum and redis-server {version} on a Unix socket; its CPU is both's."),
+        Err(reason) => println!("redis service: left out ({reason})."),
+    }
     println!("Medians of the rounds; ratios are to bare warp within a round; CPU is the servers' µs a request.\n");
     println!(
-        "{:<15} {:>5}  {:<9} {:>9} {:>9} {:>9} {:>7}  {:>6} {:>6}  {:>9}",
+        "{:<15} {:>5}  {:<13} {:>9} {:>9} {:>9} {:>7}  {:>6} {:>6}  {:>9}",
         "scenario", "conns", "server", "req/s", "p50 µs", "p99 µs", "CPU µs", "rate", "CPU", "generator"
     );
 }
@@ -79,13 +83,13 @@ pub fn print_setting(options: &Options) {
 pub fn print_cell(cell: &Cell) {
     for row in &cell.rows {
         println!(
-            "{:<15} {:>5}  {:<9} {:>9.0} {:>9.0} {:>9.0} {:>7.1}  {:>5.2}x {:>5.2}x  {:>9.1}{}",
+            "{:<15} {:>5}  {:<13} {:>9.0} {:>9.0} {:>9.0} {:>7.1}  {:>5.2}x {:>5.2}x  {:>9.1}{}",
             cell.scenario.label(),
             cell.connections,
             row.server.label(),
             row.median(rate),
-            row.median(|round| quantile(round, 0.50)),
-            row.median(|round| quantile(round, 0.99)),
+            row.median(p50),
+            row.median(p99),
             row.median(processor),
             cell.ratio(row, rate),
             cell.ratio(row, processor),
@@ -95,7 +99,35 @@ pub fn print_cell(cell: &Cell) {
     }
 }
 
-/// Prints the targets that were measured, with the figures reached.
+/// shardcart's figures divided by those of the service over Redis, where it took part.
+pub fn print_redis(cells: &[Cell]) {
+    let beside = cells.iter().filter_map(|cell| Some((cell, cell.row(Server::Redis)?)));
+    let mut beside = beside.peekable();
+    if beside.peek().is_none() {
+        return;
+    }
+    println!("\nshardcart divided by the redis service, medians of the ratios within a round:");
+    println!(
+        "{:<15} {:>5}  {:<13} {:>7} {:>7} {:>7} {:>7}",
+        "scenario", "conns", "server", "req/s", "p50", "p99", "CPU"
+    );
+    for (cell, redis) in beside {
+        for row in cell.rows.iter().filter(|row| matches!(row.server, Server::Shards(_))) {
+            println!(
+                "{:<15} {:>5}  {:<13} {:>6.2}x {:>6.2}x {:>6.2}x {:>6.2}x",
+                cell.scenario.label(),
+                cell.connections,
+                row.server.label(),
+                row.ratio_to(redis, rate),
+                row.ratio_to(redis, p50),
+                row.ratio_to(redis, p99),
+                row.ratio_to(redis, processor),
+            );
+        }
+    }
+}
+
+/// The targets that were measured, with what was reached.
 pub fn print_targets(cells: &[Cell]) {
     let lines: Vec<String> = TARGETS.iter().filter_map(|target| target.judge(cells)).collect();
     if !lines.is_empty() {
@@ -107,7 +139,7 @@ impl Target {
     fn judge(&self, cells: &[Cell]) -> Option<String> {
         let cell =
             cells.iter().find(|cell| cell.scenario == self.scenario && cell.connections == TARGET_CONNECTIONS)?;
-        let row = cell.rows.iter().find(|row| row.server == Server::Shards(self.shards))?;
+        let row = cell.row(Server::Shards(self.shards))?;
         let reached = cell.ratio(row, rate);
         let goal = self.rate_goal.map_or_else(String::new, |goal| format!(", goal {goal:.2}x"));
         let mut line = format!(
@@ -148,7 +180,15 @@ fn per_request(round: &Measured, spent: std::time::Duration) -> f64 {
     spent.as_secs_f64() * 1e6 / round.answered as f64
 }
 
-/// A quantile of the latency, in microseconds.
+fn p50(round: &Measured) -> f64 {
+    quantile(round, 0.50)
+}
+
+fn p99(round: &Measured) -> f64 {
+    quantile(round, 0.99)
+}
+
+/// Microseconds.
 fn quantile(round: &Measured, quantile: f64) -> f64 {
     round.latencies.value_at_quantile(quantile) as f64 / 1e3
 }
