@@ -29,7 +29,7 @@ check:
 fuzz TARGET *OPTIONS="-max_total_time=60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz {{TARGET}} -- {{OPTIONS}}
 
-# Measure carts beside a bare warp handler, in one run.
+# Measure carts beside a bare warp handler and, when redis-server is installed, a service over Redis, in one run.
 [group('measure')]
 load *OPTIONS:
     cargo bench --bench load -- {{OPTIONS}}
