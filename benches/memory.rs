@@ -30,7 +30,7 @@ const CHECKED_CARTS: u64 = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Storage {
     Memory,
-    Fjall,
+    Log,
 }
 
 /// Measures what carts take in memory and how long they take to load.
@@ -40,7 +40,7 @@ struct Options {
     #[arg(long, default_value_t = 1_000_000)]
     carts: u64,
     /// Only these storages.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Storage::Memory, Storage::Fjall])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Storage::Memory, Storage::Log])]
     only: Vec<Storage>,
     /// Shard counts; the carts are divided among the shards.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 4])]
@@ -91,7 +91,7 @@ fn measure(options: &Options, storage: Storage, shards: u32, data: &Path) -> Res
     println!("  filled: {additions} additions, {:.0}/s", per_second(additions, start.elapsed()));
     print_memory(options.carts, resident(&store)?, storage.target());
     store.stop()?;
-    if storage == Storage::Fjall {
+    if storage == Storage::Log {
         restart(options, storage, shards, data)?;
     }
     Ok(())
@@ -151,7 +151,7 @@ impl Storage {
     fn name(self) -> &'static str {
         match self {
             Storage::Memory => "memory",
-            Storage::Fjall => "fjall",
+            Storage::Log => "log",
         }
     }
 
@@ -159,7 +159,7 @@ impl Storage {
     fn target(self) -> u64 {
         match self {
             Storage::Memory => 330,
-            Storage::Fjall => 400,
+            Storage::Log => 400,
         }
     }
 }

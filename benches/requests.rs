@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         || (0..CUSTOMERS).flat_map(|customer| (0..carts::LINES).map(move |line| carts::add_request(customer, line)));
     let outcome = measure(&mut criterion, "memory", "GET", (0..CUSTOMERS).map(carts::read_request).collect())
         .and_then(|()| measure(&mut criterion, "memory", "POST", adds().collect()))
-        .and_then(|()| measure(&mut criterion, "fjall", "POST", adds().collect()));
+        .and_then(|()| measure(&mut criterion, "log", "POST", adds().collect()));
     criterion.final_summary();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -163,7 +163,7 @@ fn start(options: &Options, redis: bool, scenario: Scenario) -> Result<Vec<Runni
     let mut stores = Vec::new();
     for &shards in &options.shards {
         let data = tempfile::tempdir_in(&options.data)?;
-        let store = Store::start(shards, scenario.storage(), data.path())?;
+        let store = Store::start(shards, options.storage(scenario), data.path())?;
         block_on(carts::fill(store.http(), options.customers, FILL_CONNECTIONS))?;
         stores.push(Running { server: Server::Shards(shards), process: Process::Store(store), _data: data });
     }

@@ -20,7 +20,7 @@ pub enum Scenario {
     Get,
     /// Add to a line of a cart; storage memory.
     Post,
-    /// Add to a line of a cart; storage fjall, every answer durable.
+    /// Add to a line of a cart; every response durable.
     Durable,
 }
 
@@ -55,6 +55,9 @@ pub struct Options {
     /// Where the stores and Redis keep their data; the disk behind it decides the durable figures.
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     pub data: PathBuf,
+    /// The storage of the durable scenario: log, or fjall alone to compare it with.
+    #[arg(long, default_value = "log", value_name = "log|fjall")]
+    pub durable: String,
     /// Leaves out the service over Redis, which takes part when `redis-server` is on the PATH.
     #[arg(long)]
     pub no_redis: bool,
@@ -64,6 +67,14 @@ pub struct Options {
 }
 
 impl Options {
+    /// The storage that the stores of a scenario use.
+    pub fn storage(&self, scenario: Scenario) -> &str {
+        match scenario {
+            Scenario::Get | Scenario::Post => "memory",
+            Scenario::Durable => &self.durable,
+        }
+    }
+
     /// The time of each measurement.
     pub fn window(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
@@ -91,14 +102,6 @@ impl Scenario {
     /// Whether every answer has to wait for the disk.
     pub fn is_durable(self) -> bool {
         self == Scenario::Durable
-    }
-
-    /// The storage that the stores use.
-    pub fn storage(self) -> &'static str {
-        match self {
-            Scenario::Get | Scenario::Post => "memory",
-            Scenario::Durable => "fjall",
-        }
     }
 }
 

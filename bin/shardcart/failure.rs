@@ -69,7 +69,7 @@ mod tests {
         for (arguments, line) in [
             (&["launch", "--shards", "0"][..], "--shards 0: is not in 1..=64"),
             (&["launch", "--workers=0"], "--workers 0: is not in 1..=1024"),
-            (&["launch", "--storage", "tape"], "--storage tape: is neither fjall nor memory"),
+            (&["launch", "--storage", "tape"], "--storage tape: is neither log nor memory"),
             (&["launch", "--min-free", "much"], "--min-free much: is not a number of bytes, as 1000000, 512MiB or 1GB"),
             (&["launch", "--http", "5000"], "--http 5000: is not HOST:PORT"),
             (

@@ -1,7 +1,8 @@
 //! Storage: records that outlive the process.
 //!
 //! A [`Record`] is a key and a value as bytes; [`codec`] turns the domain's types into values. [`Storage`]
-//! keeps them: [`FjallStorage`] on the local disk, [`MemoryStorage`] for benchmarks and tests.
+//! keeps them: [`LogStorage`] on the local disk, [`MemoryStorage`] for benchmarks and
+//! tests, and [`FjallStorage`] to compare the log with.
 
 mod backend;
 pub mod codec;

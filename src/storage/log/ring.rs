@@ -57,6 +57,8 @@ struct Files {
     free: Vec<u16>,
     /// The file that commits go to; none once it is full or sealed.
     newest: Option<LiveFile>,
+    /// True while no more files can be made, as on a full disk.
+    cannot_grow: bool,
 }
 
 /// A log that is open for commits.
@@ -94,7 +96,7 @@ impl Ring {
             unit: manifest.unit as usize,
             cursor: Mutex::new(cursor),
             durable: AtomicU64::new(sequence),
-            files: Mutex::new(Files { free, manifest, manifest_file, newest: None }),
+            files: Mutex::new(Files { free, manifest, manifest_file, newest: None, cannot_grow: false }),
             handles: RwLock::new(handles),
             changed: Condvar::new(),
         }
@@ -171,12 +173,15 @@ impl Ring {
         files.newest = Some(file);
         cursor.file = Some(file);
         cursor.offset = self.unit as u64;
+        // The next file is made while this one is filled.
+        self.changed.notify_all();
         Ok(file)
     }
 
-    /// True when a file is free for the commits to come.
+    /// True when a file is free for the commits to come, or can be made.
     pub fn has_room(&self) -> bool {
-        !self.files().free.is_empty()
+        let files = self.files();
+        !files.free.is_empty() || (files.manifest.files < self.sizes.max_files && !files.cannot_grow)
     }
 
     /// The sequence of the last commit that is durable.
@@ -210,7 +215,9 @@ impl Ring {
             }
             files.manifest.files
         };
-        let file = self.disk.create(&file_name(index), self.sizes.file_bytes)?;
+        let created = self.disk.create(&file_name(index), self.sizes.file_bytes);
+        self.files().cannot_grow = created.is_err();
+        let file = created?;
         self.handles.write().unwrap_or_else(PoisonError::into_inner).push(Arc::from(file));
         let mut files = self.files();
         files.manifest.files += 1;

@@ -29,6 +29,8 @@ const MAX_FILE_BYTES: u64 = 16 << 20;
 const LEAST_FILES: u64 = 16;
 /// Files that go to the tables together, so that a key that changes often is written once.
 const FILES_AT_ONCE: usize = 4;
+/// Bytes of keys and values that go to the tables together at most, but for the last file's.
+const CHECKPOINT_BYTES: usize = 64 << 20;
 /// The idle time after which the manifest notes how far the log reaches.
 const IDLE: Duration = Duration::from_millis(50);
 /// The pause after a checkpoint that failed; it grows up to the second one.
@@ -194,13 +196,18 @@ impl Shared {
             if sealed.is_empty() || (least != usize::MAX && sealed.len() < least) {
                 return Ok(());
             }
-            let files = &sealed[..sealed.len().min(self.files_at_once)];
             let mut newest = Newest::default();
             let mut applied = self.tables.applied();
-            for file in files {
+            let mut count = 0;
+            for file in sealed.iter().take(self.files_at_once) {
                 let read = self.ring.read_file(*file, &mut |_, writes| newest.extend(writes));
                 applied = applied.max(read.map_err(|error| fault("cannot move the log to the tables", &error))?);
+                count += 1;
+                if newest.bytes() >= CHECKPOINT_BYTES {
+                    break;
+                }
             }
+            let files = &sealed[..count];
             self.tables.apply(newest, applied)?;
             // The index first: a read that misses the file looks there again.
             self.index().retain(|_, position| position.sequence > applied);
@@ -231,8 +238,10 @@ impl Shared {
     }
 
     fn tidy(&self, seen: &mut u64) -> Result<()> {
-        self.ring.prepare_file().map_err(|error| fault("cannot make a file for the log", &error))?;
+        let prepared = self.ring.prepare_file().map_err(|error| fault("cannot make a file for the log", &error));
+        // On a full disk the checkpoint is what frees a file.
         self.checkpoint(self.files_at_once)?;
+        prepared?;
         let durable = self.ring.durable();
         if durable == *seen {
             self.ring.note_reached().map_err(|error| fault("cannot write the log's manifest", &error))?;

@@ -36,6 +36,7 @@ const NOT_LOADED: u8 = 2;
 #[derive(Default)]
 pub struct Newest {
     effects: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    bytes: usize,
 }
 
 impl Newest {
@@ -47,8 +48,16 @@ impl Newest {
                 Write::Put(record) => Some(record.value().to_vec()),
                 Write::Delete(_) => None,
             };
-            self.effects.insert(key, value);
+            self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            if let Some(replaced) = self.effects.insert(key, value) {
+                self.bytes -= replaced.map_or(0, |value| value.len());
+            }
         }
+    }
+
+    /// Bytes of all keys and values, and of keys that were written more than once.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
