@@ -107,17 +107,21 @@ impl DataDirectory {
         }
     }
 
-    /// Records that all shards have imported the catalog, and removes its copy. Shards with storage in memory need it
-    /// at every start, so for them it stays.
+    /// Records that all shards are ready. They have imported the catalog, so its copy is removed; shards with storage in
+    /// memory need it at every start, so for them it stays.
     ///
     /// # Errors
     /// [`Error::Internal`] when the directory cannot be written.
-    pub fn finish_import(&self) -> Result<()> {
-        if self.store.catalog != InitialCatalog::File || self.store.is_volatile() {
+    pub fn note_ready(&self) -> Result<()> {
+        let is_imported = self.store.catalog != InitialCatalog::File;
+        if (self.store.was_ready && is_imported) || self.store.is_volatile() {
             return Ok(());
         }
         let mut store = self.store.clone();
-        store.catalog = InitialCatalog::None;
+        store.was_ready = true;
+        if !is_imported {
+            store.catalog = InitialCatalog::None;
+        }
         store.write(&self.path)?;
         remove_unused_copy(&self.path, &store)
     }
@@ -193,7 +197,16 @@ fn open_store(
         )));
     }
     if !store.is_volatile() {
-        return Ok(store);
+        let is_lost = |shard: &u32| store.was_ready && !storage.is_in(&shard_path(directory, *shard));
+        return match (0..shards).find(is_lost) {
+            None => Ok(store),
+            Some(shard) => Err(Error::Internal(format!(
+                "{}: it is empty, but it had the data of shard {shard}. Restore it from a backup. To give up what all shards \
+                 have, move {} away",
+                shard_path(directory, shard).display(),
+                directory.display()
+            ))),
+        };
     }
     store.catalog = initial(directory)?;
     store.write(directory)?;

@@ -25,6 +25,9 @@ pub struct StoreFile {
     shards: u32,
     storage: String,
     created: String,
+    /// True once all shards were ready: from then on what is missing of one was lost.
+    #[serde(default)]
+    pub was_ready: bool,
     /// The products that new shards begin with.
     #[serde(default)]
     pub catalog: InitialCatalog,
@@ -52,6 +55,7 @@ impl StoreFile {
             shards,
             storage: storage.to_string(),
             created: jiff::Timestamp::now().to_string(),
+            was_ready: false,
             catalog,
         }
     }

@@ -133,7 +133,7 @@ impl Launch<'_> {
             shards.stop(&mut shutdown).await;
             return started.map(drop);
         }
-        self.data.finish_import()?;
+        self.data.note_ready()?;
         let (mut facade, started) = Group::start(vec![self.facade()], &mut shutdown).await;
         let result = match started {
             Ok(true) => {

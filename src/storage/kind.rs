@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::backend::Storage;
 use super::fjall::FjallStorage;
-use super::log::LogStorage;
+use super::log::{LOG_DIRECTORY, LogStorage, TABLES_DIRECTORY};
 use super::memory::MemoryStorage;
 use crate::error::{Error, Invalid, Result};
 
@@ -23,6 +23,15 @@ pub enum StorageKind {
 }
 
 impl StorageKind {
+    /// True when a shard's data directory has data of this storage, damaged or not.
+    pub fn is_in(self, directory: &Path) -> bool {
+        match self {
+            StorageKind::Log => directory.join(LOG_DIRECTORY).exists() || directory.join(TABLES_DIRECTORY).exists(),
+            StorageKind::Fjall => directory.join("fjall").exists(),
+            StorageKind::Memory => true,
+        }
+    }
+
     /// Opens the storage in a shard's data directory; a commit log has at most `log_bytes`.
     ///
     /// # Errors

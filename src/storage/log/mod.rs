@@ -17,4 +17,4 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use storage::{DEFAULT_LOG_BYTES, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES};
+pub use storage::{DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, TABLES_DIRECTORY};

@@ -17,6 +17,10 @@ use crate::error::{Error, Result};
 use crate::storage::backend::{Loaded, Storage};
 use crate::storage::record::{COUNTER_KEY, KEY_PREFIX_BYTES, RecordKind, Write};
 
+/// The directory of the log in a shard's data directory.
+pub const LOG_DIRECTORY: &str = "log";
+/// The directory of the tables.
+pub const TABLES_DIRECTORY: &str = "tables";
 /// Bytes of a log by default.
 pub const DEFAULT_LOG_BYTES: u64 = 256 << 20;
 /// The least bytes of a log: half of a file has to hold what one command writes.
@@ -68,12 +72,12 @@ impl LogStorage {
                 directory.display()
             )));
         }
-        let disk = LocalDisk::open(&directory.join("log"), MANIFEST)
+        let disk = LocalDisk::open(&directory.join(LOG_DIRECTORY), MANIFEST)
             .map_err(|error| Error::Internal(format!("cannot open the log in {}: {error}", directory.display())))?;
         let files = (log_bytes / MAX_FILE_BYTES).clamp(LEAST_FILES, MAX_FILES as u64);
         let file_bytes = (log_bytes / files).min(MAX_FILE_BYTES).next_multiple_of(disk.unit() as u64);
         let max_files = u16::try_from(files).expect("it is at most MAX_FILES");
-        Self::open_on(Box::new(disk), &directory.join("tables"), Sizes { file_bytes, max_files })
+        Self::open_on(Box::new(disk), &directory.join(TABLES_DIRECTORY), Sizes { file_bytes, max_files })
     }
 
     /// Opens or creates a log on a disk.

@@ -160,6 +160,10 @@ fn another_layout_than_the_data_directory_holds_is_refused() {
     let said = with(&["--shards", SHARDS, "--storage", "memory"], 1);
     assert!(said.contains("its storage is log, --storage asks for memory"), "{said}");
     with(&["--shards", "0"], 2);
+    fs::remove_dir_all(directory.path().join("data/shard-1/log")).unwrap();
+    fs::remove_dir_all(directory.path().join("data/shard-1/tables")).unwrap();
+    let said = with(&["--shards", SHARDS], 1);
+    assert!(said.contains("it is empty, but it had the data of shard 1"), "{said}");
     fs::rename(directory.path().join("data/shard-1"), directory.path().join("elsewhere")).unwrap();
     assert!(with(&["--shards", SHARDS], 1).contains("the data of shard 1 is missing"));
 }
