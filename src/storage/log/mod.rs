@@ -7,6 +7,8 @@
 
 mod block;
 mod disk;
+#[cfg(test)]
+mod fault_tests;
 mod file_header;
 mod frame;
 mod manifest;

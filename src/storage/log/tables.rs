@@ -114,7 +114,13 @@ impl Tables {
             return Ok(());
         }
         // Ingestion itself does not see that a background thread of fjall has failed.
-        self.database.persist(PersistMode::Buffer).map_err(|error| fault("go on", &error))?;
+        match self.database.persist(PersistMode::Buffer) {
+            Err(fjall::Error::Poisoned) => {
+                tracing::error!("the tables' background thread has failed: ending, so that the next start goes on");
+                std::process::abort();
+            }
+            result => result.map_err(|error| fault("go on", &error))?,
+        }
         if self.records.l0_table_count() >= MAX_RUNS {
             self.records.major_compact().map_err(|error| fault("compact", &error))?;
         }
