@@ -128,7 +128,7 @@ fn writes(number: u32) -> Vec<Write> {
     let record = |kind, id: String, value: &[u8]| {
         Write::Put(Record::new(RecordKey { hash: KeyHash::of(&id), kind, id: id.as_bytes() }, value))
     };
-    let value = number.to_le_bytes().repeat(if number % 10 == 0 { 5_000 } else { 30 });
+    let value = number.to_le_bytes().repeat(if number.is_multiple_of(10) { 5_000 } else { 30 });
     vec![
         record(RecordKind::Cart, format!("cart-{}", number % 5), &value),
         record(RecordKind::Order, number.to_string(), b"x"),

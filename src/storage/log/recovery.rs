@@ -9,6 +9,7 @@
 //! not count.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -64,13 +65,14 @@ pub fn open(disk: Box<dyn Disk>, sizes: Sizes, applied: u64, each: &mut Each<'_>
 
 fn create(disk: Box<dyn Disk>, sizes: Sizes, applied: u64, names: &[String]) -> Result<Ring> {
     let failed = |error: io::Error| fault("cannot make the log", &error);
-    let leftover = |name: &&String| {
+    // A first start that was interrupted leaves files of zeros.
+    let is_used = |name: &String| {
         let Ok(file) = disk.open(name) else { return true };
         let mut first = vec![0; disk.unit()];
-        // A first start that was interrupted leaves zeros.
-        name.ends_with(".log") && file.read_at(&mut first, 0).is_ok() && first.iter().any(|byte| *byte != 0)
+        file.read_at(&mut first, 0).is_ok() && first.iter().any(|byte| *byte != 0)
     };
-    if applied > 0 || names.iter().find(leftover).is_some() {
+    let is_log = |name: &&String| Path::new(name.as_str()).extension().is_some_and(|extension| extension == "log");
+    if applied > 0 || names.iter().filter(is_log).any(is_used) {
         return Err(refused("the log's manifest is missing, but the log or the tables are there"));
     }
     let manifest = Manifest {
@@ -204,7 +206,7 @@ impl Existing<'_> {
                 return Err(refused(&format!("{name} of the log has not the header of file {}", file.number)));
             }
             if file.after != last {
-                return Err(self.damage(stop.as_ref(), last, file.after));
+                return Err(damage(stop.as_ref(), last, file.after));
             }
             let mut walk = self.walk_of(file.index, file.number, u64::from(self.manifest.unit));
             stop = loop {
@@ -226,12 +228,12 @@ impl Existing<'_> {
     /// Refuses an end behind which the log went on.
     fn check_end(&self, sequence: u64, stop: Option<&Stop>) -> Result<()> {
         if sequence < self.manifest.reached {
-            return Err(self.damage(stop, sequence, self.manifest.reached));
+            return Err(damage(stop, sequence, self.manifest.reached));
         }
         let Some(Stop { file, offset, torn }) = stop else { return Ok(()) };
         // A torn commit is the one after the last: its header says so, and its place made sure of the rest.
         if let Some(torn) = torn.filter(|torn| torn.sequence != sequence + 1) {
-            return Err(self.damage(stop, sequence, torn.sequence));
+            return Err(damage(stop, sequence, torn.sequence));
         }
         let unit = u64::from(self.manifest.unit);
         let mut behind = offset + unit;
@@ -239,21 +241,11 @@ impl Existing<'_> {
             let found = self.walk_of(file.index, file.number, behind).next();
             let found = found.map_err(|error| fault("cannot read the log", &error))?;
             if let Some(frame) = found.filter(|frame| frame.header.sequence > sequence) {
-                return Err(self.damage(stop, sequence, frame.header.sequence));
+                return Err(damage(stop, sequence, frame.header.sequence));
             }
             behind += unit;
         }
         Ok(())
-    }
-
-    fn damage(&self, stop: Option<&Stop>, sequence: u64, seen: u64) -> Error {
-        let at =
-            stop.map_or_else(String::new, |stop| format!("{} at byte {} ", file_name(stop.file.index), stop.offset));
-        refused(&format!(
-            "the log is damaged: {at}should have commit {}, and at least {} commits are behind it",
-            sequence + 1,
-            seen.saturating_sub(sequence)
-        ))
     }
 
     /// Clears a frame that was never acknowledged; its bytes are kept in a file of their own.
@@ -278,6 +270,15 @@ impl Existing<'_> {
         let mut buffer = super::block::BlockBuffer::default();
         handle.write_at(buffer.fill(&[&[0]], self.manifest.unit as usize), stop.offset).map_err(failed)
     }
+}
+
+fn damage(stop: Option<&Stop>, sequence: u64, seen: u64) -> Error {
+    let at = stop.map_or_else(String::new, |stop| format!("{} at byte {} ", file_name(stop.file.index), stop.offset));
+    refused(&format!(
+        "the log is damaged: {at}should have commit {}, and at least {} commits are behind it",
+        sequence + 1,
+        seen.saturating_sub(sequence)
+    ))
 }
 
 fn refused(text: &str) -> Error {

@@ -225,8 +225,8 @@ fn apply(damage: &Damage, path: &Path) {
     let sector = |at: &prop::sample::Index| at.index(sectors) * SECTOR;
     match damage {
         Damage::Flip(at, bit) => {
-            bytes[at.index(sectors * SECTOR).min(sectors * SECTOR - 1) % path.metadata().unwrap().len() as usize] ^=
-                1 << bit
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
         }
         Damage::Zero(at) => {
             let end = (sector(at) + SECTOR).min(bytes.len());
