@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+
 use crate::harness::{Answer, Client, Random, Setup, Store, eventually, offer};
 
 const SHARDS: usize = 3;
@@ -207,5 +209,20 @@ fn a_shard_that_dies_again_and_again_loses_nothing() {
             }
             store.start_shard(0);
         });
+    }
+}
+
+/// The page cache survives a killed process, so no kill can show that commits reach the disk. This does: the kernel
+/// syncs each write to a file that is open with `O_DSYNC`.
+#[test]
+fn every_file_that_is_committed_to_is_synced_by_each_write() {
+    let store = Setup::new(1).durable().start();
+    store.client().post("/item/alice/tea", &offer("1", 1)).expect(201);
+    let dsync = OFlags::DSYNC.bits();
+    for name in ["0000.log", "manifest"] {
+        let open = store.shards[0].process().open_flags(&format!("shard-0/log/{name}"));
+        let written: Vec<_> = open.iter().filter(|(_, flags)| flags & OFlags::RWMODE.bits() != 0).collect();
+        assert!(!written.is_empty(), "{name} is not open for writing: {open:?}");
+        assert!(written.iter().all(|(_, flags)| flags & dsync == dsync), "{name}: {written:?}");
     }
 }

@@ -96,6 +96,20 @@ impl Process {
         std::fs::read_to_string(&self.log).expect("the log can be read")
     }
 
+    /// The flags with which it has files open whose path ends like this, as `open` takes them.
+    pub fn open_flags(&self, ending: &str) -> Vec<(PathBuf, u32)> {
+        let directory = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let descriptors = std::fs::read_dir(directory.join("fd")).expect("our own child can be looked at");
+        let flags_of = |entry: std::io::Result<std::fs::DirEntry>| {
+            let entry = entry.ok()?;
+            let path = std::fs::read_link(entry.path()).ok()?;
+            let info = std::fs::read_to_string(directory.join("fdinfo").join(entry.file_name())).ok()?;
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+            Some((path, u32::from_str_radix(flags.trim(), 8).ok()?))
+        };
+        descriptors.filter_map(flags_of).filter(|(path, _)| path.to_string_lossy().ends_with(ending)).collect()
+    }
+
     /// Ends it with SIGKILL, which it cannot notice.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
