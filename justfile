@@ -24,6 +24,11 @@ test *NAME:
 check:
     .ci/run
 
+# Kill shards with -9 under load so many times, and check each time that nothing acknowledged is lost.
+[group('test')]
+soak ROUNDS="1000":
+    SHARDCART_ROUNDS={{ROUNDS}} cargo test --test it crash::a_shard_that_is_killed -- --nocapture
+
 # Fuzz one target of tests/fuzz; needs cargo-fuzz.
 [group('test')]
 fuzz TARGET *OPTIONS="-max_total_time=60":

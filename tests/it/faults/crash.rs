@@ -160,14 +160,19 @@ fn start() -> (Store, Vec<Writer>) {
     (store, writers)
 }
 
+/// The number of rounds of a test; `SHARDCART_ROUNDS` sets another one, for a soak.
+fn rounds(usual: u32) -> u32 {
+    std::env::var("SHARDCART_ROUNDS").map_or(usual, |text| text.parse().expect("SHARDCART_ROUNDS is a number"))
+}
+
 #[test]
 fn a_shard_that_is_killed_loses_nothing() {
-    const ROUNDS: u32 = 12;
     let mut random = Random::seeded("shards");
     let (mut store, mut writers) = start();
-    for _ in 0..ROUNDS {
+    for number in 1..=rounds(12) {
         let shard = random.below(SHARDS as u64) as usize;
         round(&mut store, &mut writers, &mut random, |store| store.restart_shard(shard));
+        println!("round {number}: nothing was lost");
     }
     assert!(writers.iter().all(|writer| writer.count > 0 && writer.value > 0));
 }
