@@ -52,7 +52,7 @@ pub struct Options {
     /// Threads of the load generator.
     #[arg(long, default_value_t = default_threads())]
     pub threads: usize,
-    /// Where the stores and Redis keep their data; the disk behind it decides the durable figures.
+    /// The directory of the stores' and Redis' data; its disk decides the durable figures.
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     pub data: PathBuf,
     /// The storage of the durable scenario: log, or fjall alone to compare it with.
@@ -61,7 +61,7 @@ pub struct Options {
     /// Leaves out the service over Redis, which takes part when `redis-server` is on the PATH.
     #[arg(long)]
     pub no_redis: bool,
-    /// Given by `cargo bench`.
+    /// Set by `cargo bench`.
     #[arg(long, hide = true)]
     pub bench: bool,
 }

@@ -1,4 +1,4 @@
-//! The table, shardcart beside the service over Redis, and the targets beside what was reached.
+//! The table of results, shardcart beside the service over Redis, and the targets beside the figures reached.
 
 use std::thread;
 
@@ -56,7 +56,7 @@ const TARGETS: [Target; 5] = [
     },
 ];
 
-/// What was run, and the table's head; `redis` is the version of Redis, or why it does not take part.
+/// Prints the setting and the table's head; `redis` is the version of Redis, or why it does not take part.
 pub fn print_setting(options: &Options, redis: &Result<String, &str>) {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let load = options.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} requests/s"));
@@ -99,7 +99,7 @@ pub fn print_cell(cell: &Cell) {
     }
 }
 
-/// shardcart's figures divided by those of the service over Redis, where it took part.
+/// Prints shardcart's figures divided by those of the service over Redis, where it took part.
 pub fn print_redis(cells: &[Cell]) {
     let beside = cells.iter().filter_map(|cell| Some((cell, cell.row(Server::Redis)?)));
     let mut beside = beside.peekable();
@@ -127,7 +127,7 @@ pub fn print_redis(cells: &[Cell]) {
     }
 }
 
-/// The targets that were measured, with what was reached.
+/// Prints the targets that were measured, with the figures reached.
 pub fn print_targets(cells: &[Cell]) {
     let lines: Vec<String> = TARGETS.iter().filter_map(|target| target.judge(cells)).collect();
     if !lines.is_empty() {
