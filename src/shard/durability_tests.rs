@@ -72,18 +72,6 @@ impl Storage for LosesUnsynced {
         Ok(())
     }
 
-    fn close(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn max_batch_bytes(&self) -> usize {
-        usize::MAX
-    }
-
     fn is_volatile(&self) -> bool {
         false
     }

@@ -7,7 +7,7 @@ use crate::error::Result;
 pub type Loaded<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
 /// The most bytes of a batch where storage itself has no limit.
-pub const MAX_BATCH_BYTES: usize = 32 << 20;
+const MAX_BATCH_BYTES: usize = 32 << 20;
 
 /// Durable storage of one shard. One thread commits; `get` may be called beside it.
 pub trait Storage: Send + Sync + 'static {
@@ -36,13 +36,19 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Internal`](crate::error::Error::Internal) when that cannot be written; what was committed is durable
     /// all the same.
-    fn close(&self) -> Result<()>;
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// False while storage has to free space before it takes more writes.
-    fn has_room(&self) -> bool;
+    fn has_room(&self) -> bool {
+        true
+    }
 
     /// The bytes of keys and values at which a batch takes no more commands. One command more still fits.
-    fn max_batch_bytes(&self) -> usize;
+    fn max_batch_bytes(&self) -> usize {
+        MAX_BATCH_BYTES
+    }
 
     /// True when nothing outlives the process, so that a commit costs nothing.
     fn is_volatile(&self) -> bool;

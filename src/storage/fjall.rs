@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::backend::{Loaded, MAX_BATCH_BYTES, Storage};
+use super::backend::{Loaded, Storage};
 use super::record::Write;
 use crate::error::{Error, Result};
 
@@ -77,18 +77,6 @@ impl Storage for FjallStorage {
         }
         writes.commit().map_err(|error| fault("write", &error))?;
         self.sync()
-    }
-
-    fn close(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn max_batch_bytes(&self) -> usize {
-        MAX_BATCH_BYTES
     }
 
     fn is_volatile(&self) -> bool {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::backend::{Loaded, MAX_BATCH_BYTES, Storage};
+use super::backend::{Loaded, Storage};
 use super::record::{KEY_PREFIX_BYTES, RecordKind, Write};
 use crate::error::Result;
 
@@ -55,18 +55,6 @@ impl Storage for MemoryStorage {
             };
         }
         Ok(())
-    }
-
-    fn close(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn max_batch_bytes(&self) -> usize {
-        MAX_BATCH_BYTES
     }
 
     fn is_volatile(&self) -> bool {
