@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -112,6 +112,10 @@ impl Ring {
 
     fn place(&self, number: u64, offset: u64) -> Place {
         Place { ring: self.ring, file: number, offset }
+    }
+
+    fn walk<'a>(&self, file: &'a dyn DiskFile, place: Place) -> FrameWalk<'a> {
+        FrameWalk { file, place, unit: self.unit, file_bytes: self.sizes.file_bytes }
     }
 
     /// The most bytes of a payload, as it is stored: it has to fit into one file.
@@ -235,9 +239,7 @@ impl Ring {
 
     /// Waits until something changes, but not longer than that.
     pub fn wait(&self, timeout: Duration) {
-        let deadline = Instant::now() + timeout;
-        let files = self.files();
-        let _ = self.changed.wait_timeout(files, deadline.saturating_duration_since(Instant::now()));
+        let _ = self.changed.wait_timeout(self.files(), timeout);
     }
 
     /// Wakes whoever waits for a change.
@@ -245,24 +247,19 @@ impl Ring {
         self.changed.notify_all();
     }
 
-    /// Reads all commits of a sealed file in order.
+    /// Reads all commits of a sealed file in order, and returns the sequence of the last one.
     ///
     /// # Errors
     /// Those of the disk, and `InvalidData` when a frame is damaged.
-    pub fn read_file(&self, file: LiveFile, each: &mut dyn FnMut(u64, Vec<Write>)) -> io::Result<u64> {
+    pub fn read_file(&self, file: LiveFile, each: &mut dyn FnMut(Vec<Write>)) -> io::Result<u64> {
         let handle = self.handle(file.index);
-        let mut walk = FrameWalk {
-            file: &*handle,
-            place: self.place(file.number, self.unit as u64),
-            unit: self.unit,
-            file_bytes: self.sizes.file_bytes,
-        };
+        let mut walk = self.walk(&*handle, self.place(file.number, self.unit as u64));
         let mut last = file.after;
         while let Some(frame) = walk.next()? {
             let effects =
                 frame.effects.filter(|_| frame.header.previous == last).ok_or_else(|| damaged(file, frame.offset))?;
             last = frame.header.sequence;
-            each(last, effects);
+            each(effects);
         }
         Ok(last)
     }
@@ -273,12 +270,7 @@ impl Ring {
     /// Those of the disk.
     pub fn read(&self, position: Position) -> io::Result<Option<Vec<Write>>> {
         let handle = self.handle(position.index);
-        let mut walk = FrameWalk {
-            file: &*handle,
-            place: self.place(position.number, position.offset),
-            unit: self.unit,
-            file_bytes: self.sizes.file_bytes,
-        };
+        let mut walk = self.walk(&*handle, self.place(position.number, position.offset));
         let frame = walk.next()?.filter(|frame| frame.header.sequence == position.sequence);
         Ok(frame.and_then(|frame| frame.effects))
     }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::disk::{Disk, LocalDisk};
-use super::manifest::{MANIFEST, MAX_FILES};
+use super::manifest::{LiveFile, MANIFEST, MAX_FILES};
 use super::recovery;
 use super::ring::{Position, Ring, Sizes};
 use super::tables::{Newest, Tables};
@@ -121,12 +121,11 @@ impl Storage for LogStorage {
     fn load(&self, each: &mut Loaded<'_>) -> Result<()> {
         self.shared.ring.seal();
         let mut newest = Newest::default();
-        if let Err(error) = self.shared.checkpoint(usize::MAX) {
+        if let Err(error) = self.shared.checkpoint(1) {
             // A full disk must not keep a shard from starting: what is in the log is read from there.
             tracing::warn!(%error, "the log cannot be moved to the tables");
             for file in self.shared.ring.sealed() {
-                let read = self.shared.ring.read_file(file, &mut |_, writes| newest.extend(writes));
-                read.map_err(|error| fault("cannot read the log", &error))?;
+                self.shared.read_file(file, &mut newest)?;
             }
         }
         self.shared.tables.load(newest, each)
@@ -192,20 +191,25 @@ impl Shared {
         }
     }
 
-    /// Moves the oldest sealed files, at most so many, to the tables, until none is left.
+    /// Adds the effects of a sealed file, and returns the sequence of its last commit.
+    fn read_file(&self, file: LiveFile, newest: &mut Newest) -> Result<u64> {
+        let read = self.ring.read_file(file, &mut |writes| newest.extend(writes));
+        read.map_err(|error| fault("cannot read the log", &error))
+    }
+
+    /// Moves the oldest sealed files to the tables, as long as there are at least so many.
     fn checkpoint(&self, least: usize) -> Result<()> {
         let _guard = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let sealed = self.ring.sealed();
-            if sealed.is_empty() || (least != usize::MAX && sealed.len() < least) {
+            if sealed.len() < least {
                 return Ok(());
             }
             let mut newest = Newest::default();
             let mut applied = self.tables.applied();
             let mut count = 0;
             for file in sealed.iter().take(self.files_at_once) {
-                let read = self.ring.read_file(*file, &mut |_, writes| newest.extend(writes));
-                applied = applied.max(read.map_err(|error| fault("cannot move the log to the tables", &error))?);
+                applied = applied.max(self.read_file(*file, &mut newest)?);
                 count += 1;
                 if newest.bytes() >= CHECKPOINT_BYTES {
                     break;
