@@ -76,7 +76,7 @@ fn command(criterion: &mut Criterion) {
 /// Runs the next request. After every [`COMMANDS_A_COMMIT`] of them it ends the batch, without storage.
 fn run_next<'a>(writer: &mut Writer, next: &mut impl Iterator<Item = (usize, &'a Request)>) {
     let Some((number, request)) = next.next() else { return };
-    black_box(dispatch::execute(writer, request, now()));
+    black_box(dispatch::execute(writer, request, now(), &[]));
     if (number as u64).is_multiple_of(COMMANDS_A_COMMIT) {
         black_box(writer.seal());
         writer.committed();
@@ -92,7 +92,7 @@ fn commit(criterion: &mut Criterion) {
 
 fn commit_to(criterion: &mut Criterion, kind: StorageKind, directory: &Path) {
     let storage = kind.open(directory, DEFAULT_LOG_BYTES).expect("a new directory can be opened");
-    storage.load(&mut |_, _| Ok(())).expect("an empty directory can be read");
+    storage.load(&RecordKind::LOADED, &(0..=SLOTS - 1), &mut |_, _| Ok(())).expect("an empty directory can be read");
     let mut group = criterion.benchmark_group(format!("commit/{kind}"));
     for size in COMMIT_SIZES {
         group.throughput(Throughput::Elements(size));
@@ -104,7 +104,7 @@ fn commit_to(criterion: &mut Criterion, kind: StorageKind, directory: &Path) {
             };
             bencher.iter_batched(
                 &mut batch,
-                |batch| storage.commit(&batch).expect("the disk works and is not full"),
+                |batch| storage.commit_next(&batch).expect("the disk works and is not full"),
                 BatchSize::SmallInput,
             );
         });

@@ -11,11 +11,12 @@ use shardcart::launcher::{self, MAX_LOCAL_SHARDS, Options};
 use shardcart::payment::PaymentKind;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
-use shardcart::shard::DEFAULT_MIN_FREE_BYTES;
+use shardcart::shard::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_MIN_FREE_BYTES};
 use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 
 use crate::access::Access;
 use crate::byte_size::{ByteSize, log_size};
+use crate::duration::{DurationOption, commit_timeout};
 use crate::facade::Tuning;
 use crate::listen_address;
 
@@ -55,6 +56,9 @@ pub struct Arguments {
     /// The most bytes of each shard's commit log, from 32MiB to 3200MiB.
     #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_LOG_BYTES), value_parser = log_size)]
     log_size: ByteSize,
+    /// End a shard whose disk takes longer than this for one commit, as 30s.
+    #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_COMMIT_TIMEOUT), value_parser = commit_timeout)]
+    commit_timeout: DurationOption,
     /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
     #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
     min_free: ByteSize,
@@ -92,6 +96,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         shard: vec![
             format!("--min-free={}", arguments.min_free).into(),
             format!("--log-size={}", arguments.log_size).into(),
+            format!("--commit-timeout={}", arguments.commit_timeout).into(),
             format!("--payment={}", arguments.payment).into(),
         ],
         access: arguments.access.settings()?,

@@ -2,6 +2,7 @@
 
 mod access;
 mod byte_size;
+mod duration;
 mod facade;
 mod failure;
 mod keys;

@@ -10,11 +10,12 @@ use shardcart::payment::PaymentKind;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::routing::{Address, MAX_SHARDS};
-use shardcart::shard::{self, DEFAULT_MIN_FREE_BYTES, Options};
+use shardcart::shard::{self, DEFAULT_COMMIT_TIMEOUT, DEFAULT_MIN_FREE_BYTES, Options};
 use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 use uuid::Uuid;
 
 use crate::byte_size::{ByteSize, log_size};
+use crate::duration::{DurationOption, commit_timeout};
 
 const EXAMPLES: &str = "\
 Examples, of a store of two shards on two machines:
@@ -47,6 +48,9 @@ pub struct Arguments {
     /// The most bytes of each shard's commit log, from 32MiB to 3200MiB.
     #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_LOG_BYTES), value_parser = log_size)]
     log_size: ByteSize,
+    /// End a shard whose disk takes longer than this for one commit, as 30s.
+    #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_COMMIT_TIMEOUT), value_parser = commit_timeout)]
+    commit_timeout: DurationOption,
     /// The id of the store that the data must belong to. Without it shard 0 of a new store makes one, and
     /// the others learn it from the first facade.
     #[arg(long, value_name = "UUID")]
@@ -77,6 +81,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         peers: arguments.peers,
         storage: arguments.storage,
         log_bytes: arguments.log_size.0,
+        commit_timeout: arguments.commit_timeout.0,
         store_id: arguments.store_id,
         min_free: arguments.min_free.0,
         catalog: arguments.catalog,

@@ -1,12 +1,18 @@
-//! Points at which a test can kill the process, as `kill -9` would. They exist in debug builds only. The
-//! environment variable `SHARDCART_FAIL_POINT` names one: `held`, or `held:3` for the third time it is reached.
+//! Points at which a test can kill the process, as `kill -9` would, or stall a thread, as a disk that hangs would. They
+//! exist in debug builds only. The environment variable `SHARDCART_FAIL_POINT` names one to die at: `held`, or `held:3` for
+//! the third time it is reached; `SHARDCART_STALL_POINT` names one to stall at while a file exists: `log_write:FILE`.
 
 #[cfg(debug_assertions)]
 mod armed {
+    use std::path::PathBuf;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+    use std::time::Duration;
 
     const VARIABLE: &str = "SHARDCART_FAIL_POINT";
+    const STALL_VARIABLE: &str = "SHARDCART_STALL_POINT";
+    const STALL_CHECK: Duration = Duration::from_millis(5);
 
     struct Armed {
         name: String,
@@ -26,7 +32,22 @@ mod armed {
         if armed.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             // An exit would flush buffers and run destructors; a kill does not.
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-            std::thread::sleep(std::time::Duration::from_secs(60));
+            thread::sleep(Duration::from_secs(60));
+        }
+    }
+
+    static STALL: OnceLock<Option<(String, PathBuf)>> = OnceLock::new();
+
+    fn stall_point() -> Option<(String, PathBuf)> {
+        let text = std::env::var(STALL_VARIABLE).ok()?;
+        text.split_once(':').map(|(name, file)| (name.to_owned(), file.into()))
+    }
+
+    pub fn stall(name: &str) {
+        let stall = STALL.get_or_init(stall_point).as_ref();
+        let Some((_, file)) = stall.filter(|(stalled, _)| stalled == name) else { return };
+        while file.exists() {
+            thread::sleep(STALL_CHECK);
         }
     }
 }
@@ -40,3 +61,13 @@ pub fn hit(name: &str) {
 /// Kills the process if a test chose this point. Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub fn hit(_: &str) {}
+
+/// Stalls the thread while the file of a test exists. Does nothing in a release build.
+#[cfg(debug_assertions)]
+pub fn stall(name: &str) {
+    armed::stall(name);
+}
+
+/// Stalls the thread while the file of a test exists. Does nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub fn stall(_: &str) {}

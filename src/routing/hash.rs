@@ -1,5 +1,7 @@
 //! The routing hash of an id, and the slots that the hashes are divided into.
 
+use std::ops::Range;
+
 use sha1::{Digest, Sha1};
 
 /// The number of slots, each a contiguous range of hashes.
@@ -52,6 +54,14 @@ impl KeyHash {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub u16);
 
+impl Slot {
+    /// The hashes of the slot, as numbers.
+    pub fn hashes(self) -> Range<u64> {
+        let width = HASH_BITS - SLOT_BITS;
+        u64::from(self.0) << width..(u64::from(self.0) + 1) << width
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +85,11 @@ mod tests {
 
     #[test]
     fn slots_are_contiguous_ranges_of_hashes() {
+        for slot in [Slot(0), Slot(1), Slot(SLOTS - 1)] {
+            let hashes = slot.hashes();
+            assert_eq!(KeyHash::from_bits(hashes.start).slot(), slot);
+            assert_eq!(KeyHash::from_bits(hashes.end - 1).slot(), slot);
+        }
         assert_eq!(KeyHash::from_bits(0).slot(), Slot(0));
         assert_eq!(KeyHash::from_bits((1 << 49) - 1).slot(), Slot(0));
         assert_eq!(KeyHash::from_bits(1 << 49).slot(), Slot(1));

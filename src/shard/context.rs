@@ -8,6 +8,7 @@ use super::disk::FreeSpace;
 use super::engine::SharedWriter;
 use super::saga::Coordinator;
 use super::startup::Identity;
+use super::stored_reads::StoredReads;
 use crate::process::shutdown::Shutdown;
 use crate::storage::Storage;
 
@@ -21,6 +22,8 @@ pub struct ShardContext {
     pub identity: Identity,
     /// The storage of the records.
     pub storage: Arc<dyn Storage>,
+    /// The reads of storage beside the writer.
+    pub reads: StoredReads,
     /// The number of commands taken from sessions.
     pub operations: AtomicU64,
     /// The free space on the disk.

@@ -1,7 +1,7 @@
 //! Runs one request: checks that it may run here and now, answers a repeated one from its stored reply, runs its
 //! command on the kind of record that it is for, and stores the reply.
 
-use super::engine::{CommitDependency, Transaction, Writer};
+use super::engine::{CommitDependency, Fetched, StoredKey, Transaction, Writer};
 use super::records::{carts, deliveries, idempotency, orders, products, reservations, values};
 use super::saga::begin::{self, Begun};
 use crate::domain::card::Card;
@@ -23,16 +23,19 @@ pub enum Execution {
         /// The card that pays for it.
         card: Option<Card>,
     },
+    /// Nothing was applied: the request needs a record of storage, and runs again once that is fetched.
+    Fetch(StoredKey),
 }
 
-/// Runs a request at the time `now`. A command that fails after it has written ends the process: half a command
-/// must never become durable.
-pub fn execute(writer: &mut Writer, request: &Request, now: Timestamp) -> Execution {
-    let mut txn = Transaction::begin(writer, now);
-    match run(&mut txn, request) {
-        Ok(execution) => execution,
-        Err(error) => Execution::Replied(encode_reply(Err(error), now), txn.dependency()),
+/// Runs a request at the time `now`, with the records that were fetched for it. A command that fails after it has written
+/// ends the process: half a command must never become durable.
+pub fn execute(writer: &mut Writer, request: &Request, now: Timestamp, fetched: &[Fetched]) -> Execution {
+    let mut txn = Transaction::begin_with(writer, now, fetched);
+    let result = run(&mut txn, request);
+    if let Some(missing) = txn.take_missing() {
+        return Execution::Fetch(missing);
     }
+    result.unwrap_or_else(|error| Execution::Replied(encode_reply(Err(error), now), txn.dependency()))
 }
 
 fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {

@@ -4,6 +4,7 @@
 //! sync from the committer fails these tests.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Waker};
 
@@ -11,6 +12,7 @@ use proptest::prelude::*;
 
 use super::dispatch::{self, Execution};
 use super::engine::{CommitDependency, Outbox, ReplyTo, Resident, SharedWriter, Transaction, Waiter, Writer};
+use super::options::DEFAULT_COMMIT_TIMEOUT;
 use super::records::idempotency;
 use super::startup;
 use crate::domain::cart::Offer;
@@ -20,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::protocol::{self, CartCommand, Command, Idempotency, ReplyBody, Request, WireReply};
 use crate::routing::{CustomerId, ItemId, KeyHash, SLOTS};
 use crate::storage::codec;
-use crate::storage::{Loaded, Record, RecordKey, RecordKind, Storage, Write};
+use crate::storage::{Loaded, Outcome, Page, Record, RecordKey, RecordKind, Storage, Write};
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -35,6 +37,7 @@ struct LosesUnsynced {
 struct Disk {
     written: Records,
     synced: Records,
+    sequence: u64,
     shut: bool,
 }
 
@@ -51,7 +54,11 @@ impl LosesUnsynced {
 }
 
 impl Storage for LosesUnsynced {
-    fn load(&self, each: &mut Loaded<'_>) -> Result<()> {
+    fn sequence(&self) -> u64 {
+        self.disk.lock().unwrap().sequence
+    }
+
+    fn load(&self, _: &[RecordKind], _: &RangeInclusive<u16>, each: &mut Loaded<'_>) -> Result<()> {
         self.disk.lock().unwrap().written.iter().try_for_each(|(key, value)| each(key, value))
     }
 
@@ -59,7 +66,11 @@ impl Storage for LosesUnsynced {
         Ok(self.disk.lock().unwrap().written.get(key).cloned())
     }
 
-    fn commit(&self, batch: &[Write]) -> Result<()> {
+    fn scan(&self, _: RecordKind, _: &RangeInclusive<u16>, _: &[u8], _: usize) -> Result<Page> {
+        unreachable!("no command scans")
+    }
+
+    fn commit(&self, batch: &[Write], sequence: u64) -> Outcome {
         let mut disk = self.disk.lock().unwrap();
         for write in batch {
             match write {
@@ -68,8 +79,10 @@ impl Storage for LosesUnsynced {
             };
         }
         let mut disk = self.opened.wait_while(disk, |disk| disk.shut).unwrap();
+        assert_eq!(sequence, disk.sequence + 1, "commits follow one another");
+        disk.sequence = sequence;
         disk.synced = disk.written.clone();
-        Ok(())
+        Outcome::Committed
     }
 
     fn is_volatile(&self) -> bool {
@@ -91,7 +104,7 @@ impl Shard {
         let storage = Arc::new(LosesUnsynced::default());
         let writer = Writer::new(Resident::default(), storage.clone(), 0..=SLOTS - 1);
         let writer = SharedWriter::new(writer, storage.clone());
-        writer.start().unwrap();
+        writer.start(DEFAULT_COMMIT_TIMEOUT).unwrap();
         Shard { storage, writer, outbox: Arc::default(), delivered: Vec::new(), next_id: 0 }
     }
 
@@ -101,8 +114,16 @@ impl Shard {
         self.next_id += 1;
         let mut writer = self.writer.lock();
         let now = Timestamp::from_micros(1_000_000).unwrap();
-        let Execution::Replied(reply, dependency) = dispatch::execute(&mut writer, request, now) else {
-            panic!("no order was placed")
+        let mut fetched = Vec::new();
+        let (reply, dependency) = loop {
+            match dispatch::execute(&mut writer, request, now, &fetched) {
+                Execution::Replied(reply, dependency) => break (reply, dependency),
+                Execution::Fetch(key) => {
+                    let (stamp, value) = (writer.stamp(&key), self.storage.get(key.bytes()).unwrap());
+                    fetched.push(key.with(stamp, value));
+                }
+                Execution::Placed { .. } => panic!("no order was placed"),
+            }
         };
         let at_once = dependency == CommitDependency::None;
         if at_once {
@@ -254,7 +275,7 @@ fn writes_are_refused_before_they_are_applied_while_the_disk_is_full() {
 fn a_record_newer_than_the_last_commit_is_noticed() {
     let storage = LosesUnsynced::default();
     let key = RecordKey { hash: KeyHash::of("abc"), kind: RecordKind::Kv, id: b"abc" };
-    storage.commit(&[Write::Put(Record::new(key, &codec::encode_value(5, "x")))]).unwrap();
+    storage.commit_next(&[Write::Put(Record::new(key, &codec::encode_value(5, "x")))]).unwrap();
     let refusal = startup::recover(&storage, &(0..=SLOTS - 1)).err().unwrap();
     assert!(refusal.detail().contains("a part of the store is missing"), "{refusal}");
 }

@@ -4,13 +4,14 @@
 //!
 //! - `run` starts everything.
 //! - `grpc` is the stream of commands and replies; `housekeeping` watches the disk and removes what has expired.
+//! - `fetch` reads records that are on disk only, and runs the request that needs them again.
 //! - [`dispatch`] runs one request. `context` is the state that sessions share.
-//! - `saga` is an order's transaction over several shards.
+//! - `stored_reads` reads storage beside the writer; `saga` is an order's transaction over several shards.
 //! - `records` has each kind of record and the commands on it; `startup` has identity, catalog import and recovery.
 //! - [`engine`] is the single writer: state, batches, commits.
 //! - `options`, `disk` and `clock` import none of the others.
 //!
-//! Sessions and commands run on one thread, commits on another.
+//! Sessions and commands run on one thread, commits on another, reads of the disk on a few more.
 
 mod clock;
 mod context;
@@ -19,6 +20,7 @@ pub mod dispatch;
 #[cfg(test)]
 mod durability_tests;
 pub mod engine;
+mod fetch;
 mod grpc;
 mod housekeeping;
 mod options;
@@ -26,7 +28,8 @@ mod records;
 mod run;
 mod saga;
 mod startup;
+mod stored_reads;
 
 pub use disk::DEFAULT_MIN_FREE_BYTES;
-pub use options::Options;
+pub use options::{DEFAULT_COMMIT_TIMEOUT, Options};
 pub use run::run;

@@ -1,6 +1,7 @@
 //! The options of a shard process.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -9,6 +10,9 @@ use crate::error::{Error, Invalid, Result};
 use crate::payment::PaymentKind;
 use crate::routing::{Address, MAX_SHARDS};
 use crate::storage::StorageKind;
+
+/// The longest time that the device may take for one commit, by default.
+pub const DEFAULT_COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The options of a shard process.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub struct Options {
     pub storage: StorageKind,
     /// The most bytes of the commit log.
     pub log_bytes: u64,
+    /// The longest time that the device may take for one commit.
+    pub commit_timeout: Duration,
     /// The id of its store. When `None`, shard 0 of a new store chooses one, and the others learn it.
     pub store_id: Option<Uuid>,
     /// The free disk space below which writes are refused, in bytes.

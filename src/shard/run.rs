@@ -14,6 +14,7 @@ use super::housekeeping;
 use super::options::Options;
 use super::saga::{Coordinator, driver, in_doubt};
 use super::startup::{self, ExpectedIdentity, Identity};
+use super::stored_reads::StoredReads;
 use crate::client::{Client, Shared};
 use crate::error::{Error, Result};
 use crate::process::files::{self, failed_to};
@@ -43,7 +44,9 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let resident = startup::recover(&*storage, &identity.slots())?;
     let writer = SharedWriter::new(Writer::new(resident, storage.clone(), identity.slots()), storage.clone());
     if !storage.is_volatile() {
-        writer.start().map_err(|error| Error::Internal(format!("cannot start the committer: {error}")))?;
+        writer
+            .start(options.commit_timeout)
+            .map_err(|error| Error::Internal(format!("cannot start the committer: {error}")))?;
     }
     let gateway = options.payment.gateway()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -59,6 +62,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
             coordinator: Coordinator::new(writer.clone(), peers, gateway),
             identity,
             storage: storage.clone(),
+            reads: StoredReads::new(storage.clone()),
             operations: AtomicU64::new(0),
             free_space: FreeSpace::default(),
             started,
@@ -66,6 +70,8 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         };
         serve(&options, Arc::new(context)).await
     })?;
+    // A read of a disk that hangs must not keep the process.
+    runtime.shutdown_background();
     writer.finish();
     storage.close()
 }

@@ -1,11 +1,13 @@
 //! Storage in fjall, a log-structured merge tree: one journalled batch and one sync for each commit.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::backend::{Loaded, Storage};
-use super::record::Write;
+use super::backend::{Loaded, Outcome, Page, Storage, keys_after};
+use super::record::{COUNTER_KEY, HEADER_KEY, RecordKind, Write, kind_of};
 use crate::error::{Error, Result};
 
 /// The size of the block cache, in bytes. It is small, since resident records are read once, at the start.
@@ -25,6 +27,8 @@ const KEYSPACE: &str = "records";
 pub struct FjallStorage {
     database: Database,
     records: Keyspace,
+    /// The number of commits since it was opened.
+    sequence: AtomicU64,
 }
 
 impl FjallStorage {
@@ -42,21 +46,30 @@ impl FjallStorage {
             .map_err(|error| fault("open", &error))?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let records = database.keyspace(KEYSPACE, options).map_err(|error| fault("open", &error))?;
-        Ok(FjallStorage { database, records })
+        Ok(FjallStorage { database, records, sequence: AtomicU64::default() })
     }
-}
 
-impl FjallStorage {
     fn sync(&self) -> Result<()> {
         self.database.persist(PersistMode::SyncAll).map_err(|error| fault("sync", &error))
     }
 }
 
 impl Storage for FjallStorage {
-    fn load(&self, each: &mut Loaded<'_>) -> Result<()> {
-        for guard in self.records.iter() {
+    fn sequence(&self) -> u64 {
+        self.sequence.load(Ordering::Acquire)
+    }
+
+    fn load(&self, kinds: &[RecordKind], slots: &RangeInclusive<u16>, each: &mut Loaded<'_>) -> Result<()> {
+        for key in [HEADER_KEY, COUNTER_KEY] {
+            if let Some(value) = self.get(key)? {
+                each(key, &value)?;
+            }
+        }
+        for guard in self.records.range(keys_after(slots, &[])) {
             let (key, value) = guard.into_inner().map_err(|error| fault("read", &error))?;
-            each(&key, &value)?;
+            if kind_of(&key).is_some_and(|kind| kinds.contains(&kind)) {
+                each(&key, &value)?;
+            }
         }
         // What was read may so far be in the page cache only.
         self.sync()
@@ -67,7 +80,29 @@ impl Storage for FjallStorage {
         Ok(value.map(|value| value.to_vec()))
     }
 
-    fn commit(&self, batch: &[Write]) -> Result<()> {
+    fn scan(&self, kind: RecordKind, slots: &RangeInclusive<u16>, after: &[u8], limit: usize) -> Result<Page> {
+        let entries = self.records.range(keys_after(slots, after)).map(Guard::into_inner);
+        Page::of(entries.map(|entry| entry.map_err(|error| fault("read", &error))), kind, limit)
+    }
+
+    fn commit(&self, batch: &[Write], sequence: u64) -> Outcome {
+        if sequence != self.sequence() + 1 {
+            return Outcome::Fenced;
+        }
+        if let Err(error) = self.write(batch) {
+            return Outcome::Unknown(error);
+        }
+        self.sequence.store(sequence, Ordering::Release);
+        Outcome::Committed
+    }
+
+    fn is_volatile(&self) -> bool {
+        false
+    }
+}
+
+impl FjallStorage {
+    fn write(&self, batch: &[Write]) -> Result<()> {
         let mut writes = self.database.batch();
         for write in batch {
             match write {
@@ -77,10 +112,6 @@ impl Storage for FjallStorage {
         }
         writes.commit().map_err(|error| fault("write", &error))?;
         self.sync()
-    }
-
-    fn is_volatile(&self) -> bool {
-        false
     }
 }
 

@@ -13,10 +13,10 @@ mod log;
 mod memory;
 mod record;
 
-pub use backend::{Loaded, Storage};
+pub use backend::{Loaded, Outcome, Page, Storage};
 pub use digest_id::DigestId;
 pub use fjall::FjallStorage;
 pub use kind::StorageKind;
 pub use log::{DEFAULT_LOG_BYTES, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES};
 pub use memory::MemoryStorage;
-pub use record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Write};
+pub use record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Write, kind_of};

@@ -117,15 +117,31 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    /// True for kinds that are read when a shard starts. The others grow with history and are read one by one.
+    /// The kinds that are read when a shard starts. The others grow with history and are read one by one.
+    pub const LOADED: [RecordKind; 7] = [
+        RecordKind::Cart,
+        RecordKind::Product,
+        RecordKind::Kv,
+        RecordKind::Idempotency,
+        RecordKind::Reservation,
+        RecordKind::OpenOrder,
+        RecordKind::Settlement,
+    ];
+
+    /// True for kinds that are read when a shard starts.
     pub fn is_loaded(self) -> bool {
-        !matches!(self, RecordKind::Order | RecordKind::Delivery)
+        Self::LOADED.contains(&self)
     }
 
     /// True for kinds that are held in memory; the others are read from storage.
     pub fn is_resident(self) -> bool {
         !matches!(self, RecordKind::Order | RecordKind::Delivery | RecordKind::Idempotency | RecordKind::Settlement)
     }
+}
+
+/// The kind of the record with a key; `None` for the store's own keys.
+pub fn kind_of(key: &[u8]) -> Option<RecordKind> {
+    key.get(HASH_BYTES).and_then(|kind| RecordKind::try_from(*kind).ok())
 }
 
 impl TryFrom<u8> for RecordKind {

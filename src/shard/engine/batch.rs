@@ -24,6 +24,7 @@ pub struct Batch {
     by_key: HashTable<usize>,
     bytes: usize,
     has_products: bool,
+    sequence: u64,
 }
 
 impl Batch {
@@ -56,6 +57,16 @@ impl Batch {
     pub fn push_unread(&mut self, write: Write) {
         self.bytes += write.record().size();
         self.writes.push(write);
+    }
+
+    /// Notes the sequence of the commit. Nothing is added afterwards.
+    pub fn seal(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+
+    /// The sequence of the commit; 0 for a batch that is still open.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     /// The write of a record, if there is one.

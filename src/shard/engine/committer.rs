@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use super::outbox::Waiter;
@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::process::fail_point;
 use crate::process::histogram::Histogram;
 use crate::storage::Storage;
+
+/// The checks of a write under way, in its time limit.
+const CHECKS_IN_TIMEOUT: u32 = 10;
 
 /// The writer, shared by the thread that runs commands and the thread that commits.
 pub struct SharedWriter {
@@ -65,13 +68,15 @@ impl SharedWriter {
         }
     }
 
-    /// Starts the committer's thread, which ends with the process.
+    /// Starts the committer's thread and the one that watches it. Both end with the process.
     ///
     /// # Errors
-    /// When the thread cannot be started.
-    pub fn start(self: &Arc<Self>) -> std::io::Result<()> {
+    /// When a thread cannot be started.
+    pub fn start(self: &Arc<Self>, commit_timeout: Duration) -> std::io::Result<()> {
         let shared = self.clone();
         thread::Builder::new().name("committer".into()).spawn(move || shared.commit_forever())?;
+        let storage = self.storage.clone();
+        thread::Builder::new().name("watchdog".into()).spawn(move || watch(&*storage, commit_timeout))?;
         Ok(())
     }
 
@@ -109,8 +114,20 @@ impl SharedWriter {
     }
 
     fn store(&self, batch: &Batch) -> Result<()> {
-        self.storage.commit(batch.writes())?;
+        self.storage.commit(batch.writes(), batch.sequence()).into_result()?;
         fail_point::hit("committed");
         Ok(())
+    }
+}
+
+/// Ends the process when the device does not finish a write in time: what waits for it gets an answer, and the next start
+/// finds out what is durable.
+fn watch(storage: &dyn Storage, timeout: Duration) {
+    loop {
+        thread::sleep(timeout / CHECKS_IN_TIMEOUT);
+        if storage.write_time().is_some_and(|time| time >= timeout) {
+            tracing::error!(?timeout, "the disk has not finished a commit in time: ending");
+            std::process::abort();
+        }
     }
 }

@@ -8,6 +8,7 @@
 mod batch;
 mod committer;
 mod expiry_index;
+mod fetched;
 mod in_doubt_queue;
 mod outbox;
 mod product_index;
@@ -18,6 +19,7 @@ mod writer;
 pub use batch::{Batch, CommitDependency};
 pub use committer::SharedWriter;
 pub use expiry_index::{Expiry, ExpiryIndex, LIFETIME_MICROS, MAX_LIVE, end_of_life};
+pub use fetched::{Fetched, StoredKey};
 pub use in_doubt_queue::{ASK_INTERVAL_MICROS, InDoubt, InDoubtQueue};
 pub use outbox::{Outbox, ReplyTo, Waiter};
 pub use product_index::ProductIndex;

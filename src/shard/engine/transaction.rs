@@ -1,6 +1,7 @@
 //! The access of one command to the records.
 
 use super::batch::CommitDependency;
+use super::fetched::{Fetched, StoredKey};
 use super::writer::{Indexes, Writer};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
@@ -14,6 +15,8 @@ use crate::storage::{RecordKey, RecordKind};
 pub struct Transaction<'w> {
     writer: &'w mut Writer,
     now: Timestamp,
+    fetched: &'w [Fetched],
+    missing: Option<StoredKey>,
     dependency: CommitDependency,
     has_written: bool,
 }
@@ -21,7 +24,13 @@ pub struct Transaction<'w> {
 impl<'w> Transaction<'w> {
     /// Begins a transaction at the time `now`.
     pub fn begin(writer: &'w mut Writer, now: Timestamp) -> Self {
-        Transaction { writer, now, dependency: CommitDependency::None, has_written: false }
+        Self::begin_with(writer, now, &[])
+    }
+
+    /// Begins a transaction at the time `now`, with records that were fetched for it.
+    pub fn begin_with(writer: &'w mut Writer, now: Timestamp, fetched: &'w [Fetched]) -> Self {
+        let dependency = CommitDependency::None;
+        Transaction { writer, now, fetched, missing: None, dependency, has_written: false }
     }
 
     /// The time as of which the command runs.
@@ -38,10 +47,19 @@ impl<'w> Transaction<'w> {
     /// Reads a record that is not resident. The reply will wait as for [`Transaction::read`].
     ///
     /// # Errors
-    /// [`Error::Internal`] when storage cannot be read.
+    /// [`Error::Unavailable`] when the record has to be fetched first: the command must end with this error, before it has
+    /// written anything, and [`Transaction::take_missing`] has the record's key.
     pub fn read_stored(&mut self, key: RecordKey<'_>) -> Result<Option<Vec<u8>>> {
         self.depend_on(self.writer.dependency_on(key));
-        self.writer.read_stored(key)
+        self.writer.read_stored(key, self.fetched).map_err(|missing| {
+            self.missing = Some(missing);
+            Error::Unavailable("a record has to be read from storage first".into())
+        })
+    }
+
+    /// The key of the record that the command could not go on without.
+    pub fn take_missing(&mut self) -> Option<StoredKey> {
+        self.missing.take()
     }
 
     /// Reads a resident record that does not affect the reply, so that the reply need not wait for it.

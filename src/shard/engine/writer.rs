@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use super::batch::{Batch, CommitDependency, value_of};
 use super::expiry_index::ExpiryIndex;
+use super::fetched::{Fetched, StoredChanges, StoredKey};
 use super::in_doubt_queue::InDoubtQueue;
 use super::outbox::Waiter;
 use super::product_index::ProductIndex;
 use super::state::State;
 use crate::error::{Error, Result};
-use crate::storage::{COUNTER_KEY, Record, RecordKey, RecordKind, Storage, Write};
+use crate::storage::{COUNTER_KEY, HEADER_KEY, Record, RecordKey, RecordKind, Storage, Write};
 
 /// The most replies that wait for commits. Past that, commands are refused before they are applied.
 pub const MAX_WAITING_REPLIES: usize = 16_384;
@@ -50,6 +51,9 @@ pub struct Writer {
     in_flight: Option<Arc<Batch>>,
     in_flight_waiters: Vec<Waiter>,
     storage: Arc<dyn Storage>,
+    /// The sequence of the batch in flight, or of the last one.
+    sequence: u64,
+    stored_changes: StoredChanges,
     slots: RangeInclusive<u16>,
     accepts_writes: bool,
     max_batch_bytes: usize,
@@ -65,6 +69,8 @@ impl Writer {
             in_flight: None,
             in_flight_waiters: Vec::new(),
             max_batch_bytes: storage.max_batch_bytes(),
+            sequence: storage.sequence(),
+            stored_changes: StoredChanges::default(),
             storage,
             slots,
             accepts_writes: true,
@@ -96,6 +102,11 @@ impl Writer {
         self.newest(|batch| batch.find(key).is_some())
     }
 
+    /// The commit of everything so far.
+    pub fn dependency_on_all(&self) -> CommitDependency {
+        self.newest(|batch| !batch.is_empty())
+    }
+
     /// The commit that a list of products depends on.
     pub(super) fn dependency_on_products(&self) -> CommitDependency {
         self.newest(Batch::has_products)
@@ -111,13 +122,26 @@ impl Writer {
         }
     }
 
-    /// Reads a record that is not resident, from the batches or else from storage.
-    pub(super) fn read_stored(&self, key: RecordKey<'_>) -> Result<Option<Vec<u8>>> {
+    /// Reads a record that is not resident, from the batches or else from what was fetched.
+    ///
+    /// # Errors
+    /// The key, if the record has to be fetched.
+    pub(super) fn read_stored(
+        &self,
+        key: RecordKey<'_>,
+        fetched: &[Fetched],
+    ) -> std::result::Result<Option<Vec<u8>>, StoredKey> {
         let in_flight = || self.in_flight.as_ref().and_then(|batch| batch.find(key));
-        match self.open.find(key).or_else(in_flight) {
-            Some(write) => Ok(value_of(write).map(<[u8]>::to_vec)),
-            None => self.storage.get(Record::new(key, b"").key()),
+        if let Some(write) = self.open.find(key).or_else(in_flight) {
+            return Ok(value_of(write).map(<[u8]>::to_vec));
         }
+        let key = StoredKey::new(key);
+        self.stored_changes.find(fetched, &key).cloned().ok_or(key)
+    }
+
+    /// The stamp of a record that is about to be fetched. A record in the open batch or in the one in flight is not.
+    pub fn stamp(&self, key: &StoredKey) -> u64 {
+        self.stored_changes.stamp(key)
     }
 
     /// Adds a write of a record to the open batch.
@@ -128,6 +152,8 @@ impl Writer {
         }
         if key.kind.is_resident() {
             self.resident.state.put(key, record.clone());
+        } else {
+            self.stored_changes.note(key.hash);
         }
         self.open.push(key.hash, Write::Put(record));
     }
@@ -139,8 +165,15 @@ impl Writer {
         }
         if key.kind.is_resident() {
             self.resident.state.delete(key);
+        } else {
+            self.stored_changes.note(key.hash);
         }
         self.open.push(key.hash, Write::Delete(Record::new(key, b"")));
+    }
+
+    /// Adds the data directory's header to the open batch.
+    pub fn put_header(&mut self, header: &[u8]) {
+        self.open.push_unread(Write::Put(Record::from_parts(HEADER_KEY, header)));
     }
 
     /// A version that no record of this shard ever had.
@@ -182,6 +215,8 @@ impl Writer {
         let mut batch = std::mem::take(&mut self.open);
         let counter = self.resident.counter.to_be_bytes();
         batch.push_unread(Write::Put(Record::from_parts(COUNTER_KEY, &counter)));
+        self.sequence += 1;
+        batch.seal(self.sequence);
         let batch = Arc::new(batch);
         self.in_flight = Some(batch.clone());
         self.in_flight_waiters = std::mem::take(&mut self.open_waiters);

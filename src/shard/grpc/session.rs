@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::Stream;
 use prost::Message;
+use tokio::sync::oneshot;
 use tonic::{Status, Streaming};
 
 use crate::error::Error;
@@ -17,6 +18,7 @@ use crate::shard::clock;
 use crate::shard::context::ShardContext;
 use crate::shard::dispatch::{self, Execution};
 use crate::shard::engine::{CommitDependency, Outbox, ReplyTo, Waiter};
+use crate::shard::fetch;
 use crate::shard::saga::driver;
 
 /// The most commands of one session that wait for their commit. Past that no more are read, and HTTP/2's flow control
@@ -32,6 +34,8 @@ pub struct Session {
     ready: Vec<WireReply>,
     /// The time of the Hello, from which deadlines count; `None` until then.
     opened: Option<Instant>,
+    /// The answer to the Hello, until what it says is durable.
+    greeting: Option<Greeting>,
     /// The number of commands whose replies wait for a commit.
     outstanding: usize,
     /// True once the client was told to send no more.
@@ -39,6 +43,13 @@ pub struct Session {
     /// True once no more commands are read.
     closing: bool,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// The answer to a Hello, which waits for a commit.
+struct Greeting {
+    received: Instant,
+    durable: oneshot::Receiver<()>,
+    answer: proto::ReplyBatch,
 }
 
 type Item = Result<proto::ReplyBatch, Status>;
@@ -53,6 +64,7 @@ impl Session {
             outbox: Arc::default(),
             ready: Vec::new(),
             opened: None,
+            greeting: None,
             outstanding: 0,
             is_draining: false,
             closing: false,
@@ -60,13 +72,30 @@ impl Session {
         }
     }
 
-    fn greet(&mut self, batch: proto::RequestBatch) -> Item {
+    fn greet(&mut self, batch: proto::RequestBatch) -> Result<(), Status> {
+        let received = Instant::now();
         let hello = batch.hello.ok_or_else(|| Status::invalid_argument("a session begins with a Hello"))?;
-        let greeted =
-            Hello::try_from(hello).and_then(|hello| self.context.identity.greet(&*self.context.storage, &hello));
-        let ours = greeted.map_err(|error| protocol::status_of(&error))?;
-        self.opened = Some(Instant::now());
-        Ok(proto::ReplyBatch { hello: Some(proto::Hello::from(&ours)), ..proto::ReplyBatch::default() })
+        let hello = Hello::try_from(hello).map_err(|error| protocol::status_of(&error))?;
+        let mut writer = self.context.writer.lock();
+        let ours = self.context.identity.greet(&mut writer, &hello).map_err(|error| protocol::status_of(&error))?;
+        let (step, durable) = oneshot::channel();
+        let dependency = writer.dependency_on_all();
+        writer.wait(dependency, Waiter::Step(step));
+        self.context.writer.commit(writer);
+        let answer = proto::ReplyBatch { hello: Some(proto::Hello::from(&ours)), ..proto::ReplyBatch::default() };
+        self.greeting = Some(Greeting { received, durable, answer });
+        Ok(())
+    }
+
+    /// The answer to the Hello, once what it says is durable. Commands are read from then on.
+    fn poll_greeting(&mut self, context: &mut Context<'_>) -> Option<proto::ReplyBatch> {
+        let greeting = self.greeting.as_mut()?;
+        if Pin::new(&mut greeting.durable).poll(context).is_pending() {
+            return None;
+        }
+        let Greeting { received, answer, .. } = self.greeting.take()?;
+        self.opened = Some(received);
+        Some(answer)
     }
 
     fn run(&mut self, opened: Instant, batch: proto::RequestBatch) {
@@ -81,11 +110,14 @@ impl Session {
             let decoded = protocol::decode_request(message);
             let request =
                 decoded.and_then(|request| if deadline < elapsed { Err(too_late(&request)) } else { Ok(request) });
-            let execution = match request {
-                Ok(request) => dispatch::execute(&mut writer, &request, now),
-                Err(error) => Execution::Replied(protocol::encode_reply(Err(error), now), CommitDependency::None),
+            let request = match request {
+                Ok(request) => request,
+                Err(error) => {
+                    self.ready.push(WireReply { id, ..protocol::encode_reply(Err(error), now) });
+                    continue;
+                }
             };
-            match execution {
+            match dispatch::execute(&mut writer, &request, now, &[]) {
                 Execution::Replied(reply, CommitDependency::None) => self.ready.push(WireReply { id, ..reply }),
                 Execution::Replied(reply, dependency) => {
                     let reply_to = self.reply_to(id);
@@ -94,6 +126,10 @@ impl Session {
                 Execution::Placed { order, card } => {
                     let reply_to = self.reply_to(id);
                     driver::start(&self.context.coordinator, order, card, reply_to);
+                }
+                Execution::Fetch(missing) => {
+                    let reply_to = self.reply_to(id);
+                    fetch::start(&self.context, request, (opened + deadline).into(), missing, reply_to);
                 }
             }
         }
@@ -145,16 +181,29 @@ impl Stream for Session {
             this.closing |= this.opened.is_none();
             return Poll::Ready(Some(Ok(proto::ReplyBatch { goodbye: true, ..proto::ReplyBatch::default() })));
         }
+        if let Some(answer) = this.poll_greeting(context) {
+            return Poll::Ready(Some(Ok(answer)));
+        }
         this.collect(context);
-        while !this.closing && this.ready.len() < MAX_BATCH && this.outstanding < MAX_OUTSTANDING {
+        while !this.closing
+            && this.greeting.is_none()
+            && this.ready.len() < MAX_BATCH
+            && this.outstanding < MAX_OUTSTANDING
+        {
             match Pin::new(&mut this.inbound).poll_next(context) {
                 Poll::Ready(Some(Ok(batch))) => match this.opened {
                     Some(opened) => this.run(opened, batch),
-                    None => {
-                        let answer = this.greet(batch);
-                        this.closing = answer.is_err();
-                        return Poll::Ready(Some(answer));
-                    }
+                    None => match this.greet(batch) {
+                        Ok(()) => {
+                            if let Some(answer) = this.poll_greeting(context) {
+                                return Poll::Ready(Some(Ok(answer)));
+                            }
+                        }
+                        Err(refusal) => {
+                            this.closing = true;
+                            return Poll::Ready(Some(Err(refusal)));
+                        }
+                    },
                 },
                 Poll::Ready(Some(Err(_)) | None) => this.closing = true,
                 Poll::Pending => break,

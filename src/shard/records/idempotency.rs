@@ -33,7 +33,8 @@ pub fn replay(txn: &mut Transaction<'_>, hash: KeyHash, asked: &IdempotencyRef) 
     if !txn.indexes().idempotency.contains(DigestId(asked.digest)) {
         return Ok(None);
     }
-    let Some(bytes) = txn.read_stored(key(hash, &asked.digest))? else { return Ok(None) };
+    let bytes = txn.read_stored(key(hash, &asked.digest))?;
+    let bytes = bytes.ok_or_else(|| Error::Internal("the answer under the Idempotency-Key is missing".into()))?;
     let first = codec::decode_idempotency(&bytes)?;
     if first.fingerprint != asked.fingerprint {
         return Err(Error::KeyReused("Idempotency-Key: it was used before, with a different request".into()));

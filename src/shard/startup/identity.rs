@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::protocol::Hello;
 use crate::routing::{FIRST_TABLE_VERSION, initial_range};
+use crate::shard::engine::Writer;
 use crate::storage::{HEADER_KEY, Record, Storage, Write};
 
 const FORMAT: u32 = 1;
@@ -143,13 +144,13 @@ impl Identity {
         hello(&self.lock())
     }
 
-    /// Checks the store and shard that a session expects. A shard that does not know its store yet durably adopts the
-    /// session's.
+    /// Checks the store and shard that a session expects. A shard that does not know its store yet adopts the session's;
+    /// the answer must wait until everything so far is durable.
     ///
     /// # Errors
     /// [`Error::WrongSlot`] when the session expects another shard or store, [`Error::Unavailable`] when neither side
-    /// knows the store, [`Error::Internal`] when storage fails.
-    pub fn greet(&self, storage: &dyn Storage, theirs: &Hello) -> Result<Hello> {
+    /// knows the store or there is no room to note it.
+    pub fn greet(&self, writer: &mut Writer, theirs: &Hello) -> Result<Hello> {
         let mut header = self.lock();
         let ours = hello(&header);
         let same_place =
@@ -170,9 +171,10 @@ impl Identity {
             }
             Some(_) => Ok(ours),
             None => {
-                let claimed = Header { store_id: Some(store_id), ..header.clone() };
-                write(storage, &claimed, Vec::new())?;
-                *header = claimed;
+                writer.check_capacity()?;
+                let adopted = Header { store_id: Some(store_id), ..header.clone() };
+                writer.put_header(&text_of(&adopted)?);
+                *header = adopted;
                 Ok(hello(&header))
             }
         }
@@ -205,15 +207,19 @@ fn check(header: &Header, expected: ExpectedIdentity) -> Result<()> {
     }
 }
 
+fn text_of(header: &Header) -> Result<Vec<u8>> {
+    serde_json::to_vec(header).map_err(|error| Error::Internal(format!("the header: {error}")))
+}
+
 fn write(storage: &dyn Storage, header: &Header, mut beside: Vec<Write>) -> Result<()> {
-    let text = serde_json::to_vec(header).map_err(|error| Error::Internal(format!("the header: {error}")))?;
-    beside.push(Write::Put(Record::from_parts(HEADER_KEY, &text)));
-    storage.commit(&beside)
+    beside.push(Write::Put(Record::from_parts(HEADER_KEY, &text_of(header)?)));
+    storage.commit_next(&beside)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::engine::{CommitDependency, Resident};
     use crate::storage::{MIN_LOG_BYTES, StorageKind};
 
     fn expected(shard: u32, shards: u32, store_id: Option<Uuid>) -> ExpectedIdentity {
@@ -245,15 +251,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let storage = StorageKind::Log.open(directory.path(), MIN_LOG_BYTES).unwrap();
         let identity = create(&*storage, expected(1, 2, None));
+        let mut writer = Writer::new(Resident::default(), storage.clone(), identity.slots());
         let mut hello = identity.hello();
-        assert!(matches!(identity.greet(&*storage, &hello), Err(Error::Unavailable(_))));
+        assert!(matches!(identity.greet(&mut writer, &hello), Err(Error::Unavailable(_))));
+        assert_eq!(writer.dependency_on_all(), CommitDependency::None);
         hello.store = Some(Uuid::new_v4());
-        assert_eq!(identity.greet(&*storage, &hello).unwrap(), hello);
+        assert_eq!(identity.greet(&mut writer, &hello).unwrap(), hello);
+        assert_eq!(writer.dependency_on_all(), CommitDependency::Open, "the answer waits for the commit");
+        let batch = writer.seal().unwrap();
+        storage.commit(batch.writes(), batch.sequence()).into_result().unwrap();
         let reopened = Identity::load(&*storage, expected(1, 2, None)).unwrap().unwrap();
-        assert_eq!(reopened.greet(&*storage, &hello).unwrap(), hello);
+        assert_eq!(reopened.greet(&mut writer, &hello).unwrap(), hello);
         let stranger = Hello { store: Some(Uuid::new_v4()), ..hello.clone() };
-        assert!(matches!(reopened.greet(&*storage, &stranger), Err(Error::WrongSlot(_))));
+        assert!(matches!(reopened.greet(&mut writer, &stranger), Err(Error::WrongSlot(_))));
         let swapped = Hello { shard: 0, ..hello };
-        assert!(matches!(reopened.greet(&*storage, &swapped), Err(Error::WrongSlot(_))));
+        assert!(matches!(reopened.greet(&mut writer, &swapped), Err(Error::WrongSlot(_))));
     }
 }

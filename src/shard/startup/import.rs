@@ -101,7 +101,7 @@ fn write(
         if importer.batch.len() < BATCH {
             return Ok(());
         }
-        storage.commit(&importer.take())?;
+        storage.commit_next(&importer.take())?;
         progress.tell("filling", importer.counter, shutdown)
     })?;
     if written != checked {

@@ -44,7 +44,7 @@ pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Res
         records: 0,
         progress: Progress::delayed(),
     };
-    storage.load(&mut |key, value| loader.take(key, value))?;
+    storage.load(&RecordKind::LOADED, slots, &mut |key, value| loader.take(key, value))?;
     loader.finish()
 }
 

@@ -11,7 +11,7 @@ use super::disk::{Disk, DiskFile, LocalDisk};
 use super::manifest::MANIFEST;
 use super::ring::Sizes;
 use super::storage::LogStorage;
-use crate::routing::KeyHash;
+use crate::routing::{KeyHash, SLOTS};
 use crate::storage::backend::Storage;
 use crate::storage::record::{Record, RecordKey, RecordKind, Write};
 
@@ -144,7 +144,7 @@ fn apply(model: &mut Model, writes: &[Write]) {
 fn content(storage: &LogStorage) -> Model {
     let mut found = Model::new();
     storage
-        .load(&mut |key, value| {
+        .load(&RecordKind::LOADED, &(0..=SLOTS - 1), &mut |key, value| {
             found.insert(key.to_vec(), value.to_vec());
             Ok(())
         })
@@ -170,7 +170,7 @@ fn run(at: u32, fault: Fault) -> bool {
             let writes = writes(number);
             let mut with_it = acknowledged.clone();
             apply(&mut with_it, &writes);
-            if storage.commit(&writes).is_err() {
+            if storage.commit_next(&writes).is_err() {
                 // The process would end here.
                 maybe = Some(with_it);
                 break;

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use super::disk::{Disk, DiskFile};
 use super::file_header::FileHeader;
 use super::frame::{FrameHeader, HEADER_BYTES, Payload, Place, span};
 use super::manifest::{LiveFile, Manifest, ManifestFile};
+use crate::process::fail_point;
 use crate::storage::record::Write;
 
 /// The sizes of a ring.
@@ -74,6 +75,8 @@ pub struct Ring {
     changed: Condvar,
     /// The sequence of the last commit that is durable.
     durable: AtomicU64,
+    /// When the disk was given the commit that it is writing.
+    write_began: Mutex<Option<Instant>>,
 }
 
 impl Ring {
@@ -96,6 +99,7 @@ impl Ring {
             unit: manifest.unit as usize,
             cursor: Mutex::new(cursor),
             durable: AtomicU64::new(sequence),
+            write_began: Mutex::default(),
             files: Mutex::new(Files { free, manifest, manifest_file, newest: None, cannot_grow: false }),
             handles: RwLock::new(handles),
             changed: Condvar::new(),
@@ -123,29 +127,41 @@ impl Ring {
         self.sizes.file_bytes - (self.unit + HEADER_BYTES) as u64
     }
 
-    /// Writes a commit. It is durable when this returns. Waits while no file is free.
+    /// Writes a commit under the sequence after the last one; `None` for any other sequence, and nothing is written. It
+    /// is durable when this returns. Waits while no file is free.
     ///
     /// # Errors
     /// Those of the disk: then nobody knows whether the commit is durable, and the process must end.
-    pub fn append(&self, writes: &[Write]) -> io::Result<Position> {
+    pub fn append(&self, writes: &[Write], sequence: u64) -> io::Result<Option<Position>> {
         let payload = Payload::of(writes);
         let span = span(payload.bytes().len(), self.unit);
         if payload.bytes().len() as u64 > self.max_payload_bytes() {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a commit is larger than a log file"));
         }
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        if sequence != cursor.sequence + 1 {
+            return Ok(None);
+        }
         let file = match cursor.file.filter(|_| cursor.offset + span <= self.sizes.file_bytes) {
             Some(file) => file,
             None => self.begin_file(&mut cursor)?,
         };
         let (offset, previous) = (cursor.offset, cursor.sequence);
-        let header = payload.header(self.place(file.number, offset), previous + 1, previous);
+        let header = payload.header(self.place(file.number, offset), sequence, previous);
         let units = cursor.buffer.fill(&[&header, payload.bytes()], self.unit);
+        *self.write_began.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        fail_point::stall("log_write");
         self.handle(file.index).write_at(units, offset)?;
+        *self.write_began.lock().unwrap_or_else(PoisonError::into_inner) = None;
         cursor.offset += span;
-        cursor.sequence += 1;
-        self.durable.store(cursor.sequence, Ordering::Release);
-        Ok(Position { index: file.index, number: file.number, offset, sequence: cursor.sequence })
+        cursor.sequence = sequence;
+        self.durable.store(sequence, Ordering::Release);
+        Ok(Some(Position { index: file.index, number: file.number, offset, sequence }))
+    }
+
+    /// The time for which the disk has been writing a commit; `None` while it writes none.
+    pub fn write_time(&self) -> Option<Duration> {
+        self.write_began.lock().unwrap_or_else(PoisonError::into_inner).map(|began| began.elapsed())
     }
 
     /// Seals the newest file, if it has frames, and begins another one when the next commit comes.

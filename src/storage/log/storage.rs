@@ -1,9 +1,10 @@
 //! Storage in a commit log with tables behind it: commits are appended to the log, a background thread moves what
 //! is in sealed files to the tables.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -14,8 +15,8 @@ use super::recovery;
 use super::ring::{Position, Ring, Sizes};
 use super::tables::{Newest, Tables};
 use crate::error::{Error, Result};
-use crate::storage::backend::{Loaded, Storage};
-use crate::storage::record::{COUNTER_KEY, KEY_PREFIX_BYTES, RecordKind, Write};
+use crate::storage::backend::{Loaded, Outcome, Page, Storage, as_slices, keys_after};
+use crate::storage::record::{COUNTER_KEY, Record, RecordKind, Write, kind_of};
 
 /// The directory of the log in a shard's data directory.
 pub const LOG_DIRECTORY: &str = "log";
@@ -42,7 +43,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 /// Where the newest effect of a key lies; only of keys that are read one by one.
-type Index = HashMap<Box<[u8]>, Position>;
+type Index = BTreeMap<Box<[u8]>, Position>;
 
 /// A shard's commit log and tables.
 pub struct LogStorage {
@@ -58,6 +59,8 @@ struct Shared {
     checkpoint: Mutex<()>,
     files_at_once: usize,
     stops: AtomicBool,
+    /// The checkpoints that failed.
+    failures: AtomicU64,
 }
 
 impl LogStorage {
@@ -98,6 +101,7 @@ impl LogStorage {
             checkpoint: Mutex::default(),
             files_at_once: FILES_AT_ONCE.min(usize::from(sizes.max_files) / 2).max(1),
             stops: AtomicBool::new(false),
+            failures: AtomicU64::default(),
         });
         let background = shared.clone();
         let thread = thread::Builder::new().name("checkpoint".into()).spawn(move || background.run());
@@ -118,7 +122,11 @@ impl Drop for LogStorage {
 }
 
 impl Storage for LogStorage {
-    fn load(&self, each: &mut Loaded<'_>) -> Result<()> {
+    fn sequence(&self) -> u64 {
+        self.shared.ring.durable()
+    }
+
+    fn load(&self, kinds: &[RecordKind], slots: &RangeInclusive<u16>, each: &mut Loaded<'_>) -> Result<()> {
         self.shared.ring.seal();
         let mut newest = Newest::default();
         if let Err(error) = self.shared.checkpoint(1) {
@@ -128,21 +136,33 @@ impl Storage for LogStorage {
                 self.shared.read_file(file, &mut newest)?;
             }
         }
-        self.shared.tables.load(newest, each)
+        self.shared.tables.load(newest, kinds, slots, each)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.shared.get(key)
     }
 
-    fn commit(&self, batch: &[Write]) -> Result<()> {
-        let position = self.shared.ring.append(batch).map_err(|error| fault("cannot write to the log", &error))?;
+    fn scan(&self, kind: RecordKind, slots: &RangeInclusive<u16>, after: &[u8], limit: usize) -> Result<Page> {
+        self.shared.scan(kind, slots, after, limit)
+    }
+
+    fn commit(&self, batch: &[Write], sequence: u64) -> Outcome {
+        let position = match self.shared.ring.append(batch, sequence) {
+            Ok(Some(position)) => position,
+            Ok(None) => return Outcome::Fenced,
+            Err(error) => return Outcome::Unknown(fault("cannot write to the log", &error)),
+        };
         let mut indexed = batch.iter().map(|write| write.record().key()).filter(|key| is_indexed(key)).peekable();
         if indexed.peek().is_some() {
             let mut index = self.shared.index();
             indexed.for_each(|key| _ = index.insert(key.into(), position));
         }
-        Ok(())
+        Outcome::Committed
+    }
+
+    fn write_time(&self) -> Option<Duration> {
+        self.shared.ring.write_time()
     }
 
     fn close(&self) -> Result<()> {
@@ -151,6 +171,10 @@ impl Storage for LogStorage {
 
     fn has_room(&self) -> bool {
         self.shared.ring.has_room()
+    }
+
+    fn background_failures(&self) -> u64 {
+        self.shared.failures.load(Ordering::Relaxed)
     }
 
     fn max_batch_bytes(&self) -> usize {
@@ -164,8 +188,7 @@ impl Storage for LogStorage {
 
 /// True for keys that are read from storage while the shard runs.
 fn is_indexed(key: &[u8]) -> bool {
-    let kind = key.get(KEY_PREFIX_BYTES - 1).and_then(|kind| RecordKind::try_from(*kind).ok());
-    key != COUNTER_KEY && kind.is_none_or(|kind| !kind.is_resident())
+    key != COUNTER_KEY && kind_of(key).is_none_or(|kind| !kind.is_resident())
 }
 
 impl Shared {
@@ -189,6 +212,29 @@ impl Shared {
                 return Err(Error::Internal(format!("commit {} cannot be read from the log", position.sequence)));
             }
         }
+    }
+
+    /// A part of a scan. The log's part is taken first: what goes to the tables meanwhile is then found there.
+    fn scan(&self, kind: RecordKind, slots: &RangeInclusive<u16>, after: &[u8], limit: usize) -> Result<Page> {
+        let range = keys_after(slots, after);
+        let in_log: Vec<_> =
+            self.index().range::<[u8], _>(as_slices(&range)).take(limit).map(|(key, _)| key.clone()).collect();
+        let in_tables = self.tables.range(kind, &range, limit)?;
+        let mut keys: BTreeMap<Box<[u8]>, Option<Vec<u8>>> = in_log.into_iter().map(|key| (key, None)).collect();
+        for (key, value) in in_tables {
+            keys.entry(key).or_insert(Some(value));
+        }
+        let mut page = Page::default();
+        for (seen, (key, value)) in keys.into_iter().take(limit).enumerate() {
+            if kind_of(&key) == Some(kind) {
+                let value = if value.is_some() { value } else { self.get(&key)? };
+                page.records.extend(value.map(|value| Record::from_parts(&key, &value)));
+            }
+            if seen + 1 == limit {
+                page.next = Some(key.into_vec());
+            }
+        }
+        Ok(page)
     }
 
     /// Adds the effects of a sealed file, and returns the sequence of its last commit.
@@ -235,6 +281,7 @@ impl Shared {
                 }
                 Err(error) => {
                     tracing::error!(%error, "a checkpoint failed; trying again");
+                    self.failures.fetch_add(1, Ordering::Relaxed);
                     self.ring.wait(pause);
                     pause = (pause * 2).min(MAX_RETRY_PAUSE);
                 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use crate::error::{Error, Result};
-use crate::storage::backend::Loaded;
-use crate::storage::record::{KEY_PREFIX_BYTES, RecordKind, Write};
+use crate::storage::backend::{KeyRange, Loaded, keys_after};
+use crate::storage::record::{COUNTER_KEY, HEADER_KEY, RecordKind, Write, kind_of};
 
 /// Bytes of the block cache. Small: resident records are read once, at the start.
 const CACHE_BYTES: u64 = 4 << 20;
@@ -31,6 +32,9 @@ const APPLIED_KEY: &[u8] = &[0];
 const LOADED: u8 = 1;
 /// The first byte of the keys that are read one by one: closed orders and deliveries, which grow with history.
 const NOT_LOADED: u8 = 2;
+
+/// A key and its value.
+pub type Entry = (Box<[u8]>, Vec<u8>);
 
 /// The newest effect of each key, in the order of the tables.
 #[derive(Default)]
@@ -62,9 +66,17 @@ impl Newest {
 }
 
 fn table_key(key: &[u8]) -> Vec<u8> {
-    let kind = key.get(KEY_PREFIX_BYTES - 1).and_then(|kind| RecordKind::try_from(*kind).ok());
-    let class = if kind.is_some_and(|kind| !kind.is_loaded()) { NOT_LOADED } else { LOADED };
-    [&[class], key].concat()
+    [&[class_of(kind_of(key))], key].concat()
+}
+
+fn class_of(kind: Option<RecordKind>) -> u8 {
+    if kind.is_none_or(RecordKind::is_loaded) { LOADED } else { NOT_LOADED }
+}
+
+/// The keys in the tables of a range of one class.
+fn range_of(class: u8, (from, to): &KeyRange) -> KeyRange {
+    let with_class = |key: &Vec<u8>| [&[class], &key[..]].concat();
+    (from.as_ref().map(with_class), to.as_ref().map(with_class))
 }
 
 /// A shard's tables.
@@ -147,23 +159,58 @@ impl Tables {
         Ok(value.map(|value| value.to_vec()))
     }
 
-    /// Calls `each` with everything that is read when a shard starts: what is in the tables, with effects that are not.
+    /// Calls `each` with the records of some kinds and slots, and with the shard's own: what is in the tables, with
+    /// effects that are not.
     ///
     /// # Errors
     /// [`Error::Internal`] when it cannot be read; the first error of `each`.
-    pub fn load(&self, newest: Newest, each: &mut Loaded<'_>) -> Result<()> {
-        for guard in self.records.prefix([LOADED]) {
-            let (key, value) = guard.into_inner().map_err(|error| fault("read", &error))?;
-            if !newest.effects.contains_key(&key[..]) {
-                each(&key[1..], &value)?;
-            }
+    pub fn load(
+        &self,
+        newest: Newest,
+        kinds: &[RecordKind],
+        slots: &RangeInclusive<u16>,
+        each: &mut Loaded<'_>,
+    ) -> Result<()> {
+        for key in [HEADER_KEY, COUNTER_KEY] {
+            let value = match newest.effects.get(&table_key(key)) {
+                Some(effect) => effect.clone(),
+                None => self.get(key)?,
+            };
+            value.map_or(Ok(()), |value| each(key, &value))?;
         }
-        for (key, value) in newest.effects.range(vec![LOADED]..vec![NOT_LOADED]) {
-            if let Some(value) = value {
-                each(&key[1..], value)?;
+        let is_wanted = |key: &[u8]| kind_of(key).is_some_and(|kind| kinds.contains(&kind));
+        let mut classes: Vec<_> = kinds.iter().map(|kind| class_of(Some(*kind))).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        for class in classes {
+            let range = range_of(class, &keys_after(slots, &[]));
+            for guard in self.records.range(range.clone()) {
+                let (key, value) = guard.into_inner().map_err(|error| fault("read", &error))?;
+                if is_wanted(&key[1..]) && !newest.effects.contains_key(&key[..]) {
+                    each(&key[1..], &value)?;
+                }
+            }
+            for (key, value) in newest.effects.range(range) {
+                if let Some(value) = value.as_ref().filter(|_| is_wanted(&key[1..])) {
+                    each(&key[1..], value)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The first records of a range, in the order of their keys: all kinds that lie beside this one.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when they cannot be read.
+    pub fn range(&self, kind: RecordKind, range: &KeyRange, limit: usize) -> Result<Vec<Entry>> {
+        let found = self.records.range(range_of(class_of(Some(kind)), range)).take(limit);
+        found
+            .map(|guard| {
+                let (key, value) = guard.into_inner().map_err(|error| fault("read", &error))?;
+                Ok((key[1..].into(), value.to_vec()))
+            })
+            .collect()
     }
 }
 

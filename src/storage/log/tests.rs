@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -13,12 +14,14 @@ use super::manifest::MANIFEST;
 use super::ring::Sizes;
 use super::storage::LogStorage;
 use crate::error::Result;
-use crate::routing::KeyHash;
-use crate::storage::backend::Storage;
-use crate::storage::record::{Record, RecordKey, RecordKind, Write};
+use crate::routing::{KeyHash, SLOTS};
+use crate::storage::backend::{Outcome, Storage};
+use crate::storage::record::{Record, RecordKey, RecordKind, Write, kind_of};
 
 /// Small files, so that a few hundred commits go around the ring.
 const SIZES: Sizes = Sizes { file_bytes: 64 << 10, max_files: 12 };
+
+const ALL: RangeInclusive<u16> = 0..=SLOTS - 1;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -33,7 +36,7 @@ fn put(kind: RecordKind, number: u32, value: &[u8]) -> Write {
 
 /// Applies a commit to the storage and to the model.
 fn commit(storage: &LogStorage, model: &mut Model, writes: Vec<Write>) {
-    storage.commit(&writes).unwrap();
+    storage.commit_next(&writes).unwrap();
     for write in writes {
         match write {
             Write::Put(record) => model.insert(record.key().to_vec(), record.value().to_vec()),
@@ -50,7 +53,7 @@ fn open(directory: &Path) -> Result<LogStorage> {
 /// Everything that a storage has: what it loads, and what is read one by one.
 fn content(storage: &LogStorage, model: &Model) -> Result<Model> {
     let mut found = Model::new();
-    storage.load(&mut |key, value| {
+    storage.load(&RecordKind::LOADED, &ALL, &mut |key, value| {
         found.insert(key.to_vec(), value.to_vec());
         Ok(())
     })?;
@@ -98,10 +101,97 @@ fn a_record_is_read_from_the_log_and_from_the_tables() {
     let mut model = Model::new();
     commit(&storage, &mut model, vec![put(RecordKind::Order, 1, b"one")]);
     assert_eq!(storage.get(order.key()).unwrap().as_deref(), Some(&b"one"[..]));
-    storage.load(&mut |_, _| Ok(())).unwrap();
+    storage.load(&RecordKind::LOADED, &ALL, &mut |_, _| Ok(())).unwrap();
     assert_eq!(storage.get(order.key()).unwrap().as_deref(), Some(&b"one"[..]));
     commit(&storage, &mut model, vec![Write::Delete(order.clone())]);
     assert_eq!(storage.get(order.key()).unwrap(), None);
+}
+
+/// All records of a kind, scanned in pages of a size.
+fn scanned(storage: &LogStorage, kind: RecordKind, limit: usize) -> Model {
+    let mut found = Model::new();
+    let mut after = Vec::new();
+    loop {
+        let page = storage.scan(kind, &ALL, &after, limit).unwrap();
+        for record in page.records {
+            assert!(found.last_key_value().is_none_or(|(last, _)| &last[..] < record.key()), "in the order of keys");
+            found.insert(record.key().to_vec(), record.value().to_vec());
+        }
+        let Some(next) = page.next else { return found };
+        after = next;
+    }
+}
+
+#[test]
+fn a_commit_under_another_sequence_is_fenced() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = open(directory.path()).unwrap();
+    storage.commit_next(&[put(RecordKind::Order, 1, b"one")]).unwrap();
+    for sequence in [0, 1, 3] {
+        let outcome = storage.commit(&[put(RecordKind::Order, 1, b"two")], sequence);
+        assert!(matches!(outcome, Outcome::Fenced), "{sequence}: {outcome:?}");
+    }
+    assert_eq!(storage.get(key(RecordKind::Order, 1).key()).unwrap().as_deref(), Some(&b"one"[..]));
+    drop(storage);
+    assert_eq!(open(directory.path()).unwrap().sequence(), 1);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Put(RecordKind, u32, u8),
+    Delete(RecordKind, u32),
+    /// Everything goes to the tables.
+    Checkpoint,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let kind = || {
+        prop_oneof![
+            Just(RecordKind::Order),
+            Just(RecordKind::Delivery),
+            Just(RecordKind::Settlement),
+            Just(RecordKind::Cart)
+        ]
+    };
+    prop_oneof![
+        6 => (kind(), 0..20_u32, any::<u8>()).prop_map(|(kind, number, value)| Step::Put(kind, number, value)),
+        3 => (kind(), 0..20_u32).prop_map(|(kind, number)| Step::Delete(kind, number)),
+        1 => Just(Step::Checkpoint),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_scan_sees_log_and_tables_as_one(steps in prop::collection::vec(step(), 1..60), limit in 1..8_usize) {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = open(directory.path()).unwrap();
+        let mut model = Model::new();
+        for step in steps {
+            match step {
+                Step::Put(kind, number, value) => commit(&storage, &mut model, vec![put(kind, number, &[value])]),
+                Step::Delete(kind, number) => commit(&storage, &mut model, vec![Write::Delete(key(kind, number))]),
+                Step::Checkpoint => storage.load(&[], &ALL, &mut |_, _| Ok(())).unwrap(),
+            }
+        }
+        for kind in [RecordKind::Order, RecordKind::Delivery, RecordKind::Settlement] {
+            let expected: Model = model.clone().into_iter().filter(|(key, _)| kind_of(key) == Some(kind)).collect();
+            prop_assert_eq!(scanned(&storage, kind, limit), expected);
+        }
+        let half = 0..=SLOTS / 2;
+        let mut loaded = Model::new();
+        storage.load(&[RecordKind::Cart, RecordKind::Order], &half, &mut |key, value| {
+            loaded.insert(key.to_vec(), value.to_vec());
+            Ok(())
+        }).unwrap();
+        let is_wanted = |key: &[u8]| {
+            let slot = Record::from_parts(key, b"").hash().unwrap().slot().0;
+            matches!(kind_of(key), Some(RecordKind::Cart | RecordKind::Order)) && half.contains(&slot)
+        };
+        let expected: Model = model.into_iter().filter(|(key, _)| is_wanted(key)).collect();
+        prop_assert_eq!(loaded, expected);
+    }
 }
 
 /// All files below a directory.

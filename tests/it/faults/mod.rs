@@ -8,3 +8,4 @@ mod down;
 mod linearizability;
 mod resend;
 mod saga;
+mod slow_disk;

@@ -170,6 +170,14 @@ impl Store {
         self.wait_for_shard(index);
     }
 
+    /// Restarts a shard, which from then on stalls at a point while a file exists.
+    pub fn arm_stall(&mut self, index: usize, point: &str, file: &Path) {
+        self.shards[index].kill();
+        let environment = [("SHARDCART_STALL_POINT".to_owned(), format!("{point}:{}", file.display()))];
+        self.shards[index].start_again_in(&environment);
+        self.wait_for_shard(index);
+    }
+
     /// Waits until a shard has died at its fail point, and starts it again.
     pub fn revive_shard(&mut self, index: usize) {
         self.shards[index].wait();
