@@ -5,13 +5,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, OFlags, StatxFlags, statx};
 
 use super::block::{BLOCK_BYTES, BlockBuffer};
 
 /// Bytes of zeros that are written at once when a file is made.
-const ZEROS_BYTES: usize = 1 << 20;
+const ZEROS_BYTES: usize = 256 << 10;
 
 /// A directory of files.
 pub trait Disk: Send + Sync {
@@ -28,11 +29,11 @@ pub trait Disk: Send + Sync {
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
 
     /// Makes a file of zeros. It, its size and its directory entry are durable when this returns. A file of that name is
-    /// replaced.
+    /// replaced. After each part `pause` is told how long it took, and may wait, so that others get the device in between.
     ///
     /// # Errors
     /// Those of the file system.
-    fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn DiskFile>>;
+    fn create(&self, name: &str, bytes: u64, pause: &mut dyn FnMut(Duration)) -> io::Result<Box<dyn DiskFile>>;
 
     /// Makes a file with a content of any length, durable when this returns.
     ///
@@ -161,16 +162,20 @@ impl Disk for LocalDisk {
         Ok(Box::new(LocalFile { writer, reader: File::open(&path)? }))
     }
 
-    fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
+    fn create(&self, name: &str, bytes: u64, pause: &mut dyn FnMut(Duration)) -> io::Result<Box<dyn DiskFile>> {
         // Zeros are written, not only reserved: else the first write to each place would change the file's extents, and
-        // its sync would have to wait for the file system's journal.
+        // its sync would have to wait for the file system's journal. They are synced part by part: the device would make
+        // a commit wait for all of them.
         let mut file = File::create(self.path(name))?;
         let zeros = vec![0; ZEROS_BYTES];
         let mut rest = bytes;
         while rest > 0 {
+            let began = Instant::now();
             let count = usize::try_from(rest).map_or(ZEROS_BYTES, |rest| rest.min(ZEROS_BYTES));
             file.write_all(&zeros[..count])?;
+            file.sync_data()?;
             rest -= count as u64;
+            pause(began.elapsed());
         }
         file.sync_all()?;
         sync_directory(&self.directory)?;

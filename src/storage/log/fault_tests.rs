@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::disk::{Disk, DiskFile, LocalDisk};
 use super::manifest::MANIFEST;
@@ -74,9 +75,9 @@ impl Disk for FaultyDisk {
         Ok(self.wrap(self.disk.open(name)?))
     }
 
-    fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
+    fn create(&self, name: &str, bytes: u64, pause: &mut dyn FnMut(Duration)) -> io::Result<Box<dyn DiskFile>> {
         self.faults.check()?;
-        Ok(self.wrap(self.disk.create(name, bytes)?))
+        Ok(self.wrap(self.disk.create(name, bytes, pause)?))
     }
 
     fn save(&self, name: &str, content: &[u8]) -> io::Result<()> {

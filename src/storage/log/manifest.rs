@@ -143,7 +143,7 @@ impl ManifestFile {
     pub fn create(disk: &dyn Disk, manifest: &Manifest) -> io::Result<Self> {
         const UNFINISHED: &str = "manifest.new";
         let unit = disk.unit();
-        let file = disk.create(UNFINISHED, SLOTS * unit as u64)?;
+        let file = disk.create(UNFINISHED, SLOTS * unit as u64, &mut |_| ())?;
         let mut created = ManifestFile { file, buffer: BlockBuffer::default(), unit, generation: 0 };
         created.write(manifest)?;
         disk.rename(UNFINISHED, MANIFEST)?;

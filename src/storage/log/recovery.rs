@@ -85,7 +85,7 @@ fn create(disk: Box<dyn Disk>, sizes: Sizes, applied: u64, names: &[String]) -> 
         reached: 0,
         live: Vec::new(),
     };
-    let file = disk.create(&file_name(0), sizes.file_bytes).map_err(failed)?;
+    let file = disk.create(&file_name(0), sizes.file_bytes, &mut |_| ()).map_err(failed)?;
     let manifest_file = ManifestFile::create(&*disk, &manifest).map_err(failed)?;
     Ok(Ring::new(disk, sizes, vec![Arc::from(file)], manifest, manifest_file))
 }

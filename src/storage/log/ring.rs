@@ -15,6 +15,9 @@ use super::manifest::{LiveFile, Manifest, ManifestFile};
 use crate::process::fail_point;
 use crate::storage::record::Write;
 
+/// The longest pause of background work at a time.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
+
 /// The sizes of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
@@ -60,6 +63,8 @@ struct Files {
     newest: Option<LiveFile>,
     /// True while no more files can be made, as on a full disk.
     cannot_grow: bool,
+    /// True while a commit waits for a free file.
+    is_awaited: bool,
 }
 
 /// A log that is open for commits.
@@ -100,7 +105,14 @@ impl Ring {
             cursor: Mutex::new(cursor),
             durable: AtomicU64::new(sequence),
             write_began: Mutex::default(),
-            files: Mutex::new(Files { free, manifest, manifest_file, newest: None, cannot_grow: false }),
+            files: Mutex::new(Files {
+                free,
+                manifest,
+                manifest_file,
+                newest: None,
+                cannot_grow: false,
+                is_awaited: false,
+            }),
             handles: RwLock::new(handles),
             changed: Condvar::new(),
         }
@@ -179,9 +191,13 @@ impl Ring {
         let index = loop {
             match files.free.pop() {
                 Some(index) => break index,
-                None => files = self.changed.wait(files).unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    files.is_awaited = true;
+                    files = self.changed.wait(files).unwrap_or_else(PoisonError::into_inner);
+                }
             }
         };
+        files.is_awaited = false;
         let number = files.manifest.next_number;
         let file = LiveFile { index, number, after: cursor.sequence };
         let header = FileHeader { ring: self.ring, index, number, file_bytes: self.sizes.file_bytes };
@@ -235,7 +251,8 @@ impl Ring {
             }
             files.manifest.files
         };
-        let created = self.disk.create(&file_name(index), self.sizes.file_bytes);
+        let mut pause = |busy: Duration| self.leave_device(busy);
+        let created = self.disk.create(&file_name(index), self.sizes.file_bytes, &mut pause);
         self.files().cannot_grow = created.is_err();
         let file = created?;
         self.handles.write().unwrap_or_else(PoisonError::into_inner).push(Arc::from(file));
@@ -256,6 +273,12 @@ impl Ring {
     /// Waits until something changes, but not longer than that.
     pub fn wait(&self, timeout: Duration) {
         let _ = self.changed.wait_timeout(self.files(), timeout);
+    }
+
+    /// Leaves the device to commits for as long as background work was busy with it, unless a commit waits for a file.
+    pub fn leave_device(&self, busy: Duration) {
+        let has_time = |files: &mut Files| !files.is_awaited;
+        let _ = self.changed.wait_timeout_while(self.files(), busy.min(MAX_PAUSE), has_time);
     }
 
     /// Wakes whoever waits for a change.
