@@ -161,7 +161,9 @@ impl Scrape {
             ("shardcart_shard_resident_bytes", "Keys and values held in memory.", |s| s.resident_bytes),
             ("shardcart_shard_idempotency_keys", "Live idempotency keys.", |s| s.idempotency_keys),
             ("shardcart_shard_free_disk_bytes", "Room on the shard's disk.", |s| s.free_disk_bytes),
-            ("shardcart_shard_accepts_writes", "0 while the disk is nearly full.", |s| u64::from(s.accepts_writes)),
+            ("shardcart_shard_accepts_writes", "0 while the disk or the commit log is nearly full.", |s| {
+                u64::from(s.accepts_writes)
+            }),
         ];
         for (name, help, value) in gauges {
             let mut gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -181,9 +183,12 @@ impl Scrape {
     }
 
     fn encode_counters(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let counters: [Number; 3] = [
+        let counters: [Number; 4] = [
             ("shardcart_shard_operations", "Commands taken since the shard's start.", |s| s.operations),
             ("shardcart_shard_captures_failed", "Payments refused after they were authorised.", |s| s.captures_failed),
+            ("shardcart_shard_checkpoints_failed", "Checkpoints that failed and were tried again.", |s| {
+                s.checkpoints_failed
+            }),
             ("shardcart_shard_commits", "Commits since the shard's start.", |s| s.commits),
         ];
         for (name, help, value) in counters {

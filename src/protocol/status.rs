@@ -43,12 +43,14 @@ pub struct ShardStatus {
     pub commit_latency: Snapshot,
     /// The free space on its disk, in bytes.
     pub free_disk_bytes: u64,
-    /// False while the disk is nearly full.
+    /// False while the disk is nearly full or the commit log is.
     pub accepts_writes: bool,
     /// The time since the process started.
     pub uptime: Duration,
     /// The number of authorised payments that the gateway then refused to capture.
     pub captures_failed: u64,
+    /// The number of times that background work of storage failed and was tried again.
+    pub checkpoints_failed: u64,
 }
 
 impl From<&Hello> for proto::Hello {
@@ -97,6 +99,7 @@ impl From<ShardStatus> for proto::StatusReply {
             accepts_writes: status.accepts_writes,
             uptime_ms: u64::try_from(status.uptime.as_millis()).unwrap_or(u64::MAX),
             captures_failed: status.captures_failed,
+            checkpoints_failed: status.checkpoints_failed,
         }
     }
 }
@@ -124,6 +127,7 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             accepts_writes: message.accepts_writes,
             uptime: Duration::from_millis(message.uptime_ms),
             captures_failed: message.captures_failed,
+            checkpoints_failed: message.checkpoints_failed,
         })
     }
 }

@@ -71,8 +71,9 @@ fn status(context: &ShardContext) -> ShardStatus {
         commits: latency.counts.iter().sum(),
         commit_latency: latency,
         free_disk_bytes: context.free_space.bytes(),
-        accepts_writes: writer.accepts_writes(),
+        accepts_writes: writer.accepts_writes() && context.storage.has_room(),
         captures_failed: context.coordinator.captures_failed(),
+        checkpoints_failed: context.storage.background_failures(),
         uptime: context.started.elapsed(),
     }
 }

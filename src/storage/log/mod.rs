@@ -12,6 +12,8 @@ mod fault_tests;
 mod file_header;
 mod frame;
 mod manifest;
+#[cfg(test)]
+mod power_tests;
 mod recovery;
 mod ring;
 mod storage;

@@ -334,7 +334,7 @@ fn apply(damage: &Damage, path: &Path) {
 }
 
 /// Copies a directory; again if a file of it went meanwhile, as fjall's do when it compacts.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let copied = || -> std::io::Result<bool> {
         let before = files(from);
         for path in &before {
