@@ -46,6 +46,9 @@ mod armed {
     pub fn stall(name: &str) {
         let stall = STALL.get_or_init(stall_point).as_ref();
         let Some((_, file)) = stall.filter(|(stalled, _)| stalled == name) else { return };
+        if file.exists() {
+            tracing::info!(name, "a test stalls this thread");
+        }
         while file.exists() {
             thread::sleep(STALL_CHECK);
         }

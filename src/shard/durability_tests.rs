@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -23,6 +24,9 @@ use crate::protocol::{self, CartCommand, Command, Idempotency, ReplyBody, Reques
 use crate::routing::{CustomerId, ItemId, KeyHash, SLOTS};
 use crate::storage::codec;
 use crate::storage::{Loaded, Outcome, Page, Record, RecordKey, RecordKind, Storage, Write};
+
+/// The time in which everything becomes durable.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -143,7 +147,7 @@ impl Shard {
 
     /// Waits until everything is durable, and returns a reply.
     fn finish(&mut self, id: u64) -> WireReply {
-        self.writer.finish();
+        assert!(self.writer.finish(DEADLINE));
         loop {
             // The committer releases replies just after the batch is durable.
             if let Some(reply) = self.collect().iter().find(|reply| reply.id == id) {
@@ -243,7 +247,7 @@ fn expired_stored_replies_are_removed() {
     idempotency::sweep(&mut Transaction::begin(&mut writer, next_day));
     assert_eq!(writer.indexes().idempotency.count(), 0);
     shard.writer.commit(writer);
-    shard.writer.finish();
+    assert!(shard.writer.finish(DEADLINE));
     let survivors = shard.storage.survivors();
     assert!(survivors.keys().all(|key| key.get(8) != Some(&(RecordKind::Idempotency as u8))));
     assert!(matches!(shard.run(&keyed(add("alice"), "k")), Ok(ReplyBody::Cart(cart)) if cart.lines[0].count == 2));
@@ -306,6 +310,6 @@ proptest! {
             }
         }
         shard.storage.shut(false);
-        shard.writer.finish();
+        assert!(shard.writer.finish(DEADLINE));
     }
 }

@@ -27,6 +27,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 const LOCK_MODE: u32 = 0o666;
 /// The time that accepted commands have to finish after a shutdown was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time that the last commit has then.
+const COMMIT_TIMEOUT_AT_END: Duration = Duration::from_secs(5);
 
 /// Runs a shard until a shutdown is requested.
 ///
@@ -72,7 +74,10 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     })?;
     // A read of a disk that hangs must not keep the process.
     runtime.shutdown_background();
-    writer.finish();
+    if !writer.finish(COMMIT_TIMEOUT_AT_END) {
+        tracing::error!("the last commit did not end in time: ending without knowing whether it is durable");
+        std::process::abort();
+    }
     storage.close()
 }
 

@@ -60,12 +60,10 @@ impl SharedWriter {
         }
     }
 
-    /// Waits until every accepted write is durable.
-    pub fn finish(&self) {
-        let mut writer = self.lock();
-        while !writer.is_idle() {
-            writer = self.changed.wait(writer).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Waits until every accepted write is durable. False when that takes longer.
+    pub fn finish(&self, timeout: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |writer| !writer.is_idle());
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Starts the committer's thread and the one that watches it. Both end with the process.

@@ -54,3 +54,16 @@ fn a_commit_that_the_disk_does_not_finish_ends_the_shard() {
     });
     assert!(matches!(count, 1 | 2), "{count}");
 }
+
+#[test]
+fn a_shard_whose_disk_hangs_ends_when_it_is_asked_to() {
+    let (mut store, hangs) = store(&[], "log_write");
+    let mut client = store.client();
+    fs::write(&hangs, "").unwrap();
+    let writer = thread::spawn(move || client.post("/item/alice/tea", &offer("1", 1)));
+    eventually("the commit is under way", || store.shards[0].process().log().contains("a test stalls").then_some(()));
+    let status = store.shards[0].terminate();
+    assert!(!status.success(), "it cannot know whether the commit is durable");
+    assert!(matches!(writer.join().unwrap().status, 503 | 504));
+    fs::remove_file(&hangs).unwrap();
+}
