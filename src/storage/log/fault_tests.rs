@@ -2,13 +2,17 @@
 //! after the next start.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::disk::{Disk, DiskFile, LocalDisk};
+use super::file_header::FileHeader;
+use super::frame::{Payload, Place};
 use super::manifest::MANIFEST;
 use super::ring::Sizes;
 use super::storage::LogStorage;
@@ -197,4 +201,57 @@ fn nothing_acknowledged_is_lost_whatever_call_fails() {
         let tried = early.chain(later).take_while(|at| run(*at, fault)).count();
         assert!(tried > 20, "only {tried} calls came");
     }
+}
+
+/// A disk without space: files that are there can be written, no more can be made.
+struct FullDisk(LocalDisk);
+
+impl Disk for FullDisk {
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.0.names()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.0.open(name)
+    }
+
+    fn create(&self, _: &str, _: u64, _: &mut dyn FnMut(Duration)) -> io::Result<Box<dyn DiskFile>> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn save(&self, _: &str, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn unit(&self) -> usize {
+        self.0.unit()
+    }
+}
+
+#[test]
+fn a_torn_commit_does_not_keep_a_full_disk_from_starting() {
+    let directory = tempfile::tempdir().unwrap();
+    let tables = directory.path().join("tables");
+    let mut model = Model::new();
+    let storage = LogStorage::open_on(Box::new(disk(directory.path())), &tables, SIZES).unwrap();
+    for number in 1..4 {
+        storage.commit(&writes(number)).unwrap();
+        apply(&mut model, &writes(number));
+    }
+    drop(storage);
+    // The header of a fourth commit is there, its payload is not.
+    let unit = disk(directory.path()).unit();
+    let path = directory.path().join("log/0000.log");
+    let header = FileHeader::decode(&fs::read(&path).unwrap()).unwrap();
+    let place = Place { ring: header.ring, file: header.number, offset: 4 * unit as u64 };
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&Payload::of(&writes(4)).header(place, 4, 3), place.offset).unwrap();
+    let full = FullDisk(disk(directory.path()));
+    let storage = LogStorage::open_on(Box::new(full), &tables, SIZES).unwrap();
+    assert_eq!(content(&storage), model);
+    assert!(fs::read(&path).unwrap()[place.offset as usize..].iter().all(|byte| *byte == 0));
 }

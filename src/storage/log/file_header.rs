@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use super::bytes::Reader;
+
 const MAGIC: [u8; 8] = *b"scartlog";
 const FORMAT: u32 = 2;
 const CHECKED_BYTES: usize = 46;
@@ -38,18 +40,14 @@ impl FileHeader {
 
     /// Decodes a header; `None` when there is none.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
-        let (checked, checksum) = bytes.split_at(CHECKED_BYTES);
-        let checksum_fits = checksum == crc32c::crc32c(checked).to_le_bytes();
-        if checked[..8] != MAGIC || checked[8..12] != FORMAT.to_le_bytes() || !checksum_fits {
+        let mut reader = Reader::new(bytes);
+        if reader.take()? != MAGIC || reader.u32()? != FORMAT {
             return None;
         }
-        Some(FileHeader {
-            ring: Uuid::from_slice(&checked[12..28]).ok()?,
-            index: u16::from_le_bytes(checked[28..30].try_into().ok()?),
-            number: u64::from_le_bytes(checked[30..38].try_into().ok()?),
-            file_bytes: u64::from_le_bytes(checked[38..46].try_into().ok()?),
-        })
+        let header =
+            FileHeader { ring: reader.uuid()?, index: reader.u16()?, number: reader.u64()?, file_bytes: reader.u64()? };
+        reader.checksum()?;
+        Some(header)
     }
 }
 

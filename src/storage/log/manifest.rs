@@ -8,7 +8,9 @@ use std::io;
 use uuid::Uuid;
 
 use super::block::BlockBuffer;
+use super::bytes::Reader;
 use super::disk::{Disk, DiskFile};
+use super::walk::Layout;
 
 /// The name of its file.
 pub const MANIFEST: &str = "manifest";
@@ -52,6 +54,11 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// What all files of the log have in common.
+    pub fn layout(&self) -> Layout {
+        Layout { ring: self.ring, unit: self.unit as usize, file_bytes: self.file_bytes }
+    }
+
     fn encode(&self, generation: u64) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(128 + 18 * self.live.len());
         bytes.extend_from_slice(&MAGIC);
@@ -77,13 +84,13 @@ impl Manifest {
     }
 
     fn decode(bytes: &[u8]) -> Option<(u64, Self)> {
-        let mut reader = Reader { all: bytes, rest: bytes };
-        if reader.take::<8>()? != MAGIC || reader.u32()? != FORMAT {
+        let mut reader = Reader::new(bytes);
+        if reader.take()? != MAGIC || reader.u32()? != FORMAT {
             return None;
         }
         let generation = reader.u64()?;
         let manifest = Manifest {
-            ring: Uuid::from_bytes(reader.take()?),
+            ring: reader.uuid()?,
             unit: reader.u32()?,
             file_bytes: reader.u64()?,
             files: reader.u16()?,
@@ -97,33 +104,8 @@ impl Manifest {
                     .collect::<Option<_>>()?
             },
         };
-        let read = bytes.len() - reader.rest.len();
-        (crc32c::crc32c(&reader.all[..read]) == reader.u32()?).then_some((generation, manifest))
-    }
-}
-
-struct Reader<'a> {
-    all: &'a [u8],
-    rest: &'a [u8],
-}
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.rest.split_first_chunk::<N>()?;
-        self.rest = rest;
-        Some(*bytes)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
+        reader.checksum()?;
+        Some((generation, manifest))
     }
 }
 

@@ -6,6 +6,7 @@
 //! damage.
 
 mod block;
+mod bytes;
 mod disk;
 #[cfg(test)]
 mod fault_tests;
@@ -20,5 +21,6 @@ mod storage;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use storage::{DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, TABLES_DIRECTORY};

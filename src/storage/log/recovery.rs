@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use super::disk::{Disk, DiskFile};
 use super::file_header::FileHeader;
-use super::frame::{FrameHeader, Place};
+use super::frame::FrameHeader;
 use super::manifest::{LiveFile, MANIFEST, Manifest, ManifestFile};
-use super::ring::{FrameWalk, Position, Ring, Sizes, file_name};
+use super::ring::{Position, Ring, Sizes, file_name};
+use super::walk::FrameWalk;
 use crate::error::{Error, Result};
 use crate::storage::record::Write;
 
@@ -186,8 +187,7 @@ impl Existing<'_> {
 
     fn walk_of(&self, index: u16, number: u64, offset: u64) -> FrameWalk<'_> {
         let (handle, _) = &self.files[usize::from(index)];
-        let place = Place { ring: self.manifest.ring, file: number, offset };
-        FrameWalk { file: &**handle, place, unit: self.manifest.unit as usize, file_bytes: self.manifest.file_bytes }
+        self.manifest.layout().walk(&**handle, number, offset)
     }
 
     fn first_frame(&self, index: u16, number: u64) -> Option<FrameHeader> {
@@ -210,7 +210,7 @@ impl Existing<'_> {
             }
             let mut walk = self.walk_of(file.index, file.number, u64::from(self.manifest.unit));
             stop = loop {
-                let offset = walk.place.offset;
+                let offset = walk.offset();
                 let frame = walk.next().map_err(|error| fault("cannot read the log", &error))?;
                 let Some(frame) = frame else { break Some(Stop { file: *file, offset, torn: None }) };
                 let Some(effects) = frame.effects.filter(|_| frame.header.previous == last) else {
@@ -257,7 +257,6 @@ impl Existing<'_> {
         let mut bytes = vec![0; usize::try_from(span).unwrap_or_default()];
         handle.read_at(&mut bytes, stop.offset).map_err(failed)?;
         let name = format!("torn-{}", sequence + 1);
-        self.disk.save(&name, &bytes).map_err(failed)?;
         if let Err(error) = self.disk.save(&name, &bytes) {
             tracing::warn!(%error, "the bytes of a torn commit cannot be saved");
         }

@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
 use super::block::BlockBuffer;
 use super::disk::{Disk, DiskFile};
 use super::file_header::FileHeader;
-use super::frame::{FrameHeader, HEADER_BYTES, Payload, Place, span};
+use super::frame::{HEADER_BYTES, Payload, span};
 use super::manifest::{LiveFile, Manifest, ManifestFile};
 use crate::process::fail_point;
+use super::walk::Layout;
 use crate::storage::record::Write;
 
 /// The longest pause of background work at a time.
@@ -71,8 +70,7 @@ struct Files {
 pub struct Ring {
     disk: Box<dyn Disk>,
     sizes: Sizes,
-    ring: Uuid,
-    unit: usize,
+    layout: Layout,
     handles: RwLock<Vec<Arc<dyn DiskFile>>>,
     cursor: Mutex<Cursor>,
     files: Mutex<Files>,
@@ -100,8 +98,7 @@ impl Ring {
         Ring {
             disk,
             sizes,
-            ring: manifest.ring,
-            unit: manifest.unit as usize,
+            layout: manifest.layout(),
             cursor: Mutex::new(cursor),
             durable: AtomicU64::new(sequence),
             write_began: Mutex::default(),
@@ -126,17 +123,9 @@ impl Ring {
         self.handles.read().unwrap_or_else(PoisonError::into_inner)[usize::from(index)].clone()
     }
 
-    fn place(&self, number: u64, offset: u64) -> Place {
-        Place { ring: self.ring, file: number, offset }
-    }
-
-    fn walk<'a>(&self, file: &'a dyn DiskFile, place: Place) -> FrameWalk<'a> {
-        FrameWalk { file, place, unit: self.unit, file_bytes: self.sizes.file_bytes }
-    }
-
     /// The most bytes of a payload, as it is stored: it has to fit into one file.
     pub fn max_payload_bytes(&self) -> u64 {
-        self.sizes.file_bytes - (self.unit + HEADER_BYTES) as u64
+        self.layout.file_bytes - (self.layout.unit + HEADER_BYTES) as u64
     }
 
     /// Writes a commit under the sequence after the last one; `None` for any other sequence, and nothing is written. It
@@ -146,7 +135,7 @@ impl Ring {
     /// Those of the disk: then nobody knows whether the commit is durable, and the process must end.
     pub fn append(&self, writes: &[Write], sequence: u64) -> io::Result<Option<Position>> {
         let payload = Payload::of(writes);
-        let span = span(payload.bytes().len(), self.unit);
+        let span = span(payload.bytes().len(), self.layout.unit);
         if payload.bytes().len() as u64 > self.max_payload_bytes() {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a commit is larger than a log file"));
         }
@@ -154,13 +143,13 @@ impl Ring {
         if sequence != cursor.sequence + 1 {
             return Ok(None);
         }
-        let file = match cursor.file.filter(|_| cursor.offset + span <= self.sizes.file_bytes) {
+        let file = match cursor.file.filter(|_| cursor.offset + span <= self.layout.file_bytes) {
             Some(file) => file,
             None => self.begin_file(&mut cursor)?,
         };
         let (offset, previous) = (cursor.offset, cursor.sequence);
-        let header = payload.header(self.place(file.number, offset), sequence, previous);
-        let units = cursor.buffer.fill(&[&header, payload.bytes()], self.unit);
+        let header = payload.header(self.layout.place(file.number, offset), sequence, previous);
+        let units = cursor.buffer.fill(&[&header, payload.bytes()], self.layout.unit);
         *self.write_began.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         fail_point::stall("log_write");
         self.handle(file.index).write_at(units, offset)?;
@@ -200,15 +189,15 @@ impl Ring {
         files.is_awaited = false;
         let number = files.manifest.next_number;
         let file = LiveFile { index, number, after: cursor.sequence };
-        let header = FileHeader { ring: self.ring, index, number, file_bytes: self.sizes.file_bytes };
-        self.handle(index).write_at(cursor.buffer.fill(&[&header.encode()], self.unit), 0)?;
+        let header = FileHeader { ring: self.layout.ring, index, number, file_bytes: self.layout.file_bytes };
+        self.handle(index).write_at(cursor.buffer.fill(&[&header.encode()], self.layout.unit), 0)?;
         files.manifest.next_number += 1;
         files.manifest.live.push(file);
         files.manifest.reached = cursor.sequence;
         files.write_manifest()?;
         files.newest = Some(file);
         cursor.file = Some(file);
-        cursor.offset = self.unit as u64;
+        cursor.offset = self.layout.unit as u64;
         // The next file is made while this one is filled.
         self.changed.notify_all();
         Ok(file)
@@ -252,7 +241,7 @@ impl Ring {
             files.manifest.files
         };
         let mut pause = |busy: Duration| self.leave_device(busy);
-        let created = self.disk.create(&file_name(index), self.sizes.file_bytes, &mut pause);
+        let created = self.disk.create(&file_name(index), self.layout.file_bytes, &mut pause);
         self.files().cannot_grow = created.is_err();
         let file = created?;
         self.handles.write().unwrap_or_else(PoisonError::into_inner).push(Arc::from(file));
@@ -292,7 +281,7 @@ impl Ring {
     /// Those of the disk, and `InvalidData` when a frame is damaged.
     pub fn read_file(&self, file: LiveFile, each: &mut dyn FnMut(Vec<Write>)) -> io::Result<u64> {
         let handle = self.handle(file.index);
-        let mut walk = self.walk(&*handle, self.place(file.number, self.unit as u64));
+        let mut walk = self.layout.walk(&*handle, file.number, self.layout.unit as u64);
         let mut last = file.after;
         while let Some(frame) = walk.next()? {
             let effects =
@@ -309,7 +298,7 @@ impl Ring {
     /// Those of the disk.
     pub fn read(&self, position: Position) -> io::Result<Option<Vec<Write>>> {
         let handle = self.handle(position.index);
-        let mut walk = self.walk(&*handle, self.place(position.number, position.offset));
+        let mut walk = self.layout.walk(&*handle, position.number, position.offset);
         let frame = walk.next()?.filter(|frame| frame.header.sequence == position.sequence);
         Ok(frame.and_then(|frame| frame.effects))
     }
@@ -338,56 +327,4 @@ impl Files {
 fn damaged(file: LiveFile, offset: u64) -> io::Error {
     let name = file_name(file.index);
     io::Error::new(io::ErrorKind::InvalidData, format!("{name}: the frame at byte {offset} is damaged"))
-}
-
-/// A frame as it was found.
-pub struct Found {
-    /// The offset in the file.
-    pub offset: u64,
-    /// The header, which fits the place.
-    pub header: FrameHeader,
-    /// The effects; `None` when the payload is damaged or reaches past the file.
-    pub effects: Option<Vec<Write>>,
-}
-
-/// Walks along the frames of a file.
-pub struct FrameWalk<'a> {
-    /// The file.
-    pub file: &'a dyn DiskFile,
-    /// The place of the next frame.
-    pub place: Place,
-    /// The unit of writes.
-    pub unit: usize,
-    /// Bytes of the file.
-    pub file_bytes: u64,
-}
-
-impl FrameWalk<'_> {
-    /// The next frame; `None` where no frame begins.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub fn next(&mut self) -> io::Result<Option<Found>> {
-        let offset = self.place.offset;
-        if offset + self.unit as u64 > self.file_bytes {
-            return Ok(None);
-        }
-        let mut first = vec![0; self.unit];
-        self.file.read_at(&mut first, offset)?;
-        let Some(header) = FrameHeader::decode(&first, self.place) else { return Ok(None) };
-        let end = offset + header.span(self.unit);
-        if end > self.file_bytes {
-            return Ok(Some(Found { offset, header, effects: None }));
-        }
-        let mut bytes = first;
-        let payload_end = HEADER_BYTES + header.payload_bytes();
-        if payload_end > bytes.len() {
-            let known = bytes.len();
-            bytes.resize(payload_end, 0);
-            self.file.read_at(&mut bytes[known..], offset + known as u64)?;
-        }
-        self.place.offset = end;
-        let effects = header.decode_payload(&bytes[HEADER_BYTES..payload_end]);
-        Ok(Some(Found { offset, header, effects }))
-    }
 }
