@@ -18,6 +18,8 @@ mod power_tests;
 mod recovery;
 mod ring;
 mod storage;
+mod table_files;
+mod table_list;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,6 @@
 //! stays empty, since damage to it would pass unseen.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::ops::RangeInclusive;
 use std::panic;
 use std::path::{Path, PathBuf};
@@ -12,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use super::table_files::{self, Depth};
 use crate::error::{Error, Result};
 use crate::storage::backend::{KeyRange, Loaded, keys_after};
 use crate::storage::record::{COUNTER_KEY, HEADER_KEY, RecordKind, Write, kind_of};
@@ -81,6 +80,7 @@ fn range_of(class: u8, (from, to): &KeyRange) -> KeyRange {
 
 /// A shard's tables.
 pub struct Tables {
+    directory: PathBuf,
     database: Database,
     records: Keyspace,
     applied: AtomicU64,
@@ -92,7 +92,7 @@ impl Tables {
     /// # Errors
     /// [`Error::Internal`] when that fails, or a part of them is missing.
     pub fn open(directory: &Path) -> Result<Self> {
-        check_files(directory)?;
+        table_files::check(directory, Depth::New)?;
         let database = explaining_panics(directory, || {
             Database::builder(directory)
                 .cache_size(CACHE_BYTES)
@@ -109,7 +109,7 @@ impl Tables {
                 bytes[..].try_into().map_err(|_| Error::Internal("the tables' sequence is damaged".into()))?,
             ),
         };
-        Ok(Tables { database, records, applied: AtomicU64::new(applied) })
+        Ok(Tables { directory: directory.to_owned(), database, records, applied: AtomicU64::new(applied) })
     }
 
     /// The sequence up to which every effect is here.
@@ -147,6 +147,7 @@ impl Tables {
         }
         ingestion.finish().map_err(failed)?;
         self.applied.store(sequence, Ordering::Release);
+        table_files::note(&self.directory);
         Ok(())
     }
 
@@ -212,32 +213,6 @@ impl Tables {
             })
             .collect()
     }
-}
-
-/// Refuses tables of which a file is gone that fjall would not miss. It takes a keyspace without `current` for one that
-/// was being made, and removes it; without a journal it begins its sequence numbers anew, and old values show again.
-fn check_files(directory: &Path) -> Result<()> {
-    let list = |directory: &Path| -> Result<Vec<PathBuf>> {
-        let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let entries =
-            entries.map_err(|error| Error::Internal(format!("cannot list {}: {error}", directory.display())))?;
-        Ok(entries.into_iter().map(|entry| entry.path()).collect())
-    };
-    if !directory.join("version").exists() {
-        return Ok(());
-    }
-    let missing =
-        |path: &Path| Err(Error::Internal(format!("{} is missing: a part of the store is lost", path.display())));
-    if !list(directory)?.iter().any(|path| path.extension().is_some_and(|extension| extension == "jnl")) {
-        return missing(&directory.join("*.jnl"));
-    }
-    for keyspace in list(&directory.join("keyspaces"))? {
-        let current = keyspace.join("current");
-        if !current.is_file() {
-            return missing(&current);
-        }
-    }
-    Ok(())
 }
 
 /// fjall answers damage to its lists of tables with a panic, which ends the process. Says what that means.
