@@ -16,7 +16,7 @@ use super::walk::Layout;
 pub const MANIFEST: &str = "manifest";
 const MAGIC: [u8; 8] = *b"scartman";
 /// The format of the whole log directory.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The most files of a log: what fits into a slot.
 pub const MAX_FILES: usize = 200;
 const SLOTS: u64 = 2;
@@ -49,6 +49,8 @@ pub struct Manifest {
     pub next_number: u64,
     /// The log reaches at least to this sequence.
     pub reached: u64,
+    /// A repair gave up commits up to this sequence, so the tables may know of them; 0 when none did.
+    pub given_up: u64,
     /// The files that may hold frames that are not applied, from the oldest to the newest.
     pub live: Vec<LiveFile>,
 }
@@ -71,6 +73,7 @@ impl Manifest {
         bytes.extend_from_slice(&self.applied.to_le_bytes());
         bytes.extend_from_slice(&self.next_number.to_le_bytes());
         bytes.extend_from_slice(&self.reached.to_le_bytes());
+        bytes.extend_from_slice(&self.given_up.to_le_bytes());
         let live = u16::try_from(self.live.len()).expect("a ring has at most MAX_FILES files");
         bytes.extend_from_slice(&live.to_le_bytes());
         for file in &self.live {
@@ -97,6 +100,7 @@ impl Manifest {
             applied: reader.u64()?,
             next_number: reader.u64()?,
             reached: reader.u64()?,
+            given_up: reader.u64()?,
             live: {
                 let count = reader.u16()?;
                 (0..count)
@@ -184,6 +188,7 @@ mod tests {
             applied: 7,
             next_number: 400,
             reached: 9,
+            given_up: 8,
             live,
         }
     }

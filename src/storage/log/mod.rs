@@ -2,7 +2,7 @@
 //!
 //! A commit is one frame, written with one direct, synced write; see `frame` for its bytes. Files form a ring: when one is
 //! full the next free one is begun, and a background thread moves what is in full ones to the tables and frees them. The
-//! manifest says which files are needed and how far the log reaches. `recovery` has the rule that tells a torn commit from
+//! manifest says which files are needed and how far the log reaches. `survey` has the rule that tells a torn commit from
 //! damage.
 
 mod block;
@@ -13,11 +13,13 @@ mod fault_tests;
 mod file_header;
 mod frame;
 mod manifest;
+mod mark;
 #[cfg(test)]
 mod power_tests;
 mod recovery;
 mod ring;
 mod storage;
+mod survey;
 mod table_files;
 mod table_list;
 mod tables;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
 use super::block::BlockBuffer;
 use super::disk::{Disk, DiskFile};
 use super::file_header::FileHeader;
@@ -29,6 +31,12 @@ pub struct Sizes {
 /// The name of the file at a position.
 pub fn file_name(index: u16) -> String {
     format!("{index:04}.log")
+}
+
+/// The position of the file with a name; `None` for files of other names.
+pub fn file_index(name: &str) -> Option<u16> {
+    let index = name.strip_suffix(".log")?.parse().ok()?;
+    (file_name(index) == name).then_some(index)
 }
 
 /// Where a commit lies.
@@ -121,6 +129,11 @@ impl Ring {
 
     fn handle(&self, index: u16) -> Arc<dyn DiskFile> {
         self.handles.read().unwrap_or_else(PoisonError::into_inner)[usize::from(index)].clone()
+    }
+
+    /// The ring's id.
+    pub fn id(&self) -> Uuid {
+        self.layout.ring
     }
 
     /// The most bytes of a payload, as it is stored: it has to fit into one file.
@@ -310,6 +323,8 @@ impl Ring {
     pub fn free(&self, freed: &[LiveFile], applied: u64) -> io::Result<()> {
         let mut files = self.files();
         files.manifest.applied = applied;
+        // No file may be left that says how far the log reaches.
+        files.manifest.reached = files.manifest.reached.max(applied);
         files.manifest.live.retain(|file| !freed.contains(file));
         files.write_manifest()?;
         files.free.splice(0..0, freed.iter().map(|file| file.index));

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::disk::{Disk, LocalDisk};
 use super::manifest::{LiveFile, MANIFEST, MAX_FILES};
+use super::mark::Mark;
 use super::recovery;
 use super::ring::{Position, Ring, Sizes};
 use super::tables::{Newest, Tables};
@@ -80,7 +81,11 @@ impl LogStorage {
         let files = (log_bytes / MAX_FILE_BYTES).clamp(LEAST_FILES, MAX_FILES as u64);
         let file_bytes = (log_bytes / files).min(MAX_FILE_BYTES).next_multiple_of(disk.unit() as u64);
         let max_files = u16::try_from(files).expect("it is at most MAX_FILES");
-        Self::open_on(Box::new(disk), &directory.join(TABLES_DIRECTORY), Sizes { file_bytes, max_files })
+        let opened = Self::open_on(Box::new(disk), &directory.join(TABLES_DIRECTORY), Sizes { file_bytes, max_files });
+        opened.map_err(|error| {
+            let directory = directory.display();
+            Error::Internal(format!("{error}; `shardcart repair --data {directory}` shows what can be kept"))
+        })
     }
 
     /// Opens or creates a log on a disk.
@@ -90,7 +95,7 @@ impl LogStorage {
     pub fn open_on(disk: Box<dyn Disk>, tables: &Path, sizes: Sizes) -> Result<Self> {
         let tables = Tables::open(tables)?;
         let mut index = Index::new();
-        let ring = recovery::open(disk, sizes, tables.applied(), &mut |position, writes| {
+        let ring = recovery::open(disk, sizes, tables.found_mark(), &mut |position, writes| {
             let keys = writes.iter().map(|write| write.record().key());
             keys.filter(|key| is_indexed(key)).for_each(|key| _ = index.insert(key.into(), position));
         })?;
@@ -262,7 +267,8 @@ impl Shared {
                 }
             }
             let files = &sealed[..count];
-            self.tables.apply(newest, applied)?;
+            let mark = Mark { ring: self.ring.id(), applied, reached: self.ring.durable() };
+            self.tables.apply(newest, mark)?;
             // The index first: a read that misses the file looks there again.
             self.index().retain(|_, position| position.sequence > applied);
             self.ring.free(files, applied).map_err(|error| fault("cannot free files of the log", &error))?;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use super::mark::Mark;
 use super::table_files::{self, Depth};
 use crate::error::{Error, Result};
 use crate::storage::backend::{KeyRange, Loaded, keys_after};
@@ -25,8 +26,8 @@ const OPEN_FILES: usize = 128;
 const MAX_RUNS: usize = 24;
 
 const KEYSPACE: &str = "records";
-/// The key of the sequence up to which every effect is in the tables; before any record's.
-const APPLIED_KEY: &[u8] = &[0];
+/// The key of the mark; before any record's.
+const MARK_KEY: &[u8] = &[0];
 /// The first byte of the keys that are read when a shard starts.
 const LOADED: u8 = 1;
 /// The first byte of the keys that are read one by one: closed orders and deliveries, which grow with history.
@@ -83,6 +84,8 @@ pub struct Tables {
     directory: PathBuf,
     database: Database,
     records: Keyspace,
+    /// The mark that was found.
+    mark: Option<Mark>,
     applied: AtomicU64,
 }
 
@@ -103,13 +106,16 @@ impl Tables {
         .map_err(|error| fault("open", &error))?;
         let records =
             database.keyspace(KEYSPACE, KeyspaceCreateOptions::default).map_err(|error| fault("open", &error))?;
-        let applied = match records.get(APPLIED_KEY).map_err(|error| fault("read", &error))? {
-            None => 0,
-            Some(bytes) => u64::from_le_bytes(
-                bytes[..].try_into().map_err(|_| Error::Internal("the tables' sequence is damaged".into()))?,
-            ),
-        };
-        Ok(Tables { directory: directory.to_owned(), database, records, applied: AtomicU64::new(applied) })
+        let mark = records.get(MARK_KEY).map_err(|error| fault("read", &error))?;
+        let damaged = || Error::Internal("the tables' mark is damaged, or of another format".into());
+        let mark = mark.map(|bytes| Mark::decode(&bytes).ok_or_else(damaged)).transpose()?;
+        let applied = AtomicU64::new(mark.map_or(0, |mark| mark.applied));
+        Ok(Tables { directory: directory.to_owned(), database, records, mark, applied })
+    }
+
+    /// The mark that was there when the tables were opened; `None` for new ones.
+    pub fn found_mark(&self) -> Option<Mark> {
+        self.mark
     }
 
     /// The sequence up to which every effect is here.
@@ -117,12 +123,13 @@ impl Tables {
         self.applied.load(Ordering::Acquire)
     }
 
-    /// Takes the effects of all commits up to a sequence; they and it are durable, both or neither, when this returns.
+    /// Takes the effects of all commits up to `mark.applied`; they and the mark are durable, both or neither, when this
+    /// returns.
     ///
     /// # Errors
     /// [`Error::Internal`] when fjall fails; the tables are then as before.
-    pub fn apply(&self, newest: Newest, sequence: u64) -> Result<()> {
-        if sequence == self.applied() {
+    pub fn apply(&self, newest: Newest, mark: Mark) -> Result<()> {
+        if mark.applied == self.applied() {
             return Ok(());
         }
         // Ingestion itself does not see that a background thread of fjall has failed.
@@ -138,7 +145,7 @@ impl Tables {
         }
         let failed = |error: fjall::Error| fault("ingest", &error);
         let mut ingestion = self.records.start_ingestion().map_err(failed)?;
-        ingestion.write(APPLIED_KEY, sequence.to_le_bytes()).map_err(failed)?;
+        ingestion.write(MARK_KEY, mark.encode()).map_err(failed)?;
         for (key, value) in newest.effects {
             match value {
                 Some(value) => ingestion.write(key, value).map_err(failed)?,
@@ -146,7 +153,7 @@ impl Tables {
             }
         }
         ingestion.finish().map_err(failed)?;
-        self.applied.store(sequence, Ordering::Release);
+        self.applied.store(mark.applied, Ordering::Release);
         table_files::note(&self.directory);
         Ok(())
     }
