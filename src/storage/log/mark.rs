@@ -28,6 +28,12 @@ impl Mark {
         bytes
     }
 
+    /// The same mark with what another one of the same log knows.
+    pub fn with(self, other: Option<Mark>) -> Self {
+        let reached = other.filter(|other| other.ring == self.ring).map_or(0, |other| other.reached);
+        Mark { reached: self.reached.max(reached), ..self }
+    }
+
     /// Decodes a mark; `None` when these bytes are none.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);

@@ -16,6 +16,7 @@ mod manifest;
 mod mark;
 #[cfg(test)]
 mod power_tests;
+mod reached;
 mod recovery;
 mod ring;
 mod storage;

@@ -227,18 +227,19 @@ impl Ring {
         self.durable.load(Ordering::Acquire)
     }
 
-    /// Notes durably how far the log reaches.
+    /// Notes durably how far the log reaches. Returns the sequence, unless it was noted before.
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn note_reached(&self) -> io::Result<()> {
+    pub fn note_reached(&self) -> io::Result<Option<u64>> {
         let mut files = self.files();
         let durable = self.durable();
         if files.manifest.reached == durable {
-            return Ok(());
+            return Ok(None);
         }
         files.manifest.reached = durable;
-        files.write_manifest()
+        files.write_manifest()?;
+        Ok(Some(durable))
     }
 
     /// Makes one more file, if none is free and there may be more.

@@ -171,7 +171,7 @@ impl Storage for LogStorage {
     }
 
     fn close(&self) -> Result<()> {
-        self.shared.ring.note_reached().map_err(|error| fault("cannot write the log's manifest", &error))
+        self.shared.note_reached()
     }
 
     fn has_room(&self) -> bool {
@@ -242,6 +242,19 @@ impl Shared {
         Ok(page)
     }
 
+    fn mark(&self, applied: u64, reached: u64) -> Mark {
+        Mark { ring: self.ring.id(), applied, reached }
+    }
+
+    /// Notes durably how far the log reaches, in the manifest and beside the tables.
+    fn note_reached(&self) -> Result<()> {
+        let noted = self.ring.note_reached().map_err(|error| fault("cannot write the log's manifest", &error))?;
+        if let Some(reached) = noted {
+            self.tables.note_reached(self.mark(self.tables.applied(), reached));
+        }
+        Ok(())
+    }
+
     /// Adds the effects of a sealed file, and returns the sequence of its last commit.
     fn read_file(&self, file: LiveFile, newest: &mut Newest) -> Result<u64> {
         let read = self.ring.read_file(file, &mut |writes| newest.extend(writes));
@@ -267,8 +280,7 @@ impl Shared {
                 }
             }
             let files = &sealed[..count];
-            let mark = Mark { ring: self.ring.id(), applied, reached: self.ring.durable() };
-            self.tables.apply(newest, mark)?;
+            self.tables.apply(newest, self.mark(applied, self.ring.durable()))?;
             // The index first: a read that misses the file looks there again.
             self.index().retain(|_, position| position.sequence > applied);
             self.ring.free(files, applied).map_err(|error| fault("cannot free files of the log", &error))?;
@@ -293,8 +305,8 @@ impl Shared {
                 }
             }
         }
-        if let Err(error) = self.ring.note_reached() {
-            tracing::error!(%error, "the log's manifest cannot be written");
+        if let Err(error) = self.note_reached() {
+            tracing::error!(%error, "the end of the log cannot be noted");
         }
     }
 
@@ -305,7 +317,7 @@ impl Shared {
         prepared?;
         let durable = self.ring.durable();
         if durable == *seen {
-            self.ring.note_reached().map_err(|error| fault("cannot write the log's manifest", &error))?;
+            self.note_reached()?;
         }
         *seen = durable;
         Ok(())

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::mark::Mark;
+use super::reached::{self, ReachedFile};
 use super::table_files::{self, Depth};
 use crate::error::{Error, Result};
 use crate::storage::backend::{KeyRange, Loaded, keys_after};
@@ -87,6 +88,7 @@ pub struct Tables {
     /// The mark that was found.
     mark: Option<Mark>,
     applied: AtomicU64,
+    reached: ReachedFile,
 }
 
 impl Tables {
@@ -110,7 +112,12 @@ impl Tables {
         let damaged = || Error::Internal("the tables' mark is damaged, or of another format".into());
         let mark = mark.map(|bytes| Mark::decode(&bytes).ok_or_else(damaged)).transpose()?;
         let applied = AtomicU64::new(mark.map_or(0, |mark| mark.applied));
-        Ok(Tables { directory: directory.to_owned(), database, records, mark, applied })
+        // Before anything is applied the note alone says of which log the tables are.
+        let note = reached::read(directory);
+        let mark = mark.map(|mark| mark.with(note)).or(note);
+        let reached = ReachedFile::open(directory)
+            .map_err(|error| Error::Internal(format!("cannot write to {}: {error}", directory.display())))?;
+        Ok(Tables { directory: directory.to_owned(), database, records, mark, applied, reached })
     }
 
     /// The mark that was there when the tables were opened; `None` for new ones.
@@ -156,6 +163,13 @@ impl Tables {
         self.applied.store(mark.applied, Ordering::Release);
         table_files::note(&self.directory);
         Ok(())
+    }
+
+    /// Notes durably how far the log reaches.
+    pub fn note_reached(&self, mark: Mark) {
+        if let Err(error) = self.reached.write(mark) {
+            tracing::warn!(%error, "how far the log reaches cannot be noted beside the tables");
+        }
     }
 
     /// The value of a record's key.
