@@ -239,7 +239,7 @@ fn a_torn_commit_does_not_keep_a_full_disk_from_starting() {
     let mut model = Model::new();
     let storage = LogStorage::open_on(Box::new(disk(directory.path())), &tables, SIZES).unwrap();
     for number in 1..4 {
-        storage.commit(&writes(number)).unwrap();
+        storage.commit_next(&writes(number)).unwrap();
         apply(&mut model, &writes(number));
     }
     drop(storage);

@@ -7,6 +7,8 @@
 
 mod block;
 mod bytes;
+#[cfg(test)]
+mod damage_tests;
 mod disk;
 #[cfg(test)]
 mod fault_tests;
@@ -24,6 +26,8 @@ mod survey;
 mod table_files;
 mod table_list;
 mod tables;
+#[cfg(test)]
+mod test_store;
 #[cfg(test)]
 mod tests;
 mod walk;

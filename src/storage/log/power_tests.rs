@@ -15,7 +15,7 @@ use super::disk::{Disk, DiskFile, LocalDisk};
 use super::manifest::MANIFEST;
 use super::ring::Sizes;
 use super::storage::LogStorage;
-use super::tests::copy;
+use super::test_store::copy;
 use crate::routing::{KeyHash, SLOTS};
 use crate::storage::backend::Storage;
 use crate::storage::record::{Record, RecordKey, RecordKind, Write};

@@ -12,8 +12,8 @@ use super::disk::{Disk, DiskFile};
 use super::file_header::FileHeader;
 use super::frame::{HEADER_BYTES, Payload, span};
 use super::manifest::{LiveFile, Manifest, ManifestFile};
-use crate::process::fail_point;
 use super::walk::Layout;
+use crate::process::fail_point;
 use crate::storage::record::Write;
 
 /// The longest pause of background work at a time.

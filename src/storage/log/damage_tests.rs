@@ -1,0 +1,298 @@
+//! Damages a store in every way that comes to mind: it is refused, or nothing that was acknowledged is lost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use tempfile::TempDir;
+
+use super::file_header::FileHeader;
+use super::reached;
+use super::test_store::*;
+use crate::storage::backend::Storage;
+use crate::storage::record::Write;
+
+const SECTOR: usize = 512;
+/// Damages that are tried; `PROPTEST_CASES` sets another number.
+const DAMAGES: u32 = 200;
+const DIRECTORIES: [&str; 2] = ["log", "tables"];
+
+/// A store at one moment, and what it holds.
+struct Shot {
+    directory: TempDir,
+    model: Model,
+    /// Without the last commit.
+    before: Model,
+    /// The file of the log that commits went to.
+    newest: PathBuf,
+    was_killed: bool,
+}
+
+/// One store at several moments of its life, and another store.
+struct Shots {
+    whole: Vec<Shot>,
+    older: Vec<Shot>,
+    foreign: Shot,
+}
+
+fn shot(store: &Path, models: [&Model; 2], was_killed: bool) -> Shot {
+    let directory = tempfile::tempdir().unwrap();
+    copy(store, directory.path());
+    let number = |path: &PathBuf| FileHeader::decode(&fs::read(path).unwrap()).map(|header| header.number);
+    let newest = files(&directory.path().join("log")).into_iter().max_by_key(number).unwrap();
+    let newest = newest.strip_prefix(directory.path()).unwrap().to_owned();
+    Shot { directory, model: models[0].clone(), before: models[1].clone(), newest, was_killed }
+}
+
+fn shots() -> &'static Shots {
+    static SHOTS: LazyLock<Shots> = LazyLock::new(|| {
+        let store = tempfile::tempdir().unwrap();
+        let store = store.path();
+        let mut model = Model::new();
+        let mut older = Vec::new();
+        for numbers in [0..90, 90..200] {
+            let storage = open(store).unwrap();
+            storage.load(&[], &ALL, &mut |_, _| Ok(())).unwrap();
+            fill(&storage, &mut model, 0, numbers);
+            older.push(shot(store, [&model, &model], false));
+            drop(storage);
+            older.push(shot(store, [&model, &model], false));
+        }
+        let storage = open(store).unwrap();
+        storage.load(&[], &ALL, &mut |_, _| Ok(())).unwrap();
+        fill(&storage, &mut model, 0, 200..300);
+        while reached::read(&store.join("tables")).unwrap().reached != storage.sequence() {
+            std::thread::yield_now();
+        }
+        let idle = shot(store, [&model, &model], false);
+        fill(&storage, &mut model, 0, 300..304);
+        let before = model.clone();
+        fill(&storage, &mut model, 0, 304..305);
+        let killed = shot(store, [&model, &before], true);
+        drop(storage);
+        let stopped = shot(store, [&model, &model], false);
+        let other = tempfile::tempdir().unwrap();
+        let mut foreign = Model::new();
+        let storage = open(other.path()).unwrap();
+        fill(&storage, &mut foreign, 1, 0..310);
+        drop(storage);
+        let foreign = shot(other.path(), [&foreign, &foreign], false);
+        Shots { whole: vec![stopped, idle, killed], older, foreign }
+    });
+    &SHOTS
+}
+
+/// A damage. Indexes choose among the files, sectors and older shots that there are.
+#[derive(Debug, Clone)]
+enum Damage {
+    Flip(Index, u8),
+    Zero(Index),
+    Duplicate(Index, Index),
+    Truncate(Index),
+    Remove,
+    /// Swapped with another file of the same directory.
+    Swap(Index),
+    /// The file of that name of another store.
+    Foreign,
+    /// The file as it was at an earlier moment.
+    Old(Index),
+    /// The list of tables as it was at an earlier moment, with what names it.
+    OldList(Index),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let index = any::<Index>;
+    prop_oneof![
+        4 => (index(), 0..8_u8).prop_map(|(at, bit)| Damage::Flip(at, bit)),
+        2 => index().prop_map(Damage::Zero),
+        2 => (index(), index()).prop_map(|(from, to)| Damage::Duplicate(from, to)),
+        1 => index().prop_map(Damage::Truncate),
+        1 => Just(Damage::Remove),
+        2 => index().prop_map(Damage::Swap),
+        1 => Just(Damage::Foreign),
+        2 => index().prop_map(Damage::Old),
+        1 => index().prop_map(Damage::OldList),
+    ]
+}
+
+impl Damage {
+    /// False for damages that cannot be told from a commit that was never acknowledged: to what a store that was killed
+    /// had written since it last was idle.
+    fn is_noticed(&self, shot: &Shot, file: &Path) -> bool {
+        !(shot.was_killed && file == shot.newest && matches!(self, Damage::Old(_)))
+    }
+
+    fn apply(&self, directory: &Path, file: &Path) {
+        let path = directory.join(file);
+        let older = |at: &Index| at.get(&shots().older).directory.path();
+        match self {
+            Damage::Remove => fs::remove_file(&path).unwrap(),
+            Damage::Swap(other) => {
+                let siblings: Vec<_> = files(path.parent().unwrap());
+                let (other, spare) = (other.get(&siblings), directory.join("spare"));
+                fs::rename(&path, &spare).unwrap();
+                if *other != path {
+                    fs::rename(other, &path).unwrap();
+                }
+                fs::rename(&spare, other).unwrap();
+            }
+            Damage::Foreign => replace(shots().foreign.directory.path(), directory, file),
+            Damage::Old(at) => replace(older(at), directory, file),
+            Damage::OldList(at) => {
+                let list = Path::new("tables/keyspaces/1");
+                let names = fs::read_dir(older(at).join(list)).unwrap().map(|entry| entry.unwrap().file_name());
+                names.filter(|name| name != "tables").for_each(|name| replace(older(at), directory, &list.join(name)));
+            }
+            _ => self.apply_bytes(&path),
+        }
+    }
+
+    fn apply_bytes(&self, path: &Path) {
+        let mut bytes = fs::read(path).unwrap();
+        if bytes.is_empty() {
+            return fs::remove_file(path).unwrap();
+        }
+        let sectors = bytes.len().div_ceil(SECTOR);
+        let sector = |at: &Index| at.index(sectors) * SECTOR;
+        match self {
+            Damage::Flip(at, bit) => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << bit;
+            }
+            Damage::Zero(at) => {
+                let end = (sector(at) + SECTOR).min(bytes.len());
+                bytes[sector(at)..end].fill(0);
+            }
+            Damage::Duplicate(from, to) => {
+                let (from, to) = (sector(from), sector(to));
+                let length = SECTOR.min(bytes.len() - from).min(bytes.len() - to);
+                bytes.copy_within(from..from + length, to);
+            }
+            Damage::Truncate(at) => bytes.truncate(at.index(bytes.len())),
+            _ => unreachable!("it has no bytes"),
+        }
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+/// Copies a file, if the other store has one of that name.
+fn replace(from: &Path, to: &Path, file: &Path) {
+    if from.join(file).exists() {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
+/// Opens a copy of a store after something was done to it. True when it was refused; nothing may be lost.
+fn is_refused(shot: &Shot, what: &str, harm: impl FnOnce(&Path)) -> bool {
+    is_refused_or(&shot.model, shot, what, harm)
+}
+
+/// The same, where the store may also hold something else.
+fn is_refused_or(other: &Model, shot: &Shot, what: &str, harm: impl FnOnce(&Path)) -> bool {
+    let damaged = tempfile::tempdir().unwrap();
+    copy(shot.directory.path(), damaged.path());
+    harm(damaged.path());
+    match open(damaged.path()).and_then(|storage| content(&storage, &shot.model)) {
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            true
+        }
+        Ok(found) => {
+            let is_whole = found == shot.model || found == *other;
+            assert!(is_whole, "{what}: {} of {} records", found.len(), shot.model.len());
+            false
+        }
+    }
+}
+
+#[test]
+fn a_store_that_is_whole_opens() {
+    for shot in shots().whole.iter().chain(&shots().older).chain([&shots().foreign]) {
+        assert!(!is_refused(shot, "whole", |_| {}));
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_noticed() {
+    let shot = &shots().whole[0];
+    for path in files(shot.directory.path()) {
+        let name = path.strip_prefix(shot.directory.path()).unwrap();
+        let refused = is_refused(shot, "gone", |directory| fs::remove_file(directory.join(name)).unwrap());
+        // fjall leaves old versions of its list of tables behind; the other two are notes of what is known otherwise.
+        let text = name.file_name().unwrap().to_str().unwrap();
+        let is_needed = !text.starts_with('v') && text != "checked" && text != "reached" && text != "lock";
+        assert!(refused || !is_needed, "{}", name.display());
+    }
+}
+
+#[test]
+fn a_directory_that_is_gone_old_or_foreign_is_noticed() {
+    for shot in &shots().whole {
+        for name in DIRECTORIES {
+            assert!(is_refused(shot, name, |whole| fs::remove_dir_all(whole.join(name)).unwrap()), "{name}");
+            let replaced = |other: &Shot| {
+                is_refused(shot, name, |whole| {
+                    fs::remove_dir_all(whole.join(name)).unwrap();
+                    copy(&other.directory.path().join(name), &whole.join(name));
+                })
+            };
+            assert!(replaced(&shots().foreign), "{name}");
+            // What a killed store had committed since it was last idle is in no second place.
+            let older = shots().older.iter().filter(|_| !(shot.was_killed && name == "log"));
+            older.for_each(|older| assert!(replaced(older), "{name}"));
+        }
+    }
+}
+
+#[test]
+fn any_two_files_that_are_swapped_are_noticed() {
+    let shot = &shots().whole[0];
+    let (log, tables) = (Path::new("log"), Path::new("tables/keyspaces/1/tables"));
+    for directory in [log, tables] {
+        let names =
+            fs::read_dir(shot.directory.path().join(directory)).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<_> = names.collect();
+        for (at, one) in names.iter().enumerate() {
+            for other in &names[at + 1..] {
+                let text = format!("{one:?} and {other:?} of {}", directory.display());
+                is_refused(shot, &text, |whole| {
+                    let (one, other) = (whole.join(directory).join(one), whole.join(directory).join(other));
+                    let spare = whole.join("spare");
+                    fs::rename(&one, &spare).unwrap();
+                    fs::rename(&other, &one).unwrap();
+                    fs::rename(&spare, &other).unwrap();
+                });
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(DAMAGES, |cases| cases.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A store that was stopped, was idle or was killed, with one damage: it is refused, or nothing is lost.
+    #[test]
+    fn damage_is_refused_or_harmless(shot in any::<Index>(), file in any::<Index>(), damage in damage()) {
+        let shot = shot.get(&shots().whole);
+        let files = files(shot.directory.path());
+        let file = file.get(&files).strip_prefix(shot.directory.path()).unwrap();
+        if damage.is_noticed(shot, file) {
+            let what = format!("{damage:?} of {}, killed: {}", file.display(), shot.was_killed);
+            // Its last commit looks torn.
+            let other = if file == shot.newest { &shot.before } else { &shot.model };
+            is_refused_or(other, shot, &what, |directory| damage.apply(directory, file));
+        }
+    }
+}
+
+/// The tests' own check: a store that has lost a commit is seen.
+#[test]
+#[should_panic(expected = "records")]
+fn a_loss_is_seen() {
+    is_refused(&shots().whole[0], "a lost order", |directory| {
+        let storage = open(directory).unwrap();
+        storage.commit_next(&[Write::Delete(key(crate::storage::record::RecordKind::Order, 299))]).unwrap();
+    });
+}
