@@ -8,6 +8,7 @@ mod failure;
 mod keys;
 mod launch;
 mod listen_address;
+mod repair;
 mod shard;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Role {
     Shard(shard::Arguments),
     /// Make, list and revoke API keys.
     Keys(keys::Arguments),
+    /// Show what is damaged in a data directory, and give up what cannot be kept.
+    Repair(repair::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,10 @@ fn main() -> ExitCode {
         Role::Facade(arguments) => facade::run(arguments, cli.log_format),
         Role::Shard(arguments) => shard::run(arguments, cli.log_format),
         Role::Keys(arguments) => keys::run(arguments),
+        Role::Repair(arguments) => {
+            return repair::run(arguments, cli.log_format)
+                .unwrap_or_else(|error| failure::report(&error, cli.log_format));
+        }
     };
     result.map_or_else(|error| failure::report(&error, cli.log_format), |()| ExitCode::SUCCESS)
 }

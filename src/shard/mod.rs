@@ -32,4 +32,4 @@ mod stored_reads;
 
 pub use disk::DEFAULT_MIN_FREE_BYTES;
 pub use options::{DEFAULT_COMMIT_TIMEOUT, Options};
-pub use run::run;
+pub use run::{lock, run};

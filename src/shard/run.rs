@@ -117,7 +117,10 @@ fn connect_to_peers(options: &Options, identity: &Identity, shutdown: &Shutdown)
 }
 
 /// Locks the data directory for this process, until the returned file is dropped.
-fn lock(directory: &Path) -> Result<File> {
+///
+/// # Errors
+/// [`Error::Internal`] when another process holds the lock for some seconds.
+pub fn lock(directory: &Path) -> Result<File> {
     let in_use = || Error::Internal(format!("{}: another process uses this directory", directory.display()));
     files::lock(&directory.join("lock"), LOCK_MODE, LOCK_TIMEOUT)?.ok_or_else(in_use)
 }

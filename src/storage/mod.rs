@@ -11,12 +11,14 @@ mod fjall;
 mod kind;
 mod log;
 mod memory;
+mod name;
 mod record;
 
 pub use backend::{Loaded, Outcome, Page, Storage};
 pub use digest_id::DigestId;
 pub use fjall::FjallStorage;
 pub use kind::StorageKind;
-pub use log::{DEFAULT_LOG_BYTES, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES};
+pub use log::{DEFAULT_LOG_BYTES, Findings, GiveUp, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, Verdict, find, give_up};
 pub use memory::MemoryStorage;
+pub use name::record_name;
 pub use record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Write, kind_of};

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use crate::routing::{DeliveryId, KeyHash, OrderId};
-use crate::storage::{Record, RecordKey, RecordKind};
+use crate::routing::KeyHash;
+use crate::storage::{Record, RecordKey, record_name};
 
 /// The number of counters of changes: keys that share one only cause a record to be read again.
 const COUNTERS: usize = 1_024;
@@ -21,13 +21,12 @@ pub struct Fetched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
     hash: KeyHash,
-    kind: RecordKind,
     record: Record,
 }
 
 impl StoredKey {
     pub(super) fn new(key: RecordKey<'_>) -> Self {
-        StoredKey { hash: key.hash, kind: key.kind, record: Record::new(key, b"") }
+        StoredKey { hash: key.hash, record: Record::new(key, b"") }
     }
 
     /// The key's bytes in storage.
@@ -43,19 +42,7 @@ impl StoredKey {
 
 impl fmt::Display for StoredKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.bytes().last_chunk::<16>().copied().unwrap_or_default();
-        match self.kind {
-            RecordKind::Order => match OrderId::from_bytes(id) {
-                Some(order) => write!(f, "order {order}"),
-                None => f.write_str("an order"),
-            },
-            RecordKind::Delivery => match DeliveryId::from_bytes(id) {
-                Some(delivery) => write!(f, "delivery {delivery}"),
-                None => f.write_str("a delivery"),
-            },
-            RecordKind::Idempotency => f.write_str("the answer under the Idempotency-Key"),
-            kind => write!(f, "a record of the kind {kind:?}"),
-        }
+        f.write_str(&record_name(self.bytes()))
     }
 }
 
@@ -93,6 +80,7 @@ impl StoredChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::RecordKind;
 
     #[test]
     fn a_record_that_was_changed_is_fetched_again() {

@@ -4,6 +4,7 @@
 //! maintained (RUSTSEC-2025-0141); its format is fixed, and nothing outside this folder uses it.
 
 mod cart;
+mod check;
 #[cfg(test)]
 mod damage_tests;
 mod delivery;
@@ -15,6 +16,7 @@ mod reservation;
 mod value;
 
 pub use cart::{decode_cart, decode_checkout, encode_cart};
+pub use check::check;
 pub use delivery::{decode_delivery, encode_delivery};
 pub use format::{MAX_ENCODED_BYTES, decode_version};
 pub use idempotency::{IdempotencyRecord, decode_idempotency, encode_idempotency};

@@ -9,10 +9,13 @@ use proptest::sample::Index;
 use tempfile::TempDir;
 
 use super::file_header::FileHeader;
+use super::findings::{Verdict, find};
+use super::give_up::give_up;
+use super::lost::GiveUp;
 use super::reached;
 use super::test_store::*;
 use crate::storage::backend::Storage;
-use crate::storage::record::Write;
+use crate::storage::record::{RecordKind, Write};
 
 const SECTOR: usize = 512;
 /// Damages that are tried; `PROPTEST_CASES` sets another number.
@@ -287,12 +290,102 @@ proptest! {
     }
 }
 
+/// The bytes of all files, but for what only a look leaves behind.
+fn bytes(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    files(directory).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+/// Damages a store, and gives up what cannot be kept, if that is offered. Returns how many commits were given up.
+fn given_up(shot: &Shot, what: &str, harm: impl FnOnce(&Path)) -> Option<GiveUp> {
+    let damaged = tempfile::tempdir().unwrap();
+    let directory = damaged.path();
+    copy(shot.directory.path(), directory);
+    harm(directory);
+    let before = bytes(directory);
+    let found = find(directory).map_or(Verdict::Lost(String::new()), |found| found.verdict);
+    let wrong = match found {
+        Verdict::CanGiveUp(GiveUp::Commits(count)) => GiveUp::Commits(count + 1),
+        _ => GiveUp::Commits(0),
+    };
+    assert!(give_up(directory, wrong).is_err(), "{what}");
+    assert!(bytes(directory) == before, "{what}: a look has changed something");
+    // What a repair finds sound opens, and what opens is sound.
+    let Verdict::CanGiveUp(lost) = found else {
+        assert_eq!(found == Verdict::Sound, open(directory).is_ok(), "{what}: {found:?}");
+        return None;
+    };
+    let (last, saved) = give_up(directory, lost).unwrap();
+    assert!(saved.join("found.txt").exists());
+    for round in 0..2 {
+        let storage = open(directory).unwrap();
+        let expected = model_at(0, u32::try_from(last).unwrap());
+        assert!(content(&storage, &expected).unwrap() == expected, "{what}, round {round}: not as of commit {last}");
+    }
+    // It goes on from there.
+    let storage = open(directory).unwrap();
+    let mut model = content(&storage, &Model::new()).unwrap();
+    fill(&storage, &mut model, 0, u32::try_from(last).unwrap()..400);
+    drop(storage);
+    assert!(content(&open(directory).unwrap(), &model).unwrap() == model, "{what}");
+    Some(lost)
+}
+
+#[test]
+fn a_damaged_commit_and_what_came_after_it_can_be_given_up() {
+    for shot in &shots().whole {
+        let damaged = |name: &Path, at: usize| {
+            given_up(shot, "a frame", |directory| {
+                let path = directory.join(name);
+                let mut bytes = fs::read(&path).unwrap();
+                bytes[at] ^= 1;
+                fs::write(path, bytes).unwrap();
+            })
+        };
+        // The first unit is the header, the next ones are commits of one unit each.
+        let lost = [1, 3, 4].map(|unit| damaged(&shot.newest, unit * 4_096 + 100));
+        let Some([GiveUp::Commits(first), GiveUp::Commits(third), GiveUp::Commits(fourth)]) =
+            lost.iter().copied().collect::<Option<Vec<_>>>().and_then(|lost| <[_; 3]>::try_from(lost).ok())
+        else {
+            panic!("{lost:?}")
+        };
+        assert_eq!((first - third, third - fourth), (2, 1));
+    }
+}
+
+#[test]
+fn a_lost_manifest_is_made_anew() {
+    let shot = &shots().whole[0];
+    let path = Path::new("log/manifest");
+    let commits = 305;
+    for harm in [|path: &Path| fs::remove_file(path).unwrap(), |path: &Path| fs::write(path, [7; 8_192]).unwrap()] {
+        assert_eq!(given_up(shot, "the manifest", |directory| harm(&directory.join(path))), Some(GiveUp::Unknown));
+    }
+    let damaged = tempfile::tempdir().unwrap();
+    copy(shot.directory.path(), damaged.path());
+    fs::remove_file(damaged.path().join(path)).unwrap();
+    assert_eq!(give_up(damaged.path(), GiveUp::Unknown).unwrap().0, commits, "nothing is lost with it");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(DAMAGES / 4, |cases| cases.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_repair_looks_without_a_change_and_keeps_what_it_says(shot in any::<Index>(), file in any::<Index>(), damage in damage()) {
+        let shot = shot.get(&shots().whole);
+        let files = files(shot.directory.path());
+        let file = file.get(&files).strip_prefix(shot.directory.path()).unwrap();
+        if damage.is_noticed(shot, file) {
+            given_up(shot, &format!("{damage:?} of {}", file.display()), |directory| damage.apply(directory, file));
+        }
+    }
+}
+
 /// The tests' own check: a store that has lost a commit is seen.
 #[test]
 #[should_panic(expected = "records")]
 fn a_loss_is_seen() {
     is_refused(&shots().whole[0], "a lost order", |directory| {
         let storage = open(directory).unwrap();
-        storage.commit_next(&[Write::Delete(key(crate::storage::record::RecordKind::Order, 299))]).unwrap();
+        storage.commit_next(&[Write::Delete(key(RecordKind::Delivery, 299))]).unwrap();
     });
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::block::BlockBuffer;
 use super::bytes::Reader;
 use super::disk::{Disk, DiskFile};
+use super::mark::Mark;
 use super::walk::Layout;
 
 /// The name of its file.
@@ -59,6 +60,11 @@ impl Manifest {
     /// What all files of the log have in common.
     pub fn layout(&self) -> Layout {
         Layout { ring: self.ring, unit: self.unit as usize, file_bytes: self.file_bytes }
+    }
+
+    /// What tables that fit this manifest know of the log.
+    pub fn assumed_mark(&self) -> Mark {
+        Mark { ring: self.ring, applied: self.applied, reached: self.reached }
     }
 
     fn encode(&self, generation: u64) -> Vec<u8> {

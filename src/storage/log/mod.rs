@@ -13,7 +13,10 @@ mod disk;
 #[cfg(test)]
 mod fault_tests;
 mod file_header;
+mod findings;
 mod frame;
+mod give_up;
+mod lost;
 mod manifest;
 mod mark;
 #[cfg(test)]
@@ -23,6 +26,7 @@ mod recovery;
 mod ring;
 mod storage;
 mod survey;
+mod table_copy;
 mod table_files;
 mod table_list;
 mod tables;
@@ -32,4 +36,7 @@ mod test_store;
 mod tests;
 mod walk;
 
+pub use findings::{Findings, Verdict, find};
+pub use give_up::give_up;
+pub use lost::GiveUp;
 pub use storage::{DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, TABLES_DIRECTORY};

@@ -30,7 +30,7 @@ pub const MIN_LOG_BYTES: u64 = 32 << 20;
 /// The most bytes of a log.
 pub const MAX_LOG_BYTES: u64 = MAX_FILES as u64 * MAX_FILE_BYTES;
 /// The most bytes of a file.
-const MAX_FILE_BYTES: u64 = 16 << 20;
+pub const MAX_FILE_BYTES: u64 = 16 << 20;
 /// The files of a log that is too small for files of the most bytes.
 const LEAST_FILES: u64 = 16;
 /// Files that go to the tables together, so that a key that changes often is written once.

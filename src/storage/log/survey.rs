@@ -57,6 +57,8 @@ pub struct Survey {
     pub last: u64,
     /// The files that hold commits up to that one which the tables lack.
     pub live: Vec<LiveFile>,
+    /// The files that were begun after those.
+    pub dropped: Vec<LiveFile>,
     /// The number that the next file gets.
     pub next_number: u64,
     /// Where the log ends, unless it ends with a whole file.
@@ -153,8 +155,8 @@ impl Existing {
         };
         let numbers = self.files.iter().filter_map(|file| file.header.map(|header| header.number + 1));
         let next_number = numbers.chain([self.manifest.next_number]).max().unwrap_or_default();
-        let live = if last > applied { needed[..files].to_vec() } else { Vec::new() };
-        Ok(Survey { last, live, next_number, stop, damage })
+        let (live, dropped) = needed.split_at(if last > applied { files } else { 0 });
+        Ok(Survey { last, live: live.to_vec(), dropped: dropped.to_vec(), next_number, stop, damage })
     }
 
     /// The files of the manifest, and those begun after it was written: a slot of it may be lost.

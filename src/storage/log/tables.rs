@@ -221,6 +221,18 @@ impl Tables {
         Ok(())
     }
 
+    /// Calls `each` with every record, of any kind, and with the shard's own.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when one cannot be read; the first error of `each`.
+    pub fn each(&self, each: &mut Loaded<'_>) -> Result<()> {
+        for guard in self.records.range([LOADED]..) {
+            let (key, value) = guard.into_inner().map_err(|error| fault("read", &error))?;
+            each(&key[1..], &value)?;
+        }
+        Ok(())
+    }
+
     /// The first records of a range, in the order of their keys: all kinds that lie beside this one.
     ///
     /// # Errors

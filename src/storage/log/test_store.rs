@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use super::disk::LocalDisk;
 use super::manifest::MANIFEST;
 use super::ring::Sizes;
 use super::storage::LogStorage;
+use crate::domain::delivery::{Delivery, DeliveryStatus};
+use crate::domain::time::Timestamp;
 use crate::error::Result;
-use crate::routing::{KeyHash, SLOTS};
+use crate::routing::{DeliveryId, KeyHash, OrderId, SLOTS, Slot};
 use crate::storage::backend::Storage;
-use crate::storage::record::{Record, RecordKey, RecordKind, Write};
+use crate::storage::codec;
+use crate::storage::record::{COUNTER_KEY, Record, RecordKey, RecordKind, Write};
 
 /// Small files, so that a few hundred commits go around the ring.
 pub const SIZES: Sizes = Sizes { file_bytes: 64 << 10, max_files: 12 };
@@ -33,6 +36,10 @@ pub fn put(kind: RecordKind, number: u32, value: &[u8]) -> Write {
 /// Applies a commit to the storage and to the model.
 pub fn commit(storage: &LogStorage, model: &mut Model, writes: Vec<Write>) {
     storage.commit_next(&writes).unwrap();
+    apply(model, writes);
+}
+
+fn apply(model: &mut Model, writes: Vec<Write>) {
     for write in writes {
         match write {
             Write::Put(record) => model.insert(record.key().to_vec(), record.value().to_vec()),
@@ -58,22 +65,45 @@ pub fn content(storage: &LogStorage, model: &Model) -> Result<Model> {
             found.insert(key.clone(), value);
         }
     }
-    found.extend(scanned(storage, RecordKind::Order, 100)?);
+    found.extend(scanned(storage, RecordKind::Delivery, 100)?);
     Ok(found)
 }
 
-/// Makes some commits, a few of them large. Stores of different seeds have the same keys and different values.
-pub fn fill(storage: &LogStorage, model: &mut Model, seed: u8, numbers: std::ops::Range<u32>) {
-    for number in numbers {
-        let mut value = number.to_le_bytes().repeat(if number % 50 == 0 { 3_000 } else { 40 });
-        value.push(seed);
-        let order = put(RecordKind::Order, number, &[b'o', seed]);
-        let mut writes = vec![put(RecordKind::Cart, number % 37, &value), order];
-        if number % 3 == 0 {
-            writes.push(Write::Delete(key(RecordKind::Cart, (number + 5) % 37)));
-        }
-        commit(storage, model, writes);
+/// Makes some commits, a few of them large, in which records, versions and the counter are as a shard writes them. Stores
+/// of different seeds have the same keys and different values.
+pub fn fill(storage: &LogStorage, model: &mut Model, seed: u8, numbers: Range<u32>) {
+    numbers.for_each(|number| commit(storage, model, writes(seed, number)));
+}
+
+/// What a store of a seed has after so many commits.
+pub fn model_at(seed: u8, commits: u32) -> Model {
+    let mut model = Model::new();
+    (0..commits).for_each(|number| apply(&mut model, writes(seed, number)));
+    model
+}
+
+fn writes(seed: u8, number: u32) -> Vec<Write> {
+    let version = u64::from(number) + 1;
+    let text = format!("{number}-{seed} ").repeat(if number % 50 == 0 { 3_000 } else { 40 });
+    let id = u128::from(number);
+    let delivery = Delivery {
+        version,
+        id: DeliveryId::new(Slot(7), 1_763_900_000_000, id),
+        order: OrderId::new(Slot(7), 1_763_900_000_000, id),
+        address: format!("{seed} Main St"),
+        courier: "local".into(),
+        status: DeliveryStatus::Dispatched,
+        updated_at: Timestamp::default(),
+    };
+    let mut writes = vec![
+        put(RecordKind::Kv, number % 37, &codec::encode_value(version, &text)),
+        put(RecordKind::Delivery, number, &codec::encode_delivery(&delivery)),
+        Write::Put(Record::from_parts(COUNTER_KEY, &version.to_be_bytes())),
+    ];
+    if number.is_multiple_of(3) {
+        writes.push(Write::Delete(key(RecordKind::Kv, (number + 5) % 37)));
     }
+    writes
 }
 
 /// A store that was stopped, with a few hundred commits that went around the ring more than once.
