@@ -28,7 +28,7 @@ const SHOWN_DATA: &str = "/home/you/shardcart/data";
 const SHOWN_PORTS: [&str; 3] = ["5000", "5001", "3000"];
 const README_LINES: usize = 220;
 const README_COLUMNS: usize = 180;
-const ROLES: [&str; 4] = ["launch", "facade", "shard", "keys"];
+const ROLES: [&str; 5] = ["launch", "facade", "shard", "keys", "repair"];
 
 /// A store as README starts it, but on other ports.
 struct Shown {
