@@ -183,12 +183,13 @@ impl Scrape {
     }
 
     fn encode_counters(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let counters: [Number; 4] = [
+        let counters: [Number; 5] = [
             ("shardcart_shard_operations", "Commands taken since the shard's start.", |s| s.operations),
             ("shardcart_shard_captures_failed", "Payments refused after they were authorised.", |s| s.captures_failed),
             ("shardcart_shard_checkpoints_failed", "Checkpoints that failed and were tried again.", |s| {
                 s.checkpoints_failed
             }),
+            ("shardcart_shard_damages", "Damages found on the shard's disk since its start.", |s| s.damages),
             ("shardcart_shard_commits", "Commits since the shard's start.", |s| s.commits),
         ];
         for (name, help, value) in counters {

@@ -51,6 +51,8 @@ pub struct ShardStatus {
     pub captures_failed: u64,
     /// The number of times that background work of storage failed and was tried again.
     pub checkpoints_failed: u64,
+    /// The number of damages on its disk that were found since the start.
+    pub damages: u64,
 }
 
 impl From<&Hello> for proto::Hello {
@@ -100,6 +102,7 @@ impl From<ShardStatus> for proto::StatusReply {
             uptime_ms: u64::try_from(status.uptime.as_millis()).unwrap_or(u64::MAX),
             captures_failed: status.captures_failed,
             checkpoints_failed: status.checkpoints_failed,
+            damages: status.damages,
         }
     }
 }
@@ -128,6 +131,7 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             uptime: Duration::from_millis(message.uptime_ms),
             captures_failed: message.captures_failed,
             checkpoints_failed: message.checkpoints_failed,
+            damages: message.damages,
         })
     }
 }

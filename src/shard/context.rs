@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use super::damages::Damages;
 use super::disk::FreeSpace;
 use super::engine::SharedWriter;
 use super::saga::Coordinator;
@@ -28,6 +29,8 @@ pub struct ShardContext {
     pub operations: AtomicU64,
     /// The free space on the disk.
     pub free_space: FreeSpace,
+    /// The damages that were found on the disk.
+    pub damages: Damages,
     /// The start of the process.
     pub started: Instant,
     /// The request to end.

@@ -3,18 +3,20 @@
 //! Modules from the top down; each imports only from those below it:
 //!
 //! - `run` starts everything.
-//! - `grpc` is the stream of commands and replies; `housekeeping` watches the disk and removes what has expired.
+//! - `grpc` is the stream of commands and replies; `housekeeping` watches the disk and removes what has expired; `scrub`
+//!   looks for damage.
 //! - `fetch` reads records that are on disk only, and runs the request that needs them again.
 //! - [`dispatch`] runs one request. `context` is the state that sessions share.
 //! - `stored_reads` reads storage beside the writer; `saga` is an order's transaction over several shards.
 //! - `records` has each kind of record and the commands on it; `startup` has identity, catalog import and recovery.
 //! - [`engine`] is the single writer: state, batches, commits.
-//! - `options`, `disk` and `clock` import none of the others.
+//! - `options`, `disk`, `damages` and `clock` import none of the others.
 //!
 //! Sessions and commands run on one thread, commits on another, reads of the disk on a few more.
 
 mod clock;
 mod context;
+mod damages;
 mod disk;
 pub mod dispatch;
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod options;
 mod records;
 mod run;
 mod saga;
+mod scrub;
 mod startup;
 mod stored_reads;
 

@@ -7,12 +7,14 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use super::context::ShardContext;
+use super::damages::Damages;
 use super::disk::FreeSpace;
 use super::engine::{SharedWriter, Writer};
 use super::grpc::{self, Listener};
 use super::housekeeping;
 use super::options::Options;
 use super::saga::{Coordinator, driver, in_doubt};
+use super::scrub;
 use super::startup::{self, ExpectedIdentity, Identity};
 use super::stored_reads::StoredReads;
 use crate::client::{Client, Shared};
@@ -67,6 +69,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
             reads: StoredReads::new(storage.clone()),
             operations: AtomicU64::new(0),
             free_space: FreeSpace::default(),
+            damages: Damages::default(),
             started,
             shutdown,
         };
@@ -90,6 +93,7 @@ async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {
     driver::resume_all(&context.coordinator);
     let background = tokio::spawn(housekeeping::run(options.clone(), context.clone()));
     let polling = tokio::spawn(in_doubt::poll(context.coordinator.clone()));
+    let scrub = tokio::spawn(scrub::run(context.clone()));
     let mut shutdown = context.shutdown.clone();
     let overdue = async move {
         shutdown.wait().await;
@@ -104,6 +108,7 @@ async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {
     };
     background.abort();
     polling.abort();
+    scrub.abort();
     result
 }
 

@@ -103,6 +103,15 @@ pub trait Storage: Send + Sync + 'static {
         true
     }
 
+    /// Reads a part of the log that waits for a checkpoint, to find out whether it is damaged: the first one is 0. Returns
+    /// its size in bytes; `None` past the last one.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] that names file and offset.
+    fn check_log(&self, _part: usize) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// The number of times that background work has failed since the start, and was tried again.
     fn background_failures(&self) -> u64 {
         0

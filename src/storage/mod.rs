@@ -20,5 +20,5 @@ pub use fjall::FjallStorage;
 pub use kind::StorageKind;
 pub use log::{DEFAULT_LOG_BYTES, Findings, GiveUp, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, Verdict, find, give_up};
 pub use memory::MemoryStorage;
-pub use name::record_name;
+pub use name::{naming, record_name};
 pub use record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Write, kind_of};

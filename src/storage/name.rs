@@ -1,6 +1,7 @@
 //! Names of stored records, for people: in errors, in the log, in what `shardcart repair` prints.
 
-use super::record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, RecordKind, kind_of};
+use super::record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, kind_of};
+use crate::error::Error;
 use crate::routing::{DeliveryId, OrderId};
 
 /// The name of the record with a key, such as `order 019a…`.
@@ -33,11 +34,15 @@ pub fn record_name(key: &[u8]) -> String {
     }
 }
 
+/// Adds the name of a record to an error.
+pub fn naming(key: RecordKey<'_>) -> impl FnOnce(Error) -> Error {
+    move |error| Error::Internal(format!("{}: {error}", record_name(Record::new(key, b"").key())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::routing::{KeyHash, Slot};
-    use crate::storage::record::{Record, RecordKey};
 
     #[test]
     fn records_are_named_by_kind_and_id() {
@@ -48,6 +53,8 @@ mod tests {
         assert_eq!(name(RecordKind::Order, order.as_bytes()), format!("order {order}"));
         assert_eq!(name(RecordKind::Idempotency, &[7; 16]), "the answer under an Idempotency-Key");
         assert_eq!(record_name(HEADER_KEY), "the store's header");
+        let key = RecordKey { hash: KeyHash::of("a"), kind: RecordKind::Product, id: b"7" };
+        assert_eq!(naming(key)(Error::Internal("damaged".into())).to_string(), "product 7: damaged");
         assert_eq!(record_name(b"x"), "a record of an unknown kind");
     }
 }

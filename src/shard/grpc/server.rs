@@ -74,6 +74,7 @@ fn status(context: &ShardContext) -> ShardStatus {
         accepts_writes: writer.accepts_writes() && context.storage.has_room(),
         captures_failed: context.coordinator.captures_failed(),
         checkpoints_failed: context.storage.background_failures(),
+        damages: context.damages.count(),
         uptime: context.started.elapsed(),
     }
 }

@@ -11,15 +11,16 @@ use crate::protocol::{CommandOutput, DeliveryCommand, Request};
 use crate::routing::{DeliveryId, OrderId};
 use crate::shard::engine::Transaction;
 use crate::storage::codec;
-use crate::storage::{RecordKey, RecordKind};
+use crate::storage::{RecordKey, RecordKind, naming};
 
 fn key(id: &DeliveryId) -> RecordKey<'_> {
     RecordKey { hash: id.hash(), kind: RecordKind::Delivery, id: id.as_bytes() }
 }
 
 fn find(txn: &mut Transaction<'_>, id: DeliveryId) -> Result<Option<Delivery>> {
-    let record = txn.read_stored(key(&id))?;
-    record.as_deref().map(codec::decode_delivery).transpose()
+    let key = key(&id);
+    let record = txn.read_stored(key)?;
+    record.as_deref().map(codec::decode_delivery).transpose().map_err(naming(key))
 }
 
 fn put(txn: &mut Transaction<'_>, delivery: &Delivery) {

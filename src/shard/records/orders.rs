@@ -7,7 +7,7 @@ use crate::protocol::CommandOutput;
 use crate::routing::OrderId;
 use crate::shard::engine::{State, Transaction};
 use crate::storage::codec;
-use crate::storage::{RecordKey, RecordKind};
+use crate::storage::{RecordKey, RecordKind, naming};
 
 /// The most open orders on one shard. Past that, orders are refused before anything is applied.
 pub const MAX_OPEN_ORDERS: u64 = 10_000;
@@ -40,8 +40,9 @@ pub fn find(txn: &mut Transaction<'_>, id: OrderId) -> Result<Option<OrderRecord
     if let Some(record) = txn.read(key(RecordKind::OpenOrder, &id)) {
         return codec::decode_order(record).map(Some);
     }
-    let record = txn.read_stored(key(RecordKind::Order, &id))?;
-    record.as_deref().map(codec::decode_order).transpose()
+    let key = key(RecordKind::Order, &id);
+    let record = txn.read_stored(key)?;
+    record.as_deref().map(codec::decode_order).transpose().map_err(naming(key))
 }
 
 /// All open orders.

@@ -9,7 +9,9 @@ use crate::routing::{KeyHash, ProductId};
 use crate::shard::clock;
 use crate::shard::engine::{ExpiryIndex, Resident};
 use crate::storage::codec;
-use crate::storage::{COUNTER_KEY, DigestId, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Storage};
+use crate::storage::{
+    COUNTER_KEY, DigestId, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Storage, naming,
+};
 
 /// The number of records read between two checks of the clock.
 const PROGRESS_STRIDE: u64 = 4_096;
@@ -71,7 +73,7 @@ impl Loader<'_> {
                 hash.slot().0
             )));
         }
-        let version = self.check_value(kind, hash, id, value)?;
+        let version = self.check_value(kind, hash, id, value).map_err(naming(RecordKey { hash, kind, id }))?;
         self.newest_version = self.newest_version.max(version);
         if kind.is_resident() {
             self.resident.state.put(RecordKey { hash, kind, id }, record);

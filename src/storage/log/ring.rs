@@ -136,6 +136,11 @@ impl Ring {
         self.layout.ring
     }
 
+    /// Bytes of a file.
+    pub fn file_bytes(&self) -> u64 {
+        self.layout.file_bytes
+    }
+
     /// The most bytes of a payload, as it is stored: it has to fit into one file.
     pub fn max_payload_bytes(&self) -> u64 {
         self.layout.file_bytes - (self.layout.unit + HEADER_BYTES) as u64
@@ -292,7 +297,7 @@ impl Ring {
     /// Reads all commits of a sealed file in order, and returns the sequence of the last one.
     ///
     /// # Errors
-    /// Those of the disk, and `InvalidData` when a frame is damaged.
+    /// Those of the disk, and `InvalidData` when a frame is damaged, or the file ends before the commits that went to it.
     pub fn read_file(&self, file: LiveFile, each: &mut dyn FnMut(Vec<Write>)) -> io::Result<u64> {
         let handle = self.handle(file.index);
         let mut walk = self.layout.walk(&*handle, file.number, self.layout.unit as u64);
@@ -303,7 +308,18 @@ impl Ring {
             last = frame.header.sequence;
             each(effects);
         }
-        Ok(last)
+        match self.last_of(file) {
+            Some(end) if end != last => Err(damaged(file, walk.offset())),
+            _ => Ok(last),
+        }
+    }
+
+    /// The sequence of the last commit in a sealed file; `None` when it was freed.
+    fn last_of(&self, file: LiveFile) -> Option<u64> {
+        let files = self.files();
+        let at = files.manifest.live.iter().position(|live| *live == file)?;
+        // Commits begin the next file before they go anywhere else.
+        Some(files.manifest.live.get(at + 1).map_or_else(|| self.durable(), |next| next.after))
     }
 
     /// The effects of one commit; `None` when the place holds another one by now.

@@ -182,6 +182,16 @@ impl Storage for LogStorage {
         self.shared.failures.load(Ordering::Relaxed)
     }
 
+    fn check_log(&self, part: usize) -> Result<Option<u64>> {
+        let ring = &self.shared.ring;
+        let Some(file) = ring.sealed().get(part).copied() else { return Ok(None) };
+        match ring.read_file(file, &mut |_| {}) {
+            // A checkpoint may have freed it meanwhile.
+            Err(error) if ring.sealed().contains(&file) => Err(fault("cannot read the log", &error)),
+            _ => Ok(Some(ring.file_bytes())),
+        }
+    }
+
     fn max_batch_bytes(&self) -> usize {
         usize::try_from(self.shared.ring.max_payload_bytes() / 2).unwrap_or(usize::MAX)
     }

@@ -1,6 +1,7 @@
 //! Tests the log as a whole: what was committed is there after every kind of end.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 
 use proptest::prelude::*;
 
@@ -106,6 +107,24 @@ proptest! {
         };
         let expected: Model = model.into_iter().filter(|(key, _)| is_wanted(key)).collect();
         prop_assert_eq!(loaded, expected);
+    }
+}
+
+/// While a store runs, a frame is overwritten in a file that waits for its checkpoint.
+#[test]
+fn a_damaged_frame_is_not_taken_for_the_end_of_its_file() {
+    for unit in [1, 3, 5] {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = open(directory.path()).unwrap();
+        let mut model = Model::new();
+        fill(&storage, &mut model, 0, 1..6);
+        let log = fs::File::options().write(true).open(directory.path().join("log/0000.log")).unwrap();
+        log.write_all_at(&[0; SECTOR], unit * 4_096).unwrap();
+        assert!(storage.load(&RecordKind::LOADED, &ALL, &mut |_, _| Ok(())).is_err(), "unit {unit}");
+        let error = storage.check_log(0).unwrap_err().to_string();
+        assert!(error.contains(&format!("0000.log: the frame at byte {}", unit * 4_096)), "{error}");
+        drop(storage);
+        assert!(open(directory.path()).is_err(), "unit {unit}");
     }
 }
 

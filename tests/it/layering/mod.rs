@@ -17,7 +17,7 @@ use syn::Item;
 /// `src/lib.rs` have the same line.
 const FOLDERS: &str = "http, shard > client, launcher > protocol, catalog > json, storage, payment > domain, access > routing, process > error";
 /// The folders and files of `shard/` from the top down.
-const SHARD: &str = "run > grpc, housekeeping > fetch > dispatch, context > saga, stored_reads > records, startup > engine > clock, disk, options";
+const SHARD: &str = "run > grpc, housekeeping, scrub > fetch > dispatch, context > saga, stored_reads > records, startup > engine > clock, damages, disk, options";
 /// The folders and files of `http/` from the top down.
 const HTTP: &str = "facade > listener > service > routes > api > endpoint, openapi > shop > request > auth, error_body, metrics > \
                     problem > response > execution, log_limit";
