@@ -6,6 +6,7 @@ mod docs;
 mod examples;
 mod faults;
 mod golden;
+mod golden_directory;
 mod harness;
 mod layering;
 mod processes;

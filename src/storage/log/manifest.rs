@@ -67,7 +67,8 @@ impl Manifest {
         Mark { ring: self.ring, applied: self.applied, reached: self.reached }
     }
 
-    fn encode(&self, generation: u64) -> Vec<u8> {
+    /// Encodes a slot.
+    pub(super) fn encode(&self, generation: u64) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(128 + 18 * self.live.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&FORMAT.to_le_bytes());
@@ -92,7 +93,8 @@ impl Manifest {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<(u64, Self)> {
+    /// Decodes a slot: its generation and the content; `None` when it has none.
+    pub(super) fn decode(bytes: &[u8]) -> Option<(u64, Self)> {
         let mut reader = Reader::new(bytes);
         if reader.take()? != MAGIC || reader.u32()? != FORMAT {
             return None;

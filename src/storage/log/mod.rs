@@ -16,6 +16,8 @@ mod file_header;
 mod findings;
 mod frame;
 mod give_up;
+#[cfg(test)]
+mod golden_tests;
 mod lost;
 mod manifest;
 mod mark;

@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::panic;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -98,14 +96,12 @@ impl Tables {
     /// [`Error::Internal`] when that fails, or a part of them is missing.
     pub fn open(directory: &Path) -> Result<Self> {
         table_files::check(directory, Depth::New)?;
-        let database = explaining_panics(directory, || {
-            Database::builder(directory)
-                .cache_size(CACHE_BYTES)
-                .worker_threads(WORKERS)
-                .max_cached_files(Some(OPEN_FILES))
-                .open()
-        })
-        .map_err(|error| fault("open", &error))?;
+        let database = Database::builder(directory)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(WORKERS)
+            .max_cached_files(Some(OPEN_FILES))
+            .open()
+            .map_err(|error| fault("open", &error))?;
         let records =
             database.keyspace(KEYSPACE, KeyspaceCreateOptions::default).map_err(|error| fault("open", &error))?;
         let mark = records.get(MARK_KEY).map_err(|error| fault("read", &error))?;
@@ -246,23 +242,6 @@ impl Tables {
             })
             .collect()
     }
-}
-
-/// fjall answers damage to its lists of tables with a panic, which ends the process. Says what that means.
-fn explaining_panics<T>(directory: &Path, work: impl FnOnce() -> T) -> T {
-    let default = Arc::new(panic::take_hook());
-    let (directory, after) = (directory.to_owned(), default.clone());
-    panic::set_hook(Box::new(move |info| {
-        let is_of_tables =
-            info.location().is_some_and(|at| at.file().contains("lsm-tree") || at.file().contains("fjall"));
-        if is_of_tables {
-            tracing::error!(directory = %directory.display(), "the tables are damaged: the shard does not start");
-        }
-        default(info);
-    }));
-    let done = work();
-    panic::set_hook(Box::new(move |info| after(info)));
-    done
 }
 
 fn fault(what: &str, error: &fjall::Error) -> Error {
