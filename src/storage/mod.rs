@@ -18,6 +18,8 @@ pub use backend::{Loaded, Outcome, Page, Storage};
 pub use digest_id::DigestId;
 pub use fjall::FjallStorage;
 pub use kind::StorageKind;
+#[cfg(any(test, fuzzing))]
+pub use log::fuzz_log;
 pub use log::{DEFAULT_LOG_BYTES, Findings, GiveUp, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, Verdict, find, give_up};
 pub use memory::MemoryStorage;
 pub use name::{naming, record_name};

@@ -64,8 +64,8 @@ pub struct FrameHeader {
 
 /// A commit, encoded as far as it can be without knowing its place.
 pub struct Payload {
-    bytes: Vec<u8>,
-    raw: u32,
+    pub(super) bytes: Vec<u8>,
+    pub(super) raw: u32,
 }
 
 impl Payload {

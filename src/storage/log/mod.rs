@@ -15,6 +15,8 @@ mod fault_tests;
 mod file_header;
 mod findings;
 mod frame;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod give_up;
 #[cfg(test)]
 mod golden_tests;
@@ -39,6 +41,8 @@ mod tests;
 mod walk;
 
 pub use findings::{Findings, Verdict, find};
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz_log;
 pub use give_up::give_up;
 pub use lost::GiveUp;
 pub use storage::{DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, TABLES_DIRECTORY};

@@ -84,7 +84,7 @@ pub fn model_at(seed: u8, commits: u32) -> Model {
 
 fn writes(seed: u8, number: u32) -> Vec<Write> {
     let version = u64::from(number) + 1;
-    let text = format!("{number}-{seed} ").repeat(if number % 50 == 0 { 3_000 } else { 40 });
+    let text = format!("{number}-{seed} ").repeat(if number.is_multiple_of(50) { 3_000 } else { 40 });
     let id = u128::from(number);
     let delivery = Delivery {
         version,
