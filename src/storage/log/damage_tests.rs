@@ -251,15 +251,18 @@ fn a_directory_that_is_gone_old_or_foreign_is_noticed() {
 
 #[test]
 fn any_two_files_that_are_swapped_are_noticed() {
-    let shot = &shots().whole[0];
-    let (log, tables) = (Path::new("log"), Path::new("tables/keyspaces/1/tables"));
-    for directory in [log, tables] {
-        let names =
-            fs::read_dir(shot.directory.path().join(directory)).unwrap().map(|entry| entry.unwrap().file_name());
-        let names: Vec<_> = names.collect();
+    let names = |shot: &Shot, directory: &str| -> Vec<_> {
+        let entries = fs::read_dir(shot.directory.path().join(directory)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    };
+    for directory in ["log", "tables/keyspaces/1/tables"] {
+        let all = shots().whole.iter().chain(&shots().older);
+        let shot = all.max_by_key(|shot| names(shot, directory).len()).unwrap();
+        let names = names(shot, directory);
+        assert!(names.len() > 2, "{names:?} in {directory}");
         for (at, one) in names.iter().enumerate() {
             for other in &names[at + 1..] {
-                let text = format!("{one:?} and {other:?} of {}", directory.display());
+                let text = format!("{one:?} and {other:?} of {directory}");
                 is_refused(shot, &text, |whole| {
                     let (one, other) = (whole.join(directory).join(one), whole.join(directory).join(other));
                     let spare = whole.join("spare");
