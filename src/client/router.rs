@@ -65,10 +65,16 @@ impl Client {
     /// If the shard does not own the slot even after the table was refreshed, that is an [`Error::Unavailable`].
     pub async fn call<T: FromReply>(&self, request: &Request) -> Reply<T> {
         let started = Instant::now();
-        let reply = self.call_owner(request, started).await;
-        let Err(Error::WrongSlot(detail)) = &reply.result else {
-            return reply.typed();
+        let detail = match self.call_owner(request, started).await {
+            Reply { result: Err(Error::WrongSlot(detail)), .. } => detail,
+            reply => return reply.typed(),
         };
+        // Boxed, because it is rare: every other call's future would have room for it.
+        Box::pin(self.call_new_owner(request, started, &detail)).await.typed()
+    }
+
+    /// Runs a request again after a shard has refused it, as `detail` says, because it does not own the slot.
+    async fn call_new_owner(&self, request: &Request, started: Instant, detail: &str) -> Reply<ReplyBody> {
         tracing::warn!(%detail, "the slot table is out of date: asking the shards");
         if let Err(error) = self.refresh_table().await {
             return Reply::from(unavailable(request, &format!("{detail} ({error})")));
@@ -76,7 +82,7 @@ impl Client {
         let reply = self.call_owner(request, started).await;
         match &reply.result {
             Err(Error::WrongSlot(detail)) => Reply::from(unavailable(request, detail)),
-            Err(_) | Ok(_) => reply.typed(),
+            Err(_) | Ok(_) => reply,
         }
     }
 
@@ -192,7 +198,8 @@ async fn call_session(session: &Session, request: &Request, started: Instant) ->
             CallError::NotSent | CallError::Down => {}
         }
         tracing::debug!(shard = session.shard(), command = request.command.name(), was_sent, "sending a command again");
-        if !session.wait_until_up(RESEND_TIMEOUT).await {
+        // Boxed, because it is rare: every other call's future would have room for it.
+        if !Box::pin(session.wait_until_up(RESEND_TIMEOUT)).await {
             return match was_sent && !request.is_read() {
                 true => lost_reply(),
                 false => Reply::from(unreachable(session, request)),

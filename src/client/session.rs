@@ -52,14 +52,23 @@ impl Session {
         self.shard
     }
 
-    /// Sends one request that arrived at `started`, and waits for its reply until `timeout` after that.
+    /// Queues one request that arrived at `started`. The future is its reply, which comes within `timeout` after that.
     ///
     /// # Errors
     /// The error of a request without a reply.
-    pub async fn send(&self, request: proto::Request, started: Instant, timeout: Duration) -> CallResult {
-        match self.queue.push(request, started, timeout)?.await {
-            Ok(result) => result,
-            Err(_) => Err(CallError::Sent),
+    pub fn send(
+        &self,
+        request: proto::Request,
+        started: Instant,
+        timeout: Duration,
+    ) -> impl Future<Output = CallResult> + use<> {
+        // Queued before the future begins, which would carry the request otherwise.
+        let queued = self.queue.push(request, started, timeout);
+        async move {
+            match queued?.await {
+                Ok(result) => result,
+                Err(_) => Err(CallError::Sent),
+            }
         }
     }
 
