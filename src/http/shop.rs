@@ -24,8 +24,9 @@ impl Shop {
     ///
     /// # Errors
     /// The shard's error.
-    pub async fn read<T: FromReply>(&self, command: Command) -> Result<Answer<T>, Problem> {
-        Ok(self.client.call(&Request::new(command)).await.result?)
+    pub fn read<T: FromReply>(&self, command: Command) -> impl Future<Output = Result<Answer<T>, Problem>> {
+        let request = Request::new(command);
+        async move { Ok(self.client.call(&request).await.result?) }
     }
 
     /// Runs a command that writes, with the conditions of the request's headers. Returns true with an answer that was
@@ -33,16 +34,22 @@ impl Shop {
     ///
     /// # Errors
     /// 400 for a malformed header, else the shard's error.
-    pub async fn write<T: FromReply>(
+    pub fn write<T: FromReply>(
         &self,
         request: &HttpRequest,
         command: Command,
-    ) -> Result<(Answer<T>, bool), Problem> {
-        let reply = self.client.call(&request.command(command)?).await;
-        match reply.result {
-            Ok(answer) => Ok((answer, reply.replayed)),
-            Err(error) if reply.replayed => Err(Problem::replayed(&error)),
-            Err(error) => Err(Problem::from(error)),
+    ) -> impl Future<Output = Result<(Answer<T>, bool), Problem>> {
+        let request = request.command(command);
+        async move {
+            let reply = match &request {
+                Ok(request) => self.client.call(request).await,
+                Err(invalid) => return Err(Problem::from(invalid.clone())),
+            };
+            match reply.result {
+                Ok(answer) => Ok((answer, reply.replayed)),
+                Err(error) if reply.replayed => Err(Problem::replayed(&error)),
+                Err(error) => Err(Problem::from(error)),
+            }
         }
     }
 }

@@ -81,14 +81,19 @@ async fn take(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> Http
 
 async fn add(shop: &Shop, request: &HttpRequest, customer: PathSegment, item: PathSegment) -> HttpResult {
     let (customer, item) = line(customer, item)?;
+    let (offer, count) = offer(request)?;
+    change(shop, request, customer, CartCommand::AddLine { item, offer, count }).await
+}
+
+/// The offer and the count in the body.
+fn offer(request: &HttpRequest) -> Result<(Offer, u32), Problem> {
     let members = request.members()?;
     let offer = Offer {
         price: members.money("offeredPrice")?,
         special_sale: members.bool("specialSale", false)?,
         sale_expiration: members.time("saleExpiration")?,
     };
-    let count = members.u32_in("itemCount", 1, MAX_COUNT)?;
-    change(shop, request, customer, CartCommand::AddLine { item, offer, count }).await
+    Ok((offer, members.u32_in("itemCount", 1, MAX_COUNT)?))
 }
 
 async fn set(shop: &Shop, request: &HttpRequest, customer: PathSegment, item: PathSegment) -> HttpResult {
