@@ -12,7 +12,6 @@ use http_body_util::Empty;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -98,8 +97,7 @@ where
                 continue;
             }
         };
-        let connection =
-            http.serve_connection(TokioIo::new(ErrorBodies::new(stream)), TowerToHyperService::new(service.clone()));
+        let connection = http.serve_connection(TokioIo::new(ErrorBodies::new(stream)), service.clone());
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

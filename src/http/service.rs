@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -67,7 +66,7 @@ impl<S> FacadeService<S> {
     }
 }
 
-impl<S> Service<Request<Incoming>> for FacadeService<S>
+impl<S> hyper::service::Service<Request<Incoming>> for FacadeService<S>
 where
     S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -76,13 +75,29 @@ where
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<WarpResponse, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        let arrival = Arrival { time: Instant::now(), id: self.worker.ids.of(&parts.headers) };
+        let authenticated = self.worker.auth.authenticate(self.port, &mut parts);
         let service = self.clone();
-        Box::pin(async move { Ok(service.answer(request).await) })
+        if body.is_end_stream() {
+            let request = HttpRequest::new(self.port, parts, Bytes::new());
+            return Box::pin(service.answer(arrival, request, authenticated.err().map(Rejection::from)));
+        }
+        Box::pin(async move {
+            // A refused request's body is read too: its client could not read the response while it still sends.
+            let body = read_within(service.worker.body_timeout, body).await;
+            let (body, rejection) = match (authenticated, body) {
+                (Ok(()), Ok(body)) => (body, None),
+                (Ok(()), Err(rejection)) => (Bytes::new(), Some(rejection)),
+                (Err(problem), body) => {
+                    let is_last = body.is_err_and(|rejection| rejection.is_last);
+                    (Bytes::new(), Some(Rejection { problem, is_last }))
+                }
+            };
+            let request = HttpRequest::new(service.port, parts, body);
+            service.answer(arrival, request, rejection).await
+        })
     }
 }
 
@@ -90,43 +105,29 @@ impl<S> FacadeService<S>
 where
     S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible>,
 {
-    async fn answer(mut self, request: Request<Incoming>) -> WarpResponse {
-        let started = Instant::now();
-        let (mut parts, body) = request.into_parts();
-        let id = self.worker.ids.of(&parts.headers);
-        let authenticated = self.worker.auth.authenticate(self.port, &mut parts);
-        // A refused request's body is read too: its client could not read the response while it still sends.
-        let body = read_within(self.worker.body_timeout, body).await;
-        let (body, rejection) = match (authenticated, body) {
-            (Ok(()), Ok(body)) => (body, None),
-            (Ok(()), Err(rejection)) => (Bytes::new(), Some(rejection)),
-            (Err(problem), body) => {
-                let is_last = body.is_err_and(|rejection| rejection.is_last);
-                (Bytes::new(), Some(Rejection { problem, is_last }))
-            }
-        };
-        let request = Arc::new(HttpRequest::new(self.port, parts, body));
-        // warp assumes a path, but `CONNECT host:port` and `OPTIONS *` have none.
-        let no_path = || (!request.uri.path().starts_with('/')).then(|| Problem::no_such_path().into());
-        let mut response = match rejection.or_else(no_path) {
-            None => self.route(request.clone()).await,
-            Some(rejection) => rejection.into_response(request.execution_id(&self.worker.executions).as_deref()),
-        };
-        self.note(&request, &id, started, response.status());
-        response.headers_mut().insert(REQUEST_ID, id);
-        response
-    }
-
-    async fn route(&mut self, request: Arc<HttpRequest>) -> WarpResponse {
-        let mut inner = Request::new(Empty::new());
-        *inner.uri_mut() = request.uri.clone();
-        inner.extensions_mut().insert(request);
-        let Ok(response) = self.routes.call(inner).await;
-        response
+    fn answer(
+        mut self,
+        arrival: Arrival,
+        request: HttpRequest,
+        rejection: Option<Rejection>,
+    ) -> impl Future<Output = Result<WarpResponse, Infallible>> {
+        // The request is shared before the future begins, which would have room for the whole of it otherwise.
+        let request = Arc::new(request);
+        async move {
+            // warp assumes a path, but `CONNECT host:port` and `OPTIONS *` have none.
+            let no_path = || (!request.uri.path().starts_with('/')).then(|| Problem::no_such_path().into());
+            let mut response = match rejection.or_else(no_path) {
+                None => self.routes.call(for_warp(&request)).await?,
+                Some(rejection) => rejection.into_response(request.execution_id(&self.worker.executions).as_deref()),
+            };
+            self.note(&request, &arrival, response.status());
+            response.headers_mut().insert(REQUEST_ID, arrival.id);
+            Ok(response)
+        }
     }
 
     /// Counts and logs a response.
-    fn note(&self, request: &HttpRequest, id: &HeaderValue, started: Instant, status: StatusCode) {
+    fn note(&self, request: &HttpRequest, arrival: &Arrival, status: StatusCode) {
         let metrics = &self.worker.metrics;
         let label = request.label().unwrap_or_else(|| {
             // No endpoint has matched. On the key-value port a path is a key and has no template.
@@ -135,12 +136,26 @@ where
         });
         let (method, route) = (&request.method, metrics.name(label));
         if status.is_server_error() && self.worker.log_limit.allows_line() {
-            let request_id = id.to_str().unwrap_or_default();
+            let request_id = arrival.id.to_str().unwrap_or_default();
             tracing::error!(status = status.as_u16(), %method, route, request_id, "a request was not served");
         }
         tracing::debug!(status = status.as_u16(), %method, route, "answered");
-        metrics.observe(label, method, status, started.elapsed());
+        metrics.observe(label, method, status, arrival.time.elapsed());
     }
+}
+
+/// What is noted of a request when its head has arrived.
+struct Arrival {
+    time: Instant,
+    id: HeaderValue,
+}
+
+/// The request as warp's filters see it: its target, and all of it as an extension.
+fn for_warp(request: &Arc<HttpRequest>) -> Request<Empty<Bytes>> {
+    let mut seen = Request::new(Empty::new());
+    *seen.uri_mut() = request.uri.clone();
+    seen.extensions_mut().insert(request.clone());
+    seen
 }
 
 /// A request that is answered before it reaches an endpoint.
