@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::civil;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 
 use crate::error::{Invalid, Result};
 
@@ -46,6 +46,36 @@ impl Timestamp {
         };
         let time = parsed.map_err(|_| invalid())?;
         Timestamp::from_micros(time.as_nanosecond().div_euclid(1_000) as i64)
+    }
+
+    /// Appends the same text as [`fmt::Display`], in less than half of the instructions: most answers are carts
+    /// with several times.
+    pub fn append_to(self, text: &mut Vec<u8>) {
+        let time = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
+        let time = Offset::UTC.to_datetime(time);
+        let mut digits = *b"0000-00-00T00:00:00.000000";
+        write_digits(&mut digits[0..4], time.year().unsigned_abs().into());
+        write_digits(&mut digits[5..7], time.month().unsigned_abs().into());
+        write_digits(&mut digits[8..10], time.day().unsigned_abs().into());
+        write_digits(&mut digits[11..13], time.hour().unsigned_abs().into());
+        write_digits(&mut digits[14..16], time.minute().unsigned_abs().into());
+        write_digits(&mut digits[17..19], time.second().unsigned_abs().into());
+        let micros = self.0.rem_euclid(1_000_000) as u32;
+        write_digits(&mut digits[20..26], micros);
+        let fraction = match micros {
+            0 => 0,
+            _ => 7 - digits.iter().rev().take_while(|digit| **digit == b'0').count(),
+        };
+        text.extend_from_slice(&digits[..19 + fraction]);
+        text.push(b'Z');
+    }
+}
+
+/// Fills all places with a number's decimal digits. The number must fit.
+fn write_digits(places: &mut [u8], mut number: u32) {
+    for place in places.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
@@ -141,6 +171,19 @@ mod tests {
         fn what_is_written_is_read_back(micros in -62_135_596_800_000_000_i64..253_402_300_799_000_000) {
             let time = Timestamp::from_micros(micros).unwrap();
             prop_assert_eq!(Timestamp::parse(&time.to_string()).unwrap(), time);
+        }
+
+        #[test]
+        fn what_is_appended_is_what_is_displayed(
+            seconds in -62_167_219_200_i64..253_402_300_799,
+            micros in 0..1_000_000_i64,
+            zeros in 0_u32..=6,
+        ) {
+            let unit = 10_i64.pow(zeros);
+            let time = Timestamp::from_micros(seconds * 1_000_000 + micros / unit * unit).unwrap();
+            let mut text = Vec::new();
+            time.append_to(&mut text);
+            prop_assert_eq!(String::from_utf8(text).unwrap(), time.to_string());
         }
 
         #[test]
