@@ -22,15 +22,12 @@ impl Tag {
 
     /// The tag in quotes, as headers have it.
     pub fn quoted(&self) -> String {
-        let mut text = String::with_capacity(24);
-        text.push('"');
-        text.push_str(itoa::Buffer::new().format(self.version));
-        if self.expired > 0 {
-            text.push('.');
-            text.push_str(itoa::Buffer::new().format(self.expired));
+        let (mut version, mut expired) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let version = version.format(self.version);
+        match self.expired {
+            0 => ["\"", version, "\""].concat(),
+            count => ["\"", version, ".", expired.format(count), "\""].concat(),
         }
-        text.push('"');
-        text
     }
 
     /// Reads the opaque part of a tag; `None` for a tag that the store never makes.
