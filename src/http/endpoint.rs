@@ -1,12 +1,10 @@
 //! Endpoints: one declaration for a path, its methods and their handlers. A group's table of them generates the warp
 //! filter, the templates for metrics and the OpenAPI document, and the 405 responses with `Allow`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
-use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use super::problem::HttpResult;
@@ -40,8 +38,8 @@ macro_rules! endpoints {
             route: |shop| $crate::http::endpoint::any_of!($({
                 use std::sync::Arc;
                 use $crate::http::request::HttpRequest;
-                use $crate::http::shop::Shop;
 
+                let shop = shop.clone();
                 let label = shop.metrics.label(concat!($( "/", $($text,)? $("{", stringify!($segment), "}",)? )+));
                 warp::any()
                     $(
@@ -49,14 +47,16 @@ macro_rules! endpoints {
                         $( .and($crate::http::request::path_segment(stringify!($segment))) )?
                     )+
                     .and(warp::path::end())
-                    .and($crate::http::endpoint::with(shop))
                     .and(warp::ext::get::<Arc<HttpRequest>>())
-                    .then(move |$( $( $segment, )? )+ shop: Arc<Shop>, request: Arc<HttpRequest>| async move {
-                        request.matched(label);
-                        let result = $crate::http::endpoint::dispatch!(
-                            request.method, (&shop, &request $( $( , $segment )? )+), $($methods)+
-                        );
-                        $crate::http::endpoint::answer(&shop, &request, result)
+                    .then(move |$( $( $segment, )? )+ request: Arc<HttpRequest>| {
+                        let shop = shop.clone();
+                        async move {
+                            request.matched(label);
+                            let result = $crate::http::endpoint::dispatch!(
+                                request.method, (&shop, &request $( $( , $segment )? )+), $($methods)+
+                            );
+                            $crate::http::endpoint::answer(&shop, &request, result)
+                        }
                     })
             }),+),
         };
@@ -85,12 +85,6 @@ macro_rules! any_of {
 }
 
 pub(super) use {any_of, dispatch, endpoints};
-
-/// A filter that passes the shop to a handler.
-pub fn with(shop: &Arc<Shop>) -> impl Filter<Extract = (Arc<Shop>,), Error = Infallible> + Clone + use<> {
-    let shop = shop.clone();
-    warp::any().map(move || shop.clone())
-}
 
 /// The response to a request. A problem carries an execution id where the path's other responses do.
 pub fn answer(shop: &Shop, request: &HttpRequest, result: HttpResult) -> Response<Bytes> {

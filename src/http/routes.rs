@@ -5,7 +5,7 @@ use std::sync::Arc;
 use warp::Filter;
 
 use super::api::{carts, deliveries, lists, operations, orders, products, values};
-use super::endpoint::{Endpoints, Route, answer, any_of, with};
+use super::endpoint::{Endpoints, Route, answer, any_of};
 use super::problem::Problem;
 use super::request::HttpRequest;
 use super::shop::Shop;
@@ -53,9 +53,9 @@ pub fn key_value(shop: &Arc<Shop>) -> Route {
 }
 
 fn no_such_path(shop: &Arc<Shop>) -> Route {
-    let request = warp::ext::get::<Arc<HttpRequest>>();
-    let refuse = |shop: Arc<Shop>, request: Arc<HttpRequest>| answer(&shop, &request, Err(Problem::no_such_path()));
-    with(shop).and(request).map(refuse).boxed()
+    let shop = shop.clone();
+    let refuse = move |request: Arc<HttpRequest>| answer(&shop, &request, Err(Problem::no_such_path()));
+    warp::ext::get::<Arc<HttpRequest>>().map(refuse).boxed()
 }
 
 #[cfg(test)]
