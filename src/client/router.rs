@@ -22,7 +22,7 @@ use crate::routing::{Address, KeyHash, SlotTable};
 /// The time limit of a reply, from the arrival of the request.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit of a reply to an order, which holds stock on other shards and waits for a payment gateway.
-const ORDER_TIMEOUT: Duration = Duration::from_secs(25);
+const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time that a request to be sent again waits for its shard to come back.
 const RESEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time limit of a ping or a status report.

@@ -20,9 +20,21 @@ pub struct Payment {
     pub last_four: LastFour,
 }
 
-/// The lack of a usable answer in time: the outcome is unknown. The text is the reason, for logs.
+/// The lack of a usable answer in time: the outcome is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GatewayUnavailable(pub String);
+pub struct GatewayUnavailable {
+    /// The reason, for logs.
+    pub reason: String,
+    /// The pause that the gateway asks for before the next call; zero if it asks for none.
+    pub retry_after: Duration,
+}
+
+impl GatewayUnavailable {
+    /// The lack of an answer, without a pause asked for.
+    pub fn new(reason: impl Into<String>) -> Self {
+        GatewayUnavailable { reason: reason.into(), retry_after: Duration::ZERO }
+    }
+}
 
 /// The result of an authorisation.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `PUT payments/ORDER` `{"amount":"12.10","card_number":"…","expiry":"…"}` | 200 `{"status":"authorised","transaction_id":"…"}`; 402 `{"status":"refused","reason":"…"}` |
 //! | `GET payments/ORDER` | 200 `{"status":"authorised"\|"captured"\|"refused"\|"voided", …}`; 404 when it is not known |
-//! | `POST payments/ORDER/capture` | 200 `{"status":"captured"}`; 409 `{"status":"refused","reason":"…"}` |
+//! | `POST payments/ORDER/capture` | 200 `{"status":"captured"}`; 402, 404, 409, 410 or 422, in which `{"reason":"…"}` may say why: it will never be captured |
 //! | `POST payments/ORDER/void` | 200 `{"status":"voided"}`, also for an order that is not known: a later PUT is refused then |
 //!
 //! A repeated request has the effect and the answer of the first one. Every request carries `Idempotency-Key: ORDER`,
@@ -49,6 +49,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_CALLS: usize = 256;
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 16 << 10;
+/// The answers that end a capture: the gateway does not have the money any more, or never had it.
+const FINAL_REFUSALS: [StatusCode; 5] = [
+    StatusCode::PAYMENT_REQUIRED,
+    StatusCode::NOT_FOUND,
+    StatusCode::CONFLICT,
+    StatusCode::GONE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+];
 /// The environment variable with the bearer token.
 const TOKEN_VARIABLE: &str = "SHARDCART_PAYMENT_TOKEN";
 
@@ -138,8 +146,7 @@ impl HttpGateway {
         action: &str,
     ) -> std::result::Result<RequestBuilder, GatewayUnavailable> {
         let path = format!("payments/{}{action}", payment.order);
-        let url =
-            self.base.join(&path).map_err(|_| GatewayUnavailable("the gateway's URL cannot be extended".into()))?;
+        let url = self.base.join(&path).map_err(|_| GatewayUnavailable::new("the gateway's URL cannot be extended"))?;
         Ok(self.client.request(method, url).header("Idempotency-Key", payment.order.to_string()))
     }
 
@@ -152,7 +159,7 @@ impl HttpGateway {
     ) -> std::result::Result<T, GatewayUnavailable> {
         let deadline = Instant::now() + timeout;
         let request = request.timeout(ATTEMPT_TIMEOUT.min(timeout / MIN_ATTEMPTS));
-        let late = |last: &str| GatewayUnavailable(format!("the payment gateway did not answer in time ({last})"));
+        let late = |last: &str| GatewayUnavailable::new(format!("the payment gateway did not answer in time ({last})"));
         let Ok(Ok(_permit)) = timeout_at(deadline, self.calls.acquire()).await else { return Err(late("busy")) };
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut last = "no attempt".to_owned();
@@ -168,7 +175,7 @@ impl HttpGateway {
                 Ok(Ok(GatewayReply { status, answer, .. })) => match read(status, answer) {
                     Some(understood) => return Ok(understood),
                     None if status.is_client_error() => {
-                        return Err(GatewayUnavailable(format!(
+                        return Err(GatewayUnavailable::new(format!(
                             "the payment gateway answered with status {}",
                             status.as_u16()
                         )));
@@ -179,7 +186,7 @@ impl HttpGateway {
             }
             let pause = backoff.next(wanted);
             if Instant::now().checked_add(pause).is_none_or(|next| next >= deadline) {
-                return Err(late(&last));
+                return Err(GatewayUnavailable { retry_after: wanted, ..late(&last) });
             }
             sleep(pause).await;
         }
@@ -243,7 +250,7 @@ impl PaymentGateway for HttpGateway {
             card_number: card.number.reveal(),
             expiry: card.expiry.as_deref(),
         };
-        let body = serde_json::to_vec(&body).map_err(|_| GatewayUnavailable("the request cannot be written".into()))?;
+        let body = serde_json::to_vec(&body).map_err(|_| GatewayUnavailable::new("the request cannot be written"))?;
         let request = self.request(Method::PUT, payment, "")?.header(CONTENT_TYPE, "application/json").body(body);
         let redactor = Redactor::with_card(payment, card);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer?) {
@@ -291,10 +298,12 @@ impl PaymentGateway for HttpGateway {
     async fn capture(&self, payment: &Payment, timeout: Duration) -> std::result::Result<Capture, GatewayUnavailable> {
         let request = self.request(Method::POST, payment, "/capture")?;
         let redactor = Redactor::of(payment);
-        self.ask(request, timeout, |status, answer| match (status.as_u16(), answer?) {
-            (200, answer) if answer.status == State::Captured => Some(Capture::Captured),
-            (409, answer) if answer.status == State::Refused => {
-                Some(Capture::Refused { reason: redactor.reason(answer.reason.as_deref()) })
+        self.ask(request, timeout, |status, answer| match (status, answer) {
+            (StatusCode::OK, Some(answer)) if answer.status == State::Captured => Some(Capture::Captured),
+            (status, answer) if FINAL_REFUSALS.contains(&status) => {
+                let reason = answer.as_ref().and_then(|answer| answer.reason.as_deref());
+                let reason = reason.map_or_else(|| format!("status {}", status.as_u16()), |_| redactor.reason(reason));
+                Some(Capture::Refused { reason })
             }
             _ => None,
         })

@@ -64,7 +64,7 @@ impl PaymentGateway for SimulatedGateway {
             Behaviour::Refuses => Ok(Authorisation::Refused { reason: refused() }),
             Behaviour::TimesOut | Behaviour::AnswersLate => {
                 tokio::time::sleep(timeout).await;
-                Err(GatewayUnavailable("the simulated gateway did not answer in time".into()))
+                Err(GatewayUnavailable::new("the simulated gateway did not answer in time"))
             }
         }
     }

@@ -8,7 +8,7 @@ const DIGEST_BYTES: usize = 16;
 
 /// The id of an idempotency record, a reservation or a settlement: 128 bits of SHA-256 over its owner and its
 /// purpose. An attacker needs about 2^64 tries to make two ids collide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DigestId(pub [u8; DIGEST_BYTES]);
 
 impl DigestId {

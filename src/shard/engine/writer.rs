@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::batch::{Batch, CommitDependency, value_of};
 use super::expiry_index::ExpiryIndex;
 use super::fetched::{Fetched, StoredChanges, StoredKey};
+use super::gauges::OrderGauges;
+use super::idempotency_index::IdempotencyIndex;
 use super::in_doubt_queue::InDoubtQueue;
 use super::outbox::Waiter;
 use super::product_index::ProductIndex;
@@ -34,13 +36,15 @@ pub struct Resident {
 #[derive(Default)]
 pub struct Indexes {
     /// The live idempotency records.
-    pub idempotency: ExpiryIndex,
+    pub idempotency: IdempotencyIndex,
     /// The live settlements.
     pub settlements: ExpiryIndex,
     /// The ids of products, to list them.
     pub products: ProductIndex,
     /// The reservations for orders of other shards.
     pub in_doubt: InDoubtQueue,
+    /// The counts of undecided orders.
+    pub orders: OrderGauges,
 }
 
 /// The state of a shard, the batches that are not durable yet, and the waiters for them.

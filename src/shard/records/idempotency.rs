@@ -1,6 +1,7 @@
 //! Stored replies: a request that is repeated under its idempotency key gets the reply of the first one.
 
 use crate::domain::order::IdempotencyRef;
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::protocol::{self, Request, WireReply};
 use crate::routing::KeyHash;
@@ -58,12 +59,14 @@ pub fn check_capacity(txn: &Transaction<'_>) -> Result<()> {
 
 /// Stores the reply under a key.
 pub fn keep(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef, reply: &WireReply) {
-    put(txn, hash, reference, protocol::encode_stored_reply(reply));
+    let expires_at = put(txn, hash, reference, protocol::encode_stored_reply(reply));
+    txn.indexes_mut().idempotency.answer(hash, DigestId(reference.digest), expires_at);
 }
 
-/// Notes that the request under a key has no reply yet.
+/// Notes that the request under a key has no reply yet. The key lives as long as that.
 pub fn mark_in_flight(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef) {
     put(txn, hash, reference, Vec::new());
+    txn.indexes_mut().idempotency.begin(DigestId(reference.digest));
 }
 
 /// Frees a key.
@@ -72,7 +75,8 @@ pub fn forget(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyR
     txn.delete(key(hash, &reference.digest));
 }
 
-fn put(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef, reply: Vec<u8>) {
+/// Writes the record of a key, and returns when it expires.
+fn put(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef, reply: Vec<u8>) -> Timestamp {
     let record = IdempotencyRecord {
         version: txn.next_version(),
         expires_at: end_of_life(txn.now()),
@@ -80,7 +84,7 @@ fn put(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef, rep
         reply,
     };
     txn.put(key(hash, &reference.digest), &codec::encode_idempotency(&record));
-    txn.indexes_mut().idempotency.insert(hash, DigestId(reference.digest), record.expires_at);
+    record.expires_at
 }
 
 /// Removes keys that have expired.

@@ -10,11 +10,15 @@ use crate::domain::order::{
 };
 use crate::domain::reservation::{HoldMode, HoldResult};
 use crate::domain::tag::Condition;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::protocol::{Basket, CommandOutput, Hold, PlaceOrder, Request};
 use crate::routing::OrderId;
 use crate::shard::engine::Transaction;
 use crate::shard::records::{carts, idempotency, orders, products, reservations};
+
+/// The most orders of a shard whose customers wait for the decision. It is less than a session has room for, so that carts
+/// and keys have room beside orders.
+const MAX_WAITING: usize = 2_048;
 
 /// The result of an order's first commit.
 pub enum Begun {
@@ -39,9 +43,9 @@ pub fn run(
     place: &PlaceOrder,
     key: Option<&IdempotencyRef>,
 ) -> Result<Begun> {
-    orders::check_capacity(txn)?;
     let order = Order::place(new_order(txn, request, place, key)?, txn.now());
     if !order.lines.iter().all(|line| txn.owns(line.product.hash())) {
+        check_capacity(txn, place)?;
         return write_down(txn, request, place, order);
     }
     // The quote comes before the hold, so that an order that is refused has written nothing.
@@ -53,6 +57,7 @@ pub fn run(
             Ok(Begun::Decided(CommandOutput::order(&order, &item).with_created(true)))
         }
         Reserved::Due(order) => {
+            check_capacity(txn, place)?;
             hold(txn, &order, HoldMode::Hold)?;
             write_down(txn, request, place, order)
         }
@@ -102,6 +107,20 @@ fn new_order(
 fn hold(txn: &mut Transaction<'_>, order: &Facts, mode: HoldMode) -> Result<Vec<HoldResult>> {
     let lines = order.lines.iter().map(OrderLine::item).collect();
     reservations::hold(txn, &Hold::new(order.id, lines, mode)?)
+}
+
+/// Refuses an order that would stay open while too many do.
+fn check_capacity(txn: &Transaction<'_>, place: &PlaceOrder) -> Result<()> {
+    orders::check_capacity(txn)?;
+    let counts = &txn.indexes().orders;
+    if counts.waiting.count() >= MAX_WAITING {
+        return Err(Error::Unavailable("too many orders wait for their decision; nothing was applied".into()));
+    }
+    if place.card.is_some() && counts.unresolved.count() >= counts.most_unresolved {
+        let text = "the payment gateway has not answered about too many orders; nothing was applied";
+        return Err(Error::Unavailable(text.into()));
+    }
+    Ok(())
 }
 
 fn write_down<S>(txn: &mut Transaction<'_>, request: &Request, place: &PlaceOrder, mut order: Order<S>) -> Result<Begun>

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::payment::PaymentGateway;
 use crate::shard::clock;
-use crate::shard::engine::{CommitDependency, SharedWriter, Transaction, Waiter};
+use crate::shard::engine::{CommitDependency, OrderGauges, SharedWriter, Transaction, Waiter};
 
 /// The home shard's side of orders: its writer, the other shards, the gateway.
 pub struct Coordinator {
@@ -19,13 +19,16 @@ pub struct Coordinator {
     pub(super) peers: Option<Client>,
     /// The payment gateway.
     pub(super) gateway: Arc<dyn PaymentGateway>,
+    /// The counts of undecided orders.
+    pub(super) gauges: OrderGauges,
     captures_failed: AtomicU64,
 }
 
 impl Coordinator {
     /// Makes a coordinator for a shard's writer.
     pub fn new(writer: Arc<SharedWriter>, peers: Option<Client>, gateway: Arc<dyn PaymentGateway>) -> Arc<Self> {
-        Arc::new(Coordinator { writer, peers, gateway, captures_failed: AtomicU64::new(0) })
+        let gauges = writer.lock().indexes().orders.clone();
+        Arc::new(Coordinator { writer, peers, gateway, gauges, captures_failed: AtomicU64::new(0) })
     }
 
     /// The number of payments of created orders that the gateway refused to capture.

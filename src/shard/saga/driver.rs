@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::answer::Answer;
 use super::coordinator::{Coordinator, abort};
 use super::decide::{self, Outcome};
 use super::payment::{self, NotAuthorised};
-use super::stock;
+use super::stock::{self, Found};
 use crate::domain::card::Card;
 use crate::domain::order::{
     Created, DecidedOrder, Order, OrderRecord, Payable, Pending, Recorded, Refusal, Refused, RefusedPayment, Reserved,
@@ -20,15 +21,18 @@ use crate::domain::reservation::{HoldMode, Settlement};
 use crate::error::Error;
 use crate::payment::Capture;
 use crate::process::fail_point;
-use crate::protocol::WireReply;
 use crate::routing::OrderId;
 use crate::shard::clock;
 use crate::shard::engine::ReplyTo;
 use crate::shard::records::orders;
 
-/// The time from an order's beginning after which a refusal is sent although not every hold is released yet. It is
-/// less than the facade's time limit.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time from an order's beginning after which its customer has an answer, whatever is slow. It is less than the
+/// facade's time limit.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(9);
+/// The part of it that is left when a payment is not authorised yet, to find out what became of it.
+const RESOLVE_TIME: Duration = Duration::from_secs(1);
+/// The time for which other shards are told a decision. One that does not answer asks for it.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Starts to drive an order that was just placed. The reply goes out when it is decided.
 pub fn start(coordinator: &Arc<Coordinator>, id: OrderId, card: Option<Card>, reply_to: ReplyTo) {
@@ -47,8 +51,17 @@ pub fn resume_all(coordinator: &Arc<Coordinator>) {
 }
 
 async fn drive(coordinator: &Coordinator, id: OrderId, card: Option<Card>, reply_to: ReplyTo) {
-    fail_point::hit("begun");
     let since = Instant::now();
+    let answer = Answer::to(coordinator, reply_to);
+    let mut work = pin!(run(coordinator, id, card, since, &answer));
+    if timeout_at(since + ANSWER_TIMEOUT, &mut work).await.is_err() {
+        answer.give_up(coordinator);
+        work.await;
+    }
+}
+
+async fn run(coordinator: &Coordinator, id: OrderId, card: Option<Card>, since: Instant, answer: &Answer) {
+    fail_point::hit("begun");
     // Nothing may be held for an order whose record could still be lost.
     let order = match coordinator.transact(|txn| orders::find(txn, id)).await {
         Ok(Some(OrderRecord::Pending(order))) => order,
@@ -58,53 +71,67 @@ async fn drive(coordinator: &Coordinator, id: OrderId, card: Option<Card>, reply
         Err(error) => abort(&error, "an order cannot be read after it was written"),
     };
     fail_point::hit("pending");
-    let outcome = reserve_and_pay(coordinator, order, card, since + stock::HOLD_TIMEOUT).await;
-    conclude(coordinator, outcome, Some(reply_to), since + ANSWER_TIMEOUT).await;
+    let prepared = reserve_and_pay(coordinator, order, card, since).await;
+    conclude(coordinator, prepared, answer).await;
 }
 
 async fn resume(coordinator: &Coordinator, order: OrderRecord) {
     match order {
         OrderRecord::Pending(order) => {
-            let since = Instant::now();
-            let outcome = recover(coordinator, order.resumed(clock::now())).await;
-            conclude(coordinator, outcome, None, since + ANSWER_TIMEOUT).await;
+            let answer = Answer::of_interrupted(coordinator);
+            let prepared = recover(coordinator, order.resumed(clock::now())).await;
+            conclude(coordinator, prepared, &answer).await;
         }
         OrderRecord::Created(order) => {
             let order = claim_and_capture(coordinator, order).await;
             close(coordinator, DecidedOrder::Created(order)).await;
         }
         OrderRecord::Refused(order) => {
-            let order = release(coordinator, order).await;
+            let all = stock::all_lines(&order);
+            let order = release(coordinator, order, &all).await;
             close(coordinator, DecidedOrder::Refused(order)).await;
         }
     }
+}
+
+/// An order that can be decided.
+struct Prepared {
+    outcome: Outcome,
+    /// The positions of the lines that other shards hold for it, as far as that is known.
+    held_elsewhere: Vec<usize>,
 }
 
 async fn reserve_and_pay(
     coordinator: &Coordinator,
     mut order: Order<Pending>,
     card: Option<Card>,
-    deadline: Instant,
-) -> Outcome {
+    since: Instant,
+) -> Prepared {
+    let deadline = since + stock::HOLD_TIMEOUT;
     if card.is_none() {
         // Without a card an order that costs something is refused, so it must not hold stock that others could buy.
         let found = stock::hold(coordinator, &order, HoldMode::Quote, deadline).await;
-        if let Err(error) = found.and_then(|found| order.quote(&found)) {
-            return Err(not_asked(order, error));
+        if let Err(error) = found.results.and_then(|found| order.quote(&found)) {
+            return Prepared { outcome: Err(not_asked(order, error)), held_elsewhere: Vec::new() };
         }
     }
-    let found = match stock::hold(coordinator, &order, HoldMode::Hold, deadline).await {
+    let Found { results, held_elsewhere } = stock::hold(coordinator, &order, HoldMode::Hold, deadline).await;
+    let found = match results {
         Ok(found) => found,
-        Err(error) => return Err(not_asked(order, error)),
+        Err(error) => return Prepared { outcome: Err(not_asked(order, error)), held_elsewhere },
     };
     fail_point::hit("held");
     let item = SingleItem::of(&found);
-    match (order.hold(&found, clock::now()), card) {
+    let outcome = match (order.hold(&found, clock::now()), card) {
         (Ok(Reserved::Free(order)), _) => Ok((order, item)),
-        (Ok(Reserved::Due(order)), Some(card)) => Ok((pay(coordinator, order, &card).await?, item)),
+        (Ok(Reserved::Due(order)), Some(card)) => {
+            let deadline = since + ANSWER_TIMEOUT - RESOLVE_TIME;
+            pay(coordinator, order, &card, deadline).await.map(|order| (order, item))
+        }
         (Ok(Reserved::Due(order)), None) => Err(order.refuse(card_missing(), RefusedPayment::NotAsked, clock::now())),
         (Err(Unreserved { order, error }), _) => Err(not_asked(order, error)),
-    }
+    };
+    Prepared { outcome, held_elsewhere }
 }
 
 fn not_asked(order: Order<Pending>, error: Error) -> Refusal {
@@ -115,10 +142,10 @@ async fn pay(
     coordinator: &Coordinator,
     order: Order<Unpaid>,
     card: &Card,
+    deadline: Instant,
 ) -> std::result::Result<Order<Payable>, Refusal> {
     fail_point::hit("paying");
-    let authorised = payment::authorise(coordinator, &payment::of(order.due()), card).await;
-    match authorised {
+    match payment::authorise(coordinator, &payment::of(order.due()), card, deadline).await {
         Ok(transaction) => {
             let order = order.authorised(transaction, clock::now());
             fail_point::hit("paid");
@@ -130,7 +157,13 @@ async fn pay(
 
 /// Prepares the decision on an order that a crash interrupted. Cards are never stored, so the order is created only if
 /// its payment was authorised before the crash.
-async fn recover(coordinator: &Coordinator, order: Order<Pending>) -> Outcome {
+async fn recover(coordinator: &Coordinator, order: Order<Pending>) -> Prepared {
+    let held_elsewhere = stock::all_lines(&order);
+    let outcome = recover_payment(coordinator, order).await;
+    Prepared { outcome, held_elsewhere }
+}
+
+async fn recover_payment(coordinator: &Coordinator, order: Order<Pending>) -> Outcome {
     let interrupted = || Error::Unavailable("the order was interrupted; nothing was charged or applied".into());
     let Some(payment) = payment::of_interrupted(&order) else { return Err(not_asked(order, interrupted())) };
     let transaction = match payment::resolve(coordinator, &payment).await {
@@ -151,61 +184,67 @@ async fn recover(coordinator: &Coordinator, order: Order<Pending>) -> Outcome {
     }
 }
 
-/// Decides an order, replies, settles and closes it. The reply of a refusal waits until all stock is released, but not
-/// past the deadline.
-async fn conclude(coordinator: &Coordinator, outcome: Outcome, reply_to: Option<ReplyTo>, deadline: Instant) {
-    let send = |reply: WireReply| {
-        if let Some(reply_to) = reply_to {
-            reply_to.send(reply);
-        }
-    };
+/// Decides an order, replies, settles and closes it. The reply of a refusal waits until the stock is released that is
+/// known to be held.
+async fn conclude(coordinator: &Coordinator, prepared: Prepared, answer: &Answer) {
+    let Prepared { outcome, held_elsewhere } = prepared;
     fail_point::hit("deciding");
     let decided = coordinator.transact(|txn| decide::commit(txn, outcome)).await;
     let (order, reply) = decided.unwrap_or_else(|error| abort(&error, "an order cannot be decided"));
     fail_point::hit("decided");
     let order = match order {
         DecidedOrder::Created(order) => {
-            send(reply);
+            answer.send(reply);
             DecidedOrder::Created(claim_and_capture(coordinator, order).await)
         }
         DecidedOrder::Refused(order) => {
-            let mut released = pin!(release(coordinator, order));
-            let in_time = timeout_at(deadline, &mut released).await;
-            send(reply);
-            DecidedOrder::Refused(match in_time {
-                Ok(order) => order,
-                Err(_) => released.await,
-            })
+            let order = release(coordinator, order, &held_elsewhere).await;
+            answer.send(reply);
+            DecidedOrder::Refused(order)
         }
     };
     fail_point::hit("settled");
     close(coordinator, order).await;
 }
 
-/// Claims a created order's stock on the other shards, and captures its payment.
+/// Claims a created order's stock on the other shards, and captures its payment. Neither waits for the other.
 async fn claim_and_capture(coordinator: &Coordinator, mut order: Order<Created>) -> Order<Created> {
-    stock::settle_elsewhere(coordinator, &order, Settlement::Claim).await;
-    order.claimed(clock::now());
-    fail_point::hit("claimed");
-    if let Some(due) = order.capture_due() {
-        let payment = payment::of(due.due());
-        match payment::capture(coordinator, &payment).await {
-            Capture::Captured => due.captured(clock::now()),
+    let due = order.capture_due().map(|due| payment::of(due.due()));
+    let all = stock::all_lines(&order);
+    let claim = async {
+        let deadline = Instant::now() + SETTLE_TIMEOUT;
+        let told = stock::settle_elsewhere(coordinator, &order, &all, Settlement::Claim, deadline).await;
+        fail_point::hit("claimed");
+        told.then(clock::now)
+    };
+    let capture = async {
+        let payment = due.as_ref()?;
+        Some((payment::capture(coordinator, payment).await, clock::now()))
+    };
+    let (claimed, captured) = tokio::join!(claim, capture);
+    if let Some(at) = claimed {
+        order.claimed(at);
+    }
+    if let (Some((capture, at)), Some(due)) = (captured, order.capture_due()) {
+        match capture {
+            Capture::Captured => due.captured(at),
             Capture::Refused { reason } => {
                 coordinator.count_failed_capture();
-                let order = payment.order;
-                tracing::error!(%order, reason, "capture refused by the payment gateway; the order stays created");
-                due.failed(clock::now());
+                let id = due.due().order;
+                tracing::error!(order = %id, reason, "capture refused by the payment gateway; the order stays created");
+                due.failed(at);
             }
         }
     }
     order
 }
 
-/// Releases a refused order's stock on the other shards.
-async fn release(coordinator: &Coordinator, mut order: Order<Refused>) -> Order<Refused> {
-    stock::settle_elsewhere(coordinator, &order, Settlement::Release).await;
-    order.released(clock::now());
+/// Releases a refused order's stock on the other shards, as far as they are known to hold it.
+async fn release(coordinator: &Coordinator, mut order: Order<Refused>, held: &[usize]) -> Order<Refused> {
+    let deadline = Instant::now() + SETTLE_TIMEOUT;
+    if stock::settle_elsewhere(coordinator, &order, held, Settlement::Release, deadline).await {
+        order.released(clock::now());
+    }
     fail_point::hit("claimed");
     order
 }

@@ -45,6 +45,7 @@
 //! gateway, and the order is created if the payment is authorised and refused otherwise. A participant at its start
 //! asks about all its reservations for other homes' orders.
 
+mod answer;
 mod backoff;
 pub mod begin;
 mod coordinator;

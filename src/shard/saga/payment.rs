@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::backoff::Backoff;
 use super::coordinator::Coordinator;
 use crate::domain::card::Card;
@@ -10,10 +12,12 @@ use crate::domain::order::{Due, Facts, RefusedPayment};
 use crate::error::Error;
 use crate::payment::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState};
 
-/// The time that a payment gateway has to authorise, retries included.
-pub const AUTHORISE_TIMEOUT: Duration = Duration::from_secs(8);
-/// The time that it has for any other call, after which the call is repeated.
-const OTHER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time that a payment gateway has for a call other than the authorisation, after which the call is repeated.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest pause between two calls, unless the gateway asks for a longer one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause that a gateway can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// The reason to refuse an order: its payment is not authorised and will not be.
 pub struct NotAuthorised {
@@ -47,20 +51,29 @@ pub fn of_interrupted(order: &Facts) -> Option<Payment> {
     Some(Payment { order: order.id, amount: order.total(), last_four: order.card.clone()? })
 }
 
-fn log_no_answer(payment: &Payment, no_answer: &GatewayUnavailable) {
-    tracing::warn!(order = %payment.order, why = %no_answer.0, "the payment gateway did not answer");
+/// Logs that the gateway did not answer, and returns the pause that it asked for.
+fn pause_after(payment: &Payment, no_answer: &GatewayUnavailable) -> Duration {
+    tracing::warn!(order = %payment.order, why = no_answer.reason, "the payment gateway did not answer");
+    no_answer.retry_after.min(MAX_RETRY_AFTER)
 }
 
-/// Authorises a payment, and returns the gateway's id of it.
+/// Authorises a payment before the deadline, and returns the gateway's id of it. What becomes of one without an answer is
+/// found out afterwards.
 ///
 /// # Errors
 /// [`NotAuthorised`].
-pub async fn authorise(coordinator: &Coordinator, payment: &Payment, card: &Card) -> Result<String, NotAuthorised> {
-    match coordinator.gateway.authorise(payment, card, AUTHORISE_TIMEOUT).await {
+pub async fn authorise(
+    coordinator: &Coordinator,
+    payment: &Payment,
+    card: &Card,
+    deadline: Instant,
+) -> Result<String, NotAuthorised> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match coordinator.gateway.authorise(payment, card, left).await {
         Ok(Authorisation::Authorised { transaction }) => Ok(transaction),
         Ok(Authorisation::Refused { reason }) => Err(NotAuthorised::declined(&reason)),
         Err(no_answer) => {
-            log_no_answer(payment, &no_answer);
+            pause_after(payment, &no_answer);
             resolve(coordinator, payment).await
         }
     }
@@ -73,38 +86,37 @@ pub async fn authorise(coordinator: &Coordinator, payment: &Payment, card: &Card
 /// [`NotAuthorised`].
 pub async fn resolve(coordinator: &Coordinator, payment: &Payment) -> Result<String, NotAuthorised> {
     let gateway = &coordinator.gateway;
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::up_to(LONGEST_PAUSE);
     loop {
-        match gateway.lookup(payment, OTHER_TIMEOUT).await {
+        let wanted = match gateway.lookup(payment, CALL_TIMEOUT).await {
             Ok(PaymentState::Authorised { transaction }) => return Ok(transaction),
             Ok(PaymentState::Refused { reason }) => return Err(NotAuthorised::declined(&reason)),
             Ok(PaymentState::Voided) => return Err(NotAuthorised::voided()),
-            Ok(PaymentState::Nothing) if gateway.void(payment, OTHER_TIMEOUT).await.is_ok() => {
-                return Err(NotAuthorised::voided());
-            }
-            Ok(PaymentState::Nothing) => {}
-            Err(no_answer) => log_no_answer(payment, &no_answer),
-        }
-        backoff.pause().await;
+            Ok(PaymentState::Nothing) => match gateway.void(payment, CALL_TIMEOUT).await {
+                Ok(()) => return Err(NotAuthorised::voided()),
+                Err(no_answer) => pause_after(payment, &no_answer),
+            },
+            Err(no_answer) => pause_after(payment, &no_answer),
+        };
+        backoff.pause_at_least(wanted).await;
     }
 }
 
 /// Voids a payment that was authorised.
 pub async fn void(coordinator: &Coordinator, payment: &Payment) {
-    let mut backoff = Backoff::default();
-    while coordinator.gateway.void(payment, OTHER_TIMEOUT).await.is_err() {
-        backoff.pause().await;
+    let mut backoff = Backoff::up_to(LONGEST_PAUSE);
+    while let Err(no_answer) = coordinator.gateway.void(payment, CALL_TIMEOUT).await {
+        backoff.pause_at_least(pause_after(payment, &no_answer)).await;
     }
 }
 
 /// Captures the payment of a created order.
 pub async fn capture(coordinator: &Coordinator, payment: &Payment) -> Capture {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::up_to(LONGEST_PAUSE);
     loop {
-        match coordinator.gateway.capture(payment, OTHER_TIMEOUT).await {
+        match coordinator.gateway.capture(payment, CALL_TIMEOUT).await {
             Ok(captured) => return captured,
-            Err(no_answer) => log_no_answer(payment, &no_answer),
+            Err(no_answer) => backoff.pause_at_least(pause_after(payment, &no_answer)).await,
         }
-        backoff.pause().await;
     }
 }

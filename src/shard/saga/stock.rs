@@ -30,40 +30,51 @@ fn by_shard(coordinator: &Coordinator, order: &Facts) -> BTreeMap<Option<usize>,
     groups
 }
 
-/// Holds or quotes all lines of an order, and returns the result for each.
-///
-/// # Errors
-/// [`Error::Unavailable`] when a shard does not answer in time.
-pub async fn hold(
-    coordinator: &Coordinator,
-    order: &Facts,
-    mode: HoldMode,
-    deadline: Instant,
-) -> Result<Vec<HoldResult>> {
+/// What the products' shards answered to a hold.
+pub struct Found {
+    /// The result for each line, or the reason why a shard did not answer.
+    pub results: Result<Vec<HoldResult>>,
+    /// The positions of the lines that other shards hold for sure.
+    pub held_elsewhere: Vec<usize>,
+}
+
+/// Holds or quotes all lines of an order. A shard that does not answer before the deadline may hold its lines or not; it
+/// asks for the decision itself (`in_doubt`).
+pub async fn hold(coordinator: &Coordinator, order: &Facts, mode: HoldMode, deadline: Instant) -> Found {
     let groups = by_shard(coordinator, order);
     let asked = groups.into_iter().map(|(shard, positions)| async move {
         let lines = positions.iter().map(|at| order.lines[*at].item()).collect();
-        let hold = Hold::new(order.id, lines, mode)?;
-        let found = match shard {
-            None => hold_here(coordinator, &hold).await?,
-            Some(_) => hold_elsewhere(coordinator, hold, deadline).await?,
+        let found = match (Hold::new(order.id, lines, mode), shard) {
+            (Err(error), _) => Err(error),
+            (Ok(hold), None) => hold_here(coordinator, &hold).await,
+            (Ok(hold), Some(_)) => hold_elsewhere(coordinator, hold, deadline).await,
         };
-        Ok::<_, Error>((positions, found))
+        (shard, positions, found)
     });
     let mut results = vec![HoldResult::UnknownProduct; order.lines.len()];
-    for answer in join_all(asked).await {
-        let (positions, found): (Vec<usize>, Vec<HoldResult>) = answer?;
-        for (at, result) in positions.into_iter().zip(found) {
-            results[at] = result;
+    let mut failed = None;
+    let mut held_elsewhere = Vec::new();
+    for (shard, positions, found) in join_all(asked).await {
+        match found {
+            Ok(found) => {
+                let is_held = mode == HoldMode::Hold && found.iter().all(|one| matches!(one, HoldResult::Held(_)));
+                if is_held && shard.is_some() {
+                    held_elsewhere.extend(&positions);
+                }
+                for (at, result) in positions.into_iter().zip(found) {
+                    results[at] = result;
+                }
+            }
+            Err(error) => failed = Some(error),
         }
     }
-    Ok(results)
+    Found { results: failed.map_or(Ok(results), Err), held_elsewhere }
 }
 
 /// Holds all lines of an order, and repeats the hold until every shard has answered.
 pub async fn hold_until_answered(coordinator: &Coordinator, order: &Facts) -> Vec<HoldResult> {
     loop {
-        match hold(coordinator, order, HoldMode::Hold, Instant::now() + HOLD_TIMEOUT).await {
+        match hold(coordinator, order, HoldMode::Hold, Instant::now() + HOLD_TIMEOUT).await.results {
             Ok(found) => return found,
             Err(error) => tracing::warn!(order = %order.id, %error, "a paid order waits for its stock"),
         }
@@ -101,17 +112,31 @@ async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant
     }
 }
 
-/// Claims or releases a decided order's stock on the other shards, and returns when each has answered. This shard's
-/// part was in the decision's commit.
-pub async fn settle_elsewhere(coordinator: &Coordinator, order: &Facts, settlement: Settlement) {
-    let groups = by_shard(coordinator, order);
-    let others = groups.into_iter().filter(|(shard, _)| shard.is_some());
-    join_all(others.map(|(_, positions)| async move {
-        let products = positions.iter().map(|at| order.lines[*at].product.clone()).collect();
-        let settle = Settle::new(order.id, products, settlement).expect("a group of lines is never empty");
-        settle_one(coordinator, settle).await;
-    }))
-    .await;
+/// All lines of an order.
+pub fn all_lines(order: &Facts) -> Vec<usize> {
+    (0..order.lines.len()).collect()
+}
+
+/// Tells the other shards the decision on the lines at these positions. This shard's part was in the decision's commit.
+/// True if each has answered before the deadline; one that has not asks for the decision itself (`in_doubt`).
+pub async fn settle_elsewhere(
+    coordinator: &Coordinator,
+    order: &Facts,
+    positions: &[usize],
+    settlement: Settlement,
+    deadline: Instant,
+) -> bool {
+    let groups = by_shard(coordinator, order).into_iter().filter(|(shard, _)| shard.is_some());
+    let told = groups.map(|(_, all)| async move {
+        let ours = all.iter().filter(|at| positions.contains(at));
+        let products: Vec<_> = ours.map(|at| order.lines[*at].product.clone()).collect();
+        if products.is_empty() {
+            return true;
+        }
+        let settle = Settle::new(order.id, products, settlement).expect("an order has no more lines than a settlement");
+        timeout_at(deadline, settle_one(coordinator, settle)).await.is_ok()
+    });
+    join_all(told).await.into_iter().all(|told| told)
 }
 
 async fn settle_one(coordinator: &Coordinator, settle: Settle) {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::process::announce::Progress;
 use crate::routing::{KeyHash, ProductId};
 use crate::shard::clock;
-use crate::shard::engine::{ExpiryIndex, Resident};
+use crate::shard::engine::{ExpiryIndex, IdempotencyIndex, Resident};
 use crate::storage::codec;
 use crate::storage::{
     COUNTER_KEY, DigestId, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Storage, naming,
@@ -23,6 +23,7 @@ struct Loader<'a> {
     slots: &'a RangeInclusive<u16>,
     resident: Resident,
     idempotency: Vec<Expiring>,
+    in_flight: Vec<DigestId>,
     settlements: Vec<Expiring>,
     now: Timestamp,
     newest_version: u64,
@@ -40,6 +41,7 @@ pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Res
         slots,
         resident: Resident::default(),
         idempotency: Vec::new(),
+        in_flight: Vec::new(),
         settlements: Vec::new(),
         now: clock::now(),
         newest_version: 0,
@@ -105,7 +107,10 @@ impl Loader<'_> {
             }
             RecordKind::Idempotency => {
                 let record = codec::decode_idempotency(value)?;
-                self.idempotency.push((record.expires_at, hash, digest_id(id)?));
+                match record.reply.is_empty() {
+                    true => self.in_flight.push(digest_id(id)?),
+                    false => self.idempotency.push((record.expires_at, hash, digest_id(id)?)),
+                }
                 record.version
             }
             RecordKind::Settlement => {
@@ -130,7 +135,8 @@ impl Loader<'_> {
                 self.newest_version, resident.counter
             )));
         }
-        resident.indexes.idempotency = in_order(self.idempotency);
+        resident.indexes.idempotency = IdempotencyIndex::of(in_order(self.idempotency));
+        self.in_flight.into_iter().for_each(|id| resident.indexes.idempotency.begin(id));
         resident.indexes.settlements = in_order(self.settlements);
         tracing::debug!(records = self.records, counter = resident.counter, "loaded");
         Ok(resident)

@@ -100,7 +100,7 @@ fn silence_is_no_answer_and_shows_no_card() {
     let silent = client(&gateway);
     let (payment, card) = payment(5);
     plan(&gateway, 50, Action::Authorise, Fault::Fail);
-    let Err(GatewayUnavailable(failed)) = run(silent.authorise(&payment, &card, TIMEOUT)) else {
+    let Err(GatewayUnavailable { reason: failed, .. }) = run(silent.authorise(&payment, &card, TIMEOUT)) else {
         panic!("it answered")
     };
     assert!(failed.contains("500"), "{failed}");
@@ -108,7 +108,9 @@ fn silence_is_no_answer_and_shows_no_card() {
     drop(gateway);
     let Ok(PaymentKind::Http(url)) = url.parse() else { panic!("it is a URL") };
     let dead = HttpGateway::new(url).expect("a client");
-    let Err(GatewayUnavailable(dead)) = run(dead.authorise(&payment, &card, TIMEOUT)) else { panic!("it answered") };
+    let Err(GatewayUnavailable { reason: dead, .. }) = run(dead.authorise(&payment, &card, TIMEOUT)) else {
+        panic!("it answered")
+    };
     for text in [failed, dead, format!("{payment:?} {card:?}")] {
         assert!(!text.contains(CARD), "{text}");
     }
