@@ -11,7 +11,7 @@ use shardcart::launcher::{self, MAX_LOCAL_SHARDS, Options};
 use shardcart::payment::PaymentKind;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
-use shardcart::shard::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_MIN_FREE_BYTES};
+use shardcart::shard::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES};
 use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 
 use crate::access::Access;
@@ -68,6 +68,10 @@ pub struct Arguments {
     /// The payment gateway: simulated, or a URL.
     #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
     payment: PaymentKind,
+    /// The most orders of a shard that are undecided after their customers were answered, as when the gateway is
+    /// away. Past that, paid orders get 503.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
+    max_unresolved_orders: usize,
     #[command(flatten)]
     facade: Tuning,
     #[command(flatten)]
@@ -98,6 +102,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
             format!("--log-size={}", arguments.log_size).into(),
             format!("--commit-timeout={}", arguments.commit_timeout).into(),
             format!("--payment={}", arguments.payment).into(),
+            format!("--max-unresolved-orders={}", arguments.max_unresolved_orders).into(),
         ],
         access: arguments.access.settings()?,
         facade: facade.collect(),

@@ -10,7 +10,7 @@ use shardcart::payment::PaymentKind;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::routing::{Address, MAX_SHARDS};
-use shardcart::shard::{self, DEFAULT_COMMIT_TIMEOUT, DEFAULT_MIN_FREE_BYTES, Options};
+use shardcart::shard::{self, DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES, Options};
 use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 use uuid::Uuid;
 
@@ -65,6 +65,10 @@ pub struct Arguments {
     /// The payment gateway: simulated, or a URL.
     #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
     payment: PaymentKind,
+    /// The most orders of a shard that are undecided after their customers were answered, as when the gateway is
+    /// away. Past that, paid orders get 503.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
+    max_unresolved_orders: usize,
     /// End when standard input, a pipe from a launcher, closes.
     #[arg(long, hide = true)]
     parent_pipe: bool,
@@ -86,6 +90,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         min_free: arguments.min_free.0,
         catalog: arguments.catalog,
         payment: arguments.payment,
+        max_unresolved_orders: arguments.max_unresolved_orders,
     };
     shard::run(options, shutdown).map_err(|error| match error {
         // The error names its option already.

@@ -34,5 +34,6 @@ mod startup;
 mod stored_reads;
 
 pub use disk::DEFAULT_MIN_FREE_BYTES;
+pub use engine::DEFAULT_MAX_UNRESOLVED;
 pub use options::{DEFAULT_COMMIT_TIMEOUT, Options};
 pub use run::{lock, run};

@@ -39,6 +39,8 @@ pub struct Options {
     pub min_free: u64,
     /// The catalog with which a new store begins.
     pub catalog: Catalog,
+    /// The most undecided orders without a waiting customer. Past that, paid orders are refused.
+    pub max_unresolved_orders: usize,
     /// The payment gateway.
     pub payment: PaymentKind,
 }

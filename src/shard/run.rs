@@ -45,7 +45,8 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let storage = options.storage.open(&options.data, options.log_bytes)?;
     let expected = ExpectedIdentity { store_id: options.store_id, shard: options.index, shards: options.shards };
     let identity = startup::open(&*storage, expected, &options.catalog, &shutdown)?;
-    let resident = startup::recover(&*storage, &identity.slots())?;
+    let mut resident = startup::recover(&*storage, &identity.slots())?;
+    resident.indexes.orders.most_unresolved = options.max_unresolved_orders;
     let writer = SharedWriter::new(Writer::new(resident, storage.clone(), identity.slots()), storage.clone());
     if !storage.is_volatile() {
         writer

@@ -9,3 +9,4 @@ mod linearizability;
 mod resend;
 mod saga;
 mod slow_disk;
+mod slow_gateway;

@@ -154,10 +154,30 @@ fn a_products_shard_that_stays_down_refuses_the_order_and_gets_its_stock_back() 
     let mut shop = Shop::open();
     shop.store.shards[OTHER].kill();
     place(&mut shop.store.client(), "k", &shop.body()).expect_problem(503, "could not be asked");
+    wait_until_closed(&shop.store);
     shop.store.start_shard(OTHER);
     let untouched = Stock { stock: STOCK, held: 0, sold: 0, received: STOCK };
     assert_eq!(settled(&shop.store, &shop.books()), [untouched, untouched]);
     assert!(shop.gateway.payments().is_empty());
+}
+
+/// Waits until the home has no open order.
+fn wait_until_closed(store: &Store) {
+    let line = "shardcart_shard_records{shard=\"0\",kind=\"open_order\"} 0";
+    eventually("the order is closed", || store.client().get("/metrics").text().contains(line).then_some(()));
+}
+
+#[test]
+fn money_is_taken_and_the_order_closed_while_a_products_shard_is_away() {
+    let mut shop = Shop::open();
+    shop.store.arm_shard(OTHER, "settling");
+    let answer = place(&mut shop.store.client(), "k", &shop.body()).expect(201);
+    let mut client = shop.store.client();
+    wait_until_closed(&shop.store);
+    let order = order(&mut client, &id_of(&answer));
+    assert_eq!(order["payment_status"], "captured");
+    shop.store.revive_shard(OTHER);
+    shop.expect_one_sale(&id_of(&answer));
 }
 
 #[test]
