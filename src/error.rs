@@ -71,6 +71,11 @@ pub struct RejectedLine {
 pub enum LineProblem {
     /// The product does not exist.
     UnknownProduct,
+    /// Fewer are in stock, but other orders that are not decided yet hold the missing ones.
+    StockHeld {
+        /// The number that can be sold.
+        available: u64,
+    },
     /// Fewer are in stock.
     OutOfStock {
         /// The number that can be sold.
@@ -143,6 +148,7 @@ impl LineProblem {
     pub fn name(self) -> &'static str {
         match self {
             LineProblem::UnknownProduct => "unknown product",
+            LineProblem::StockHeld { .. } => "stock held",
             LineProblem::OutOfStock { .. } => "out of stock",
             LineProblem::SaleExpired { .. } => "sale expired",
         }
@@ -154,6 +160,11 @@ impl RejectedLines {
     pub fn new(lines: Vec<RejectedLine>) -> Self {
         let names: Vec<_> = lines.iter().map(|line| format!("{}: {}", line.item, line.problem.name())).collect();
         RejectedLines { detail: names.join("; "), lines }
+    }
+
+    /// True when nothing but stock that other orders hold is in the way: later the same order may succeed.
+    pub fn may_pass(&self) -> bool {
+        self.lines.iter().all(|line| matches!(line.problem, LineProblem::StockHeld { .. }))
     }
 }
 
@@ -186,7 +197,8 @@ impl Error {
     /// any other error the key is free again.
     pub fn is_final(&self) -> bool {
         match self {
-            Error::PaymentRefused(_) | Error::NotFound(_) | Error::Conflict(_) | Error::LinesRejected(_) => true,
+            Error::PaymentRefused(_) | Error::NotFound(_) | Error::Conflict(_) => true,
+            Error::LinesRejected(rejected) => !rejected.may_pass(),
             Error::Invalid(_)
             | Error::InFlight(_)
             | Error::PreconditionFailed(_)

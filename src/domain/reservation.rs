@@ -57,6 +57,8 @@ pub struct Quote {
     pub has_isbn: bool,
     /// The count that can still be sold.
     pub available: u64,
+    /// The count that orders hold that are not decided yet.
+    pub held: u64,
     /// The title.
     pub title: String,
 }

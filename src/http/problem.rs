@@ -52,7 +52,9 @@ impl<'a> From<&'a RejectedLine> for Line<'a> {
         };
         let (available, old_price, new_price) = match line.problem {
             LineProblem::UnknownProduct => (None, None, None),
-            LineProblem::OutOfStock { available } => (Some(available), None, None),
+            LineProblem::StockHeld { available } | LineProblem::OutOfStock { available } => {
+                (Some(available), None, None)
+            }
             LineProblem::SaleExpired { old_price, new_price } => (None, price(old_price), price(new_price)),
         };
         Line { item_id: &line.item, reason: line.problem.name(), available, old_price, new_price }
@@ -178,6 +180,7 @@ impl From<&Error> for Problem {
             Error::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
             Error::PaymentRefused(_) => (StatusCode::PAYMENT_REQUIRED, "payment-required"),
+            Error::LinesRejected(rejected) if rejected.may_pass() => (StatusCode::CONFLICT, "stock-held"),
             Error::Conflict(_) | Error::LinesRejected(_) => (StatusCode::CONFLICT, "conflict"),
             Error::InFlight(_) => (StatusCode::CONFLICT, "in-flight"),
             Error::PreconditionFailed(_) => (StatusCode::PRECONDITION_FAILED, "precondition-failed"),
@@ -199,7 +202,11 @@ impl From<&Error> for Problem {
             }
             Error::Exhausted(_) => problem.with(RETRY_AFTER, RETRY_AFTER_LIMIT_SECONDS),
             Error::Invalid(invalid) => Problem { field: invalid.field().map(Box::from), ..problem },
-            Error::LinesRejected(at_fault) => Problem { lines: at_fault.lines.as_slice().into(), ..problem },
+            Error::LinesRejected(rejected) => {
+                let may_pass = rejected.may_pass();
+                let problem = if may_pass { problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS) } else { problem };
+                Problem { lines: rejected.lines.as_slice().into(), ..problem }
+            }
             _ => problem,
         }
     }

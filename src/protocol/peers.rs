@@ -174,6 +174,7 @@ pub(super) fn encode_hold_result(result: &HoldResult) -> proto::Holding {
         price: quote.price.hundredths(),
         has_isbn: quote.has_isbn,
         available: quote.available,
+        held: quote.held,
         title: quote.title.clone(),
     });
     encoded.unwrap_or(proto::Holding { state: state.into(), ..proto::Holding::default() })
@@ -188,6 +189,7 @@ pub(super) fn decode_hold_result(message: proto::Holding) -> Result<HoldResult> 
             price,
             has_isbn: message.has_isbn,
             available: message.available,
+            held: message.held,
             title: message.title,
         })
     };

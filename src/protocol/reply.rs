@@ -15,7 +15,7 @@ use crate::error::{Error, Invalid, LineProblem, RejectedLine, RejectedLines, Res
 use crate::routing::ProductId;
 use crate::storage::codec;
 use proto::failure::Reason;
-use proto::line_at_fault::{Fault as Faults, OutOfStock, SaleExpired, UnknownProduct};
+use proto::line_at_fault::{Fault as Faults, OutOfStock, SaleExpired, StockHeld, UnknownProduct};
 use proto::reply::Result as Outcomes;
 
 pub use proto::Reply as WireReply;
@@ -323,6 +323,7 @@ fn decode_products(list: proto::Products) -> Result<ProductList> {
 fn encode_fault(line: &RejectedLine) -> proto::LineAtFault {
     let fault = match line.problem {
         LineProblem::UnknownProduct => Faults::Unknown(UnknownProduct {}),
+        LineProblem::StockHeld { available } => Faults::StockHeld(StockHeld { available }),
         LineProblem::OutOfStock { available } => Faults::OutOfStock(OutOfStock { available }),
         LineProblem::SaleExpired { old_price, new_price } => Faults::SaleExpired(SaleExpired { old_price, new_price }),
     };
@@ -333,6 +334,7 @@ fn encode_fault(line: &RejectedLine) -> proto::LineAtFault {
 fn decode_fault(line: proto::LineAtFault) -> Option<RejectedLine> {
     let problem = match line.fault? {
         Faults::Unknown(_) => LineProblem::UnknownProduct,
+        Faults::StockHeld(StockHeld { available }) => LineProblem::StockHeld { available },
         Faults::OutOfStock(OutOfStock { available }) => LineProblem::OutOfStock { available },
         Faults::SaleExpired(SaleExpired { old_price, new_price }) => LineProblem::SaleExpired { old_price, new_price },
     };

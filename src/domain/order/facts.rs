@@ -152,7 +152,9 @@ impl Facts {
             let problem = line.apply_quote(found, needs_isbn, self.accepts_price_changes)?;
             rejected.extend(problem.map(|problem| RejectedLine { item: line.product.as_str().to_owned(), problem }));
         }
-        let is_only_short = rejected.iter().all(|line| matches!(line.problem, LineProblem::OutOfStock { .. }));
+        let is_only_short = rejected
+            .iter()
+            .all(|line| matches!(line.problem, LineProblem::OutOfStock { .. } | LineProblem::StockHeld { .. }));
         if is_only_short && self.asks_payment() && self.card.is_none() {
             return Err(card_missing());
         }

@@ -97,7 +97,11 @@ impl OrderLine {
             return Ok(Some(LineProblem::UnknownProduct));
         }
         self.has_isbn = quote.has_isbn;
-        let short = is_short.then_some(LineProblem::OutOfStock { available: quote.available });
+        let available = quote.available;
+        let short = is_short.then(|| match available.saturating_add(quote.held) >= u64::from(self.count) {
+            true => LineProblem::StockHeld { available },
+            false => LineProblem::OutOfStock { available },
+        });
         Ok(self.apply_price(quote, accepts_price_changes).or(short))
     }
 
@@ -151,7 +155,7 @@ mod tests {
 
     #[test]
     fn only_an_order_of_one_line_has_a_single_item() {
-        let quote = Quote { price: Money::default(), has_isbn: true, available: 3, title: "T".into() };
+        let quote = Quote { price: Money::default(), has_isbn: true, available: 3, held: 0, title: "T".into() };
         let held = HoldResult::Held(quote);
         assert_eq!(SingleItem::of(std::slice::from_ref(&held)), SingleItem { title: "T".into(), remaining: 3 });
         for several in [&[][..], &[held.clone(), held][..], &[HoldResult::UnknownProduct][..]] {

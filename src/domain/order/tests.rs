@@ -48,7 +48,7 @@ fn now() -> Timestamp {
 }
 
 fn quote(price: u64) -> Quote {
-    Quote { price: money(price), has_isbn: true, available: 1, title: "T".into() }
+    Quote { price: money(price), has_isbn: true, available: 1, held: 0, title: "T".into() }
 }
 
 fn held(price: u64) -> HoldResult {
@@ -106,6 +106,9 @@ fn refusals_have_their_precedence() {
     assert!(matches!(refuse(Origin::Books, &[short(), held(100)], false), Error::PaymentRefused(_)));
     assert!(matches!(refuse(Origin::Books, &[held(100), held(100)], false), Error::PaymentRefused(_)));
     assert!(matches!(refuse(Origin::Books, &[short(), held(100)], true), Error::LinesRejected(_)));
+    let by_others = || HoldResult::Short(Quote { held: 1, ..quote(100) });
+    assert!(!refuse(Origin::Books, &[by_others(), held(100)], true).is_final(), "others may give it back");
+    assert!(refuse(Origin::Books, &[by_others(), short()], true).is_final(), "one is really sold out");
     let Error::LinesRejected(all) = refuse(Origin::Checkout, &[short(), unknown()], false) else { panic!() };
     assert_eq!(all.lines.len(), 2);
     assert!(matches!(refuse(Origin::Buy, &[unknown(), held(100)], true), Error::NotFound(_)));

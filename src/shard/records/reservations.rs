@@ -93,6 +93,7 @@ fn look(txn: &mut Transaction<'_>, order: OrderId, line: &OrderedItem) -> Result
             price: reservation.price,
             has_isbn: reservation.has_isbn,
             available: product.as_ref().map_or(0, |product| product.stock),
+            held: product.as_ref().map_or(0, |product| product.held),
             title: product.map(|product| product.details.title).unwrap_or_default(),
         }));
     }
@@ -105,6 +106,7 @@ fn look(txn: &mut Transaction<'_>, order: OrderId, line: &OrderedItem) -> Result
         price: product.details.price,
         has_isbn: product.details.has_isbn,
         available: product.stock,
+        held: product.held,
         title: product.details.title,
     };
     Ok(if is_enough { HoldResult::Held(quote) } else { HoldResult::Short(quote) })

@@ -2,7 +2,9 @@
 
 use std::thread;
 
-use crate::harness::shop::{CARD, Stock, insist, make_book, order, order_of, place, settled};
+use serde_json::json;
+
+use crate::harness::shop::{CARD, Stock, insist, make_book, order, order_of, place, settled, stock_of};
 use crate::harness::{Action, Fault, Gateway, Setup, Store, eventually, offer};
 
 const STOCK: u64 = 20;
@@ -70,4 +72,33 @@ fn every_final_answer_ends_a_capture() {
     }
     let metrics = client.get("/metrics").expect(200).text();
     assert!(metrics.contains("shardcart_shard_captures_failed_total{shard=\"0\"} 4"), "{metrics}");
+}
+
+#[test]
+fn stock_that_another_order_holds_may_come_back() {
+    let gateway = Gateway::start();
+    let (store, book) = open(&gateway);
+    let mut client = store.client();
+    gateway.plan(Action::Authorise, Fault::Hold);
+    let all = |customer: &str| {
+        json!({
+            "customer_id": customer,
+            "items": [{"isbn": book, "quantity": STOCK}],
+            "payment": {"card_number": CARD},
+        })
+        .to_string()
+    };
+    let (mut first, body) = (store.client(), all("first"));
+    let first = thread::spawn(move || place(&mut first, "first", &body));
+    eventually("the stock is held", || (stock_of(&mut client, &book).held == STOCK).then_some(()));
+    let answer = place(&mut client, "second", &all("second")).expect_problem(409, "stock held");
+    assert_eq!(answer.json()["type"], "/problems/stock-held");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    client.post(&format!("/purchase/{book}"), "").expect_problem(409, "stock held");
+    gateway.release();
+    first.join().expect("it is answered").expect(201);
+    // The key was not spent on the first answer.
+    let answer = place(&mut client, "second", &all("second")).expect_problem(409, "out of stock");
+    assert!(!answer.is_replayed() && answer.json()["type"] == "/problems/conflict", "{answer:?}");
+    assert!(place(&mut client, "second", &all("second")).expect(409).is_replayed());
 }
