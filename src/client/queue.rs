@@ -8,10 +8,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::Stream;
+use prost::Message as _;
 use slab::Slab;
 use tokio::sync::{oneshot, watch};
 
-use crate::protocol::{MAX_BATCH, proto};
+use crate::protocol::{MAX_BATCH, MAX_REQUEST_BATCH_BYTES, proto};
 
 /// The time from the arrival of a request within which the shard may start its command.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(4_500);
@@ -190,7 +191,8 @@ impl Inner {
     /// Takes the queued requests as one message, without those whose caller no longer waits.
     fn next_batch(&mut self, up_since: Instant) -> Option<proto::RequestBatch> {
         let mut requests = Vec::with_capacity(self.queue.len().min(MAX_BATCH));
-        while requests.len() < MAX_BATCH {
+        let mut bytes = 0;
+        while requests.len() < MAX_BATCH && bytes < MAX_REQUEST_BATCH_BYTES {
             let Some(key) = self.queue.pop_front() else { break };
             let Some(pending) = self.pending.get_mut(key) else { continue };
             let Some(mut request) = pending.queued.take() else { continue };
@@ -200,14 +202,15 @@ impl Inner {
             }
             request.id = key as u64;
             request.deadline_ms = deadline_ms(pending.started, up_since);
+            bytes += request.encoded_len();
             requests.push(request);
         }
-        (!requests.is_empty()).then_some(proto::RequestBatch { hello: None, requests })
+        let sent_us = u64::try_from(up_since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        (!requests.is_empty()).then_some(proto::RequestBatch { hello: None, requests, sent_us })
     }
 }
 
-/// The deadline, in milliseconds since the Hello. The shard counts from before it answered the Hello, so its
-/// deadline is never later than this side's.
+/// The deadline on this side's clock, in milliseconds since the Hello.
 fn deadline_ms(started: Instant, up_since: Instant) -> u64 {
     let deadline = (started + COMMAND_TIMEOUT).saturating_duration_since(up_since);
     u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX)
@@ -228,7 +231,7 @@ impl Stream for RequestStream {
             return Poll::Ready(None);
         }
         if let Some(hello) = inner.hello.take() {
-            return Poll::Ready(Some(proto::RequestBatch { hello: Some(hello), requests: Vec::new() }));
+            return Poll::Ready(Some(proto::RequestBatch { hello: Some(hello), ..proto::RequestBatch::default() }));
         }
         let up_since = *self.queue.up_since.borrow();
         let batch = up_since.and_then(|up_since| inner.next_batch(up_since));
@@ -270,6 +273,24 @@ mod tests {
         queue.complete(vec![proto::Reply { id: 1, at: 7, ..proto::Reply::default() }]);
         assert_eq!(results[1].try_recv().unwrap().unwrap().at, 7);
         assert!(results[0].try_recv().is_err());
+    }
+
+    #[test]
+    fn a_message_is_limited_in_bytes() {
+        let queue = Arc::new(Queue::default());
+        let mut stream = begin(&queue);
+        queue.up();
+        // A checkout of many lines with long ids: 300 of them in one message would be past what a shard reads.
+        let products = (0..230).map(|line| proto::Line { product: format!("{line:0128}"), count: 1 }).collect();
+        let hold = proto::Hold { lines: products, ..proto::Hold::default() };
+        let large = proto::Request { command: Some(proto::request::Command::Hold(hold)), ..proto::Request::default() };
+        let _results: Vec<_> = (0..300).map(|_| queue.push(large.clone(), Instant::now(), TIMEOUT).unwrap()).collect();
+        let mut sent = 0;
+        while let Poll::Ready(Some(batch)) = poll(&mut stream) {
+            sent += batch.requests.len();
+            assert!(batch.encoded_len() <= MAX_REQUEST_BATCH_BYTES + large.encoded_len());
+        }
+        assert_eq!(sent, 300);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 /// The most commands or replies in one message.
 pub const MAX_BATCH: usize = 256;
+/// The size past which a message takes no further request, in bytes.
+pub const MAX_REQUEST_BATCH_BYTES: usize = 1 << 20;
 /// The size past which a message takes no further reply, in bytes.
 pub const MAX_REPLY_BATCH_BYTES: usize = 256 << 10;
 /// The longest message that is read, in bytes: room for [`MAX_REPLY_BATCH_BYTES`] and one more reply.

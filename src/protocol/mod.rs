@@ -2,6 +2,7 @@
 
 mod carts;
 mod command;
+mod deadline;
 mod deliveries;
 mod effect;
 mod limits;
@@ -17,9 +18,12 @@ mod values;
 
 pub use carts::CartCommand;
 pub use command::Command;
+pub use deadline::SenderClock;
 pub use deliveries::DeliveryCommand;
 pub use effect::Effect;
-pub use limits::{MAX_BATCH, MAX_IDEMPOTENCY_KEY_BYTES, MAX_MESSAGE_BYTES, MAX_REPLY_BATCH_BYTES};
+pub use limits::{
+    MAX_BATCH, MAX_IDEMPOTENCY_KEY_BYTES, MAX_MESSAGE_BYTES, MAX_REPLY_BATCH_BYTES, MAX_REQUEST_BATCH_BYTES,
+};
 pub use orders::{Basket, OrderCommand, PlaceOrder};
 pub use owner::Owner;
 pub use peers::{Hold, PeerCommand, Settle};

@@ -79,9 +79,15 @@ pub fn encode_request(request: &Request) -> proto::Request {
 pub fn decode_request(message: proto::Request) -> Result<Request> {
     let command =
         message.command.ok_or_else(|| Error::Invalid(Invalid::general("the request holds no known command")))?;
+    let hash = KeyHash::from_bits(message.hash);
+    let command = Command::decode(command)?;
+    // A record that was written under another hash could not be found again, and keeps its shard from starting.
+    if command.effect() != Effect::Read && command.owner().is_some_and(|owner| owner.hash() != hash) {
+        return Err(Error::invalid("hash", "is not that of the command's owner"));
+    }
     Ok(Request {
-        hash: KeyHash::from_bits(message.hash),
-        command: Command::decode(command)?,
+        hash,
+        command,
         idempotency: message.idempotency.map(decode_idempotency).transpose()?,
         if_match: message.if_match.map(decode_condition).transpose()?,
     })

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use futures_util::{Stream, StreamExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::server::Router;
 use tonic::{Request, Response, Status, Streaming};
@@ -142,7 +143,6 @@ pub async fn serve(context: Arc<ShardContext>, listener: Listener) -> Result<()>
         .max_concurrent_streams(Some(MAX_STREAMS))
         .initial_connection_window_size(Some(WINDOW_BYTES))
         .initial_stream_window_size(Some(WINDOW_BYTES))
-        .tcp_nodelay(true)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(ShardServer::new(Service(context)).max_decoding_message_size(MAX_MESSAGE_BYTES));
@@ -151,17 +151,38 @@ pub async fn serve(context: Arc<ShardContext>, listener: Listener) -> Result<()>
         .map_err(|error| Error::Internal(format!("the server failed: {error}")))
 }
 
+/// The connections of a listener. tonic's own option applies to its own listeners only.
+fn without_delay(listener: TcpListener) -> impl Stream<Item = std::io::Result<TcpStream>> {
+    TcpListenerStream::new(listener).inspect(|accepted| {
+        if let Ok(stream) = accepted {
+            // An error means that the connection is gone.
+            let _ = stream.set_nodelay(true);
+        }
+    })
+}
+
 async fn serve_on(
     router: Router,
     listener: Listener,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
 ) -> std::result::Result<(), tonic::transport::Error> {
     match listener {
-        Listener::Tcp(listener) => {
-            router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown).await
-        }
+        Listener::Tcp(listener) => router.serve_with_incoming_shutdown(without_delay(listener), shutdown).await,
         Listener::Unix(listener) => {
             router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown).await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_connections_send_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let accepted = std::pin::pin!(without_delay(listener)).next().await.unwrap().unwrap();
+        assert!(accepted.nodelay().unwrap());
     }
 }

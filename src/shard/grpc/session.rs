@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tonic::{Status, Streaming};
 
 use crate::error::Error;
-use crate::protocol::{self, Hello, MAX_BATCH, MAX_REPLY_BATCH_BYTES, Request, WireReply, proto};
+use crate::protocol::{self, Hello, MAX_BATCH, MAX_REPLY_BATCH_BYTES, Request, SenderClock, WireReply, proto};
 use crate::shard::clock;
 use crate::shard::context::ShardContext;
 use crate::shard::dispatch::{self, Execution};
@@ -32,8 +32,10 @@ pub struct Session {
     outbox: Arc<Outbox>,
     /// The replies that may be sent.
     ready: Vec<WireReply>,
-    /// The time of the Hello, from which deadlines count; `None` until then.
+    /// The time of the Hello; `None` until then.
     opened: Option<Instant>,
+    /// The client's clock, in which deadlines are.
+    client_clock: SenderClock,
     /// The answer to the Hello, until what it says is durable.
     greeting: Option<Greeting>,
     /// The number of commands whose replies wait for a commit.
@@ -64,6 +66,7 @@ impl Session {
             outbox: Arc::default(),
             ready: Vec::new(),
             opened: None,
+            client_clock: SenderClock::default(),
             greeting: None,
             outstanding: 0,
             is_draining: false,
@@ -101,7 +104,8 @@ impl Session {
     fn run(&mut self, opened: Instant, batch: proto::RequestBatch) {
         let shared = self.context.writer.clone();
         let now = clock::now();
-        let elapsed = opened.elapsed();
+        let arrived = Instant::now();
+        let clients_now = self.client_clock.observe(arrived - opened, Duration::from_micros(batch.sent_us));
         let mut writer = shared.lock();
         self.context.operations.fetch_add(batch.requests.len() as u64, Ordering::Relaxed);
         for message in batch.requests {
@@ -109,7 +113,7 @@ impl Session {
             let deadline = Duration::from_millis(message.deadline_ms);
             let decoded = protocol::decode_request(message);
             let request =
-                decoded.and_then(|request| if deadline < elapsed { Err(too_late(&request)) } else { Ok(request) });
+                decoded.and_then(|request| if deadline < clients_now { Err(too_late(&request)) } else { Ok(request) });
             let request = match request {
                 Ok(request) => request,
                 Err(error) => {
@@ -129,7 +133,8 @@ impl Session {
                 }
                 Execution::Fetch(missing) => {
                     let reply_to = self.reply_to(id);
-                    fetch::start(&self.context, request, (opened + deadline).into(), missing, reply_to);
+                    let expires = arrived + deadline.saturating_sub(clients_now);
+                    fetch::start(&self.context, request, expires.into(), missing, reply_to);
                 }
             }
         }

@@ -40,8 +40,8 @@ async fn session(
     hello: proto::Hello,
     requests: Vec<proto::Request>,
 ) -> Result<Vec<proto::Reply>, Status> {
-    let hello = proto::RequestBatch { hello: Some(hello), requests: Vec::new() };
-    let batches = [hello, proto::RequestBatch { hello: None, requests }];
+    let hello = proto::RequestBatch { hello: Some(hello), ..proto::RequestBatch::default() };
+    let batches = [hello, proto::RequestBatch { requests, ..proto::RequestBatch::default() }];
     let mut stream = ShardClient::new(channel.clone()).session(iter(batches)).await?.into_inner();
     let mut replies = Vec::new();
     while let Some(batch) = stream.message().await? {
@@ -138,6 +138,19 @@ fn a_command_for_another_slot_is_not_run() {
 }
 
 #[test]
+fn a_command_under_the_hash_of_another_id_is_refused() {
+    let mut store = Setup::new(2).tcp().durable().start();
+    let (ours, theirs) = (store.customer_on(0, "customer"), store.customer_on(1, "customer"));
+    // The slot is this shard's, the customer is not: stored, the record would keep the shard from starting.
+    let replies = talk(&store, 0, async |channel| {
+        let hello = status(&channel).await.identity.expect("an identity");
+        session(&channel, hello, vec![addition(1, KeyHash::of(&ours), &theirs, LONG)]).await.expect("a session")
+    });
+    assert_eq!(reason(&replies[0]), Some(proto::failure::Reason::Invalid));
+    store.restart_shard(0);
+}
+
+#[test]
 fn a_command_past_its_deadline_is_not_run() {
     let store = Setup::new(1).tcp().start();
     let replies = talk(&store, 0, async |channel| {
@@ -168,8 +181,8 @@ fn a_session_that_expects_another_shard_is_closed() {
             let closed = session(&channel, wrong.clone(), requests).await;
             assert!(closed.is_err_and(|status| status.code() != Code::Internal), "{wrong:?}");
         }
-        let rude =
-            proto::RequestBatch { hello: None, requests: vec![addition(1, KeyHash::of(&customer), &customer, LONG)] };
+        let requests = vec![addition(1, KeyHash::of(&customer), &customer, LONG)];
+        let rude = proto::RequestBatch { requests, ..proto::RequestBatch::default() };
         let mut client = ShardClient::new(channel);
         let refused = match client.session(iter([rude])).await {
             Ok(stream) => stream.into_inner().message().await.is_err(),
