@@ -33,7 +33,7 @@ impl ReachedFile {
         let mark = mark.encode();
         let checksum = crc32c::crc32c(&mark).to_le_bytes();
         self.0.write_all_at(&[&mark[..], &checksum[..]].concat(), 0)?;
-        self.0.sync_all()
+        self.0.sync_data()
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::disk::{Disk, LocalDisk};
 use super::manifest::{LiveFile, MANIFEST, MAX_FILES};
@@ -283,8 +283,10 @@ impl Shared {
             let mut applied = self.tables.applied();
             let mut count = 0;
             for file in sealed.iter().take(self.files_at_once) {
+                let began = Instant::now();
                 applied = applied.max(self.read_file(*file, &mut newest)?);
                 count += 1;
+                self.ring.leave_device(began.elapsed());
                 if newest.bytes() >= CHECKPOINT_BYTES {
                     break;
                 }
