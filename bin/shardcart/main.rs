@@ -14,7 +14,7 @@ mod shard;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use shardcart::process::logging::LogFormat;
+use shardcart::process::logging::{self, LogFormat};
 
 /// The allocator, which was measured with a million carts to be smaller and faster than the system's.
 #[global_allocator]
@@ -56,6 +56,12 @@ enum Role {
 }
 
 fn main() -> ExitCode {
+    let code = run();
+    logging::finish();
+    code
+}
+
+fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return failure::report_usage(&error),

@@ -13,6 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::process::histogram::{Histogram, Snapshot};
+use crate::process::logging;
 use crate::protocol::ShardStatus;
 
 /// The label of a path: the index of its template in the list of the metrics.
@@ -103,6 +104,9 @@ type Encoded = Result<(), fmt::Error>;
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Encoded {
         self.encode_http(&mut encoder)?;
+        let help = "Log lines of the facade that nobody took in time.";
+        let mut dropped = encoder.encode_descriptor("shardcart_log_dropped", help, None, MetricType::Counter)?;
+        dropped.encode_counter::<NoLabelSet, _, u64>(&logging::dropped(), None)?;
         let up =
             encoder.encode_descriptor("shardcart_shard_up", "Whether the shard answers.", None, MetricType::Gauge)?;
         self.each_shard(up, |status, metric| metric.encode_gauge(&i64::from(status.is_some())))?;
@@ -183,12 +187,13 @@ impl Scrape {
     }
 
     fn encode_counters(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let counters: [Number; 5] = [
+        let counters: [Number; 6] = [
             ("shardcart_shard_operations", "Commands taken since the shard's start.", |s| s.operations),
             ("shardcart_shard_captures_failed", "Payments refused after they were authorised.", |s| s.captures_failed),
             ("shardcart_shard_checkpoints_failed", "Checkpoints that failed and were tried again.", |s| {
                 s.checkpoints_failed
             }),
+            ("shardcart_shard_log_dropped", "Log lines that nobody took in time.", |s| s.log_dropped),
             ("shardcart_shard_damages", "Damages found on the shard's disk since its start.", |s| s.damages),
             ("shardcart_shard_commits", "Commits since the shard's start.", |s| s.commits),
         ];

@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::catalog::{self, CatalogSummary};
 use crate::error::{Error, Result};
 use crate::json::product;
-use crate::process::announce::print_line;
 use crate::process::files::failed_to;
+use crate::process::logging::print;
 
 /// The number of rows between two updates of the progress bar.
 const PROGRESS_STRIDE: usize = 1_000;
@@ -42,7 +42,7 @@ pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummar
         Error::Invalid(invalid) => Error::invalid("--catalog", format!("{invalid}; nothing was started or written")),
         other => other,
     })?;
-    print_line(format_args!("catalog: {} products", summary.products));
+    print(format_args!("catalog: {} products", summary.products));
     Ok(summary)
 }
 

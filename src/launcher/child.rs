@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::restart::RestartDelay;
 use crate::error::{Error, Result};
-use crate::process::announce::{Announcement, print_line};
+use crate::process::announce::Announcement;
+use crate::process::logging::print;
 
 /// The time limit for a child to end after SIGTERM, after which it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
@@ -122,9 +123,9 @@ impl Running {
         let mut lines = BufReader::new(&mut self.stdout).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             match Announcement::parse(&line) {
-                Some(Announcement::Progress { text }) => print_line(format_args!("{name}: {text}")),
+                Some(Announcement::Progress { text }) => print(format_args!("{name}: {text}")),
                 Some(Announcement::Ready { .. }) => {
-                    print_line(format_args!("{name}: ready after {:.1} s", started.elapsed().as_secs_f64()));
+                    print(format_args!("{name}: ready after {:.1} s", started.elapsed().as_secs_f64()));
                     // Sent only once, since the launcher counts the children that are ready.
                     if !std::mem::replace(was_ready, true) {
                         let _ = ready.try_send(());

@@ -11,8 +11,8 @@ use super::catalog_check;
 use super::store_file::{InitialCatalog, STORE_FILE, StoreFile};
 use crate::catalog::{Catalog, CatalogSummary};
 use crate::error::{Error, Invalid, Result};
-use crate::process::announce::print_line;
 use crate::process::files::{self, failed_to, make_directory};
+use crate::process::logging::print;
 use crate::routing::{Address, MAX_SOCKET_PATH};
 use crate::storage::StorageKind;
 
@@ -83,7 +83,7 @@ impl DataDirectory {
                 InitialCatalog::File => "the store still imports the one it was first started with",
                 InitialCatalog::Sample | InitialCatalog::None => "the store is not a fresh one",
             };
-            print_line(format_args!("--catalog {} is not read: {why}", file.display()));
+            print(format_args!("--catalog {} is not read: {why}", file.display()));
         }
         Ok(DataDirectory { path, store, _lock: lock })
     }

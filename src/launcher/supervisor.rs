@@ -14,7 +14,7 @@ use super::port::Port;
 use crate::access::{self, ApiKeys, KEY_VARIABLES};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::process::announce::print_line;
+use crate::process::logging::print;
 use crate::process::shutdown::Shutdown;
 use crate::storage::StorageKind;
 
@@ -146,7 +146,7 @@ impl Launch<'_> {
             }
             other => other.map(drop),
         };
-        print_line("stopping");
+        print("stopping");
         shards.stop.send_replace(StopRequest::DontRestart);
         facade.stop(&mut shutdown).await;
         shards.stop(&mut shutdown).await;
@@ -193,16 +193,16 @@ impl Launch<'_> {
         let variable = KEY_VARIABLES.iter().find(|variable| env::var_os(variable).is_some());
         let variable = variable.unwrap_or(&KEY_VARIABLES[0]);
         let key = if self.wants_key() { format!(" -H \"X-API-Key: ${variable}\"") } else { String::new() };
-        print_line(format_args!("shop       {}", http.join("  ")));
-        print_line(format_args!("key-value  {}", url(self.kv.address)));
-        print_line(format_args!("docs       {shop}/docs"));
-        print_line(format_args!("data       {}", self.data.path().display()));
+        print(format_args!("shop       {}", http.join("  ")));
+        print(format_args!("key-value  {}", url(self.kv.address)));
+        print(format_args!("docs       {shop}/docs"));
+        print(format_args!("data       {}", self.data.path().display()));
         // Commands have their own lines, so that they are easy to copy.
-        print_line("try");
-        print_line(format_args!("  curl -s{key} -H 'Content-Type: application/json' \\"));
-        print_line(format_args!("    -d '{{\"offeredPrice\": 12.10, \"itemCount\": 2}}' {shop}/item/alice/apple"));
-        print_line(format_args!("  curl -s{key} {shop}/items/alice"));
-        print_line("Ctrl-C stops it.");
+        print("try");
+        print(format_args!("  curl -s{key} -H 'Content-Type: application/json' \\"));
+        print(format_args!("    -d '{{\"offeredPrice\": 12.10, \"itemCount\": 2}}' {shop}/item/alice/apple"));
+        print(format_args!("  curl -s{key} {shop}/items/alice"));
+        print("Ctrl-C stops it.");
     }
 
     /// True when the shop refuses a write without an API key.

@@ -2,8 +2,9 @@
 //! it starts, `ready ADDRESSES` once it serves. Writer and parser are both here, so that they stay alike.
 
 use std::fmt;
-use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
+
+use super::logging::print;
 
 const READY: &str = "ready ";
 const PROGRESS: &str = "progress ";
@@ -35,7 +36,7 @@ impl<'a> Announcement<'a> {
 
 /// Prints the line of a process that serves, with its addresses separated by spaces.
 pub fn ready(addresses: impl fmt::Display) {
-    print_line(format_args!("{READY}{addresses}"));
+    print(format_args!("{READY}{addresses}"));
 }
 
 /// Prints progress lines, at most one every half second.
@@ -54,14 +55,9 @@ impl Progress {
     pub fn print(&mut self, text: impl fmt::Display) {
         if self.printed.is_none_or(|printed| printed.elapsed() >= PROGRESS_INTERVAL) {
             self.printed = Some(Instant::now());
-            print_line(format_args!("{PROGRESS}{text}"));
+            print(format_args!("{PROGRESS}{text}"));
         }
     }
-}
-
-/// Prints a line on standard output. Errors are ignored: the process serves although nobody reads its output.
-pub fn print_line(line: impl fmt::Display) {
-    let _ = writeln!(io::stdout(), "{line}");
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! Logs: to stderr for people or as JSON, and errors also to a rotated `error.log`.
+//! Logs: to stderr for people or as JSON, and errors also to a rotated `error.log`. Whoever logs never waits for either.
 
 use std::env;
 use std::fmt::Display;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::panic;
+use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tracing::Level;
@@ -17,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
+use super::line_writer::LineWriter;
 use crate::error::{Error, Invalid};
 
 /// The size past which `error.log` becomes `error.log.1`, in bytes.
@@ -35,6 +36,13 @@ const OTHERS: &str = "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,tonic=warn,war
 
 /// The log target of the error that ends the process. In the format for people it is printed without a log prefix.
 const FATAL: &str = "fatal";
+
+/// The longest wait for lines to be written when the process ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
+static STDOUT: OnceLock<LineWriter> = OnceLock::new();
+static STDERR: OnceLock<LineWriter> = OnceLock::new();
+static ERROR_LOG: OnceLock<LineWriter> = OnceLock::new();
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +75,12 @@ pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
     let filter: Targets = format!("{OTHERS},{asked},{FATAL}={fatal}")
         .parse()
         .map_err(|error| io::Error::other(format!("{FILTER_VARIABLE}={asked}: {error}")))?;
-    let stderr = fmt::layer().with_writer(io::stderr);
+    let stderr = fmt::layer().with_writer(Lines(stderr()));
     let file = error_log.map(|directory| ErrorLog::open(directory, format)).transpose()?;
-    let file = file.map(|file| fmt::layer().with_ansi(false).with_writer(file));
+    let file = file.map(|mut file| {
+        let writer = ERROR_LOG.get_or_init(|| start("error.log", move |line| file.write_line(line)));
+        fmt::layer().with_ansi(false).with_writer(Lines(writer))
+    });
     let (stderr, file): (Box<dyn Layer<Registry> + Send + Sync>, _) = match format {
         LogFormat::Human => (stderr.with_ansi(false).boxed(), file.map(Layer::boxed)),
         LogFormat::Json => (stderr.json().boxed(), file.map(|file| file.json().boxed())),
@@ -83,29 +94,75 @@ pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
     Ok(())
 }
 
+fn start(name: &str, write: impl FnMut(&[u8]) + Send + 'static) -> LineWriter {
+    LineWriter::start(name, write).expect("a process that starts can have one more thread")
+}
+
+fn stderr() -> &'static LineWriter {
+    // A closed stderr is ignored.
+    STDERR.get_or_init(|| start("stderr", |line| _ = io::stderr().write_all(line)))
+}
+
+/// Prints a line on standard output. Errors are ignored: the process serves although nobody reads its output.
+pub fn print(line: impl Display) {
+    let stdout = STDOUT.get_or_init(|| {
+        start("stdout", |line| {
+            let mut stdout = io::stdout().lock();
+            let _ = stdout.write_all(line).and_then(|()| stdout.flush());
+        })
+    });
+    stdout.push(format!("{line}\n").into_bytes());
+}
+
+/// The number of lines that were dropped because nobody took them in time.
+pub fn dropped() -> u64 {
+    [&STDOUT, &STDERR, &ERROR_LOG].into_iter().filter_map(OnceLock::get).map(LineWriter::dropped).sum()
+}
+
+/// Waits for what was logged and printed to be written, but not for long. Called before the process ends.
+pub fn finish() {
+    let writers = [&STDOUT, &STDERR, &ERROR_LOG].into_iter().filter_map(OnceLock::get);
+    writers.for_each(|writer| writer.flush(FLUSH_TIMEOUT));
+}
+
+/// Ends the process at once, but for the lines that say why.
+pub fn abort() -> ! {
+    finish();
+    std::process::abort();
+}
+
 /// Reports the error that ends the process: on stderr as one line, `error: TEXT` for people or a JSON log
-/// line, and in `error.log`. A closed stderr is ignored.
+/// line, and in `error.log`.
 pub fn report_fatal(format: LogFormat, error: impl Display) {
     tracing::error!(target: FATAL, "{error}");
     if format == LogFormat::Human || !tracing::enabled!(target: FATAL, Level::ERROR) {
-        let _ = writeln!(io::stderr(), "error: {error}");
+        stderr().push(format!("error: {error}\n").into_bytes());
     }
 }
 
-/// Logs panics too, so that they reach `error.log`.
+/// Logs panics, so that they reach `error.log`, and never wait for stderr.
 fn log_panics() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        tracing::error!(location = panic.location().map(tracing::field::display), "panicked");
-        usual(panic);
+    panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        let text = panic.payload_as_str().unwrap_or("without a text");
+        let backtrace = std::backtrace::Backtrace::capture();
+        let location = panic.location().map(tracing::field::display);
+        tracing::error!(location, %backtrace, "panicked: {text}");
     }));
 }
 
-/// The file `error.log`, limited in size and in lines per second.
-#[derive(Clone)]
-struct ErrorLog(Arc<Mutex<Inner>>);
+/// The lines of a log layer.
+struct Lines(&'static LineWriter);
 
-struct Inner {
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'static LineWriter;
+
+    fn make_writer(&'a self) -> &'static LineWriter {
+        self.0
+    }
+}
+
+/// The file `error.log`, limited in size and in lines per second.
+struct ErrorLog {
     directory: PathBuf,
     format: LogFormat,
     window: Instant,
@@ -117,14 +174,12 @@ impl ErrorLog {
     fn open(directory: &Path, format: LogFormat) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let directory = directory.to_owned();
-        let inner = Inner { directory, format, window: Instant::now(), lines: 0, suppressed: 0 };
+        let log = ErrorLog { directory, format, window: Instant::now(), lines: 0, suppressed: 0 };
         // Creates the file, so that a directory that cannot be written is an error now and not when the log is needed.
-        inner.append(b"")?;
-        Ok(ErrorLog(Arc::new(Mutex::new(inner))))
+        log.append(b"")?;
+        Ok(log)
     }
-}
 
-impl Inner {
     /// Writes a line, and ignores errors: a full disk must not stop the thread that logs.
     fn write_line(&mut self, line: &[u8]) {
         if self.window.elapsed() >= WINDOW {
@@ -168,25 +223,6 @@ impl Inner {
     }
 }
 
-impl Write for &ErrorLog {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_line(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for ErrorLog {
-    type Writer = &'a ErrorLog;
-
-    fn make_writer(&'a self) -> &'a ErrorLog {
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,7 +233,7 @@ mod tests {
         let log = ErrorLog::open(directory.path(), LogFormat::Human).unwrap();
         let line = [b'x'; 1 << 14];
         for _ in 0..90 {
-            log.0.lock().unwrap().append(&line).unwrap();
+            log.append(&line).unwrap();
         }
         let size = |name| fs::metadata(directory.path().join(name)).unwrap().len();
         assert_eq!(size(ROTATED_FILE), MAX_FILE_BYTES);
@@ -207,8 +243,7 @@ mod tests {
     #[test]
     fn writing_resumes_after_a_failure() {
         let directory = tempfile::tempdir().unwrap();
-        let log = ErrorLog::open(directory.path(), LogFormat::Human).unwrap();
-        let mut inner = log.0.lock().unwrap();
+        let mut inner = ErrorLog::open(directory.path(), LogFormat::Human).unwrap();
         let path = directory.path().join(FILE);
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
@@ -222,8 +257,7 @@ mod tests {
     fn lines_past_the_limit_are_counted_instead() {
         for format in [LogFormat::Human, LogFormat::Json] {
             let directory = tempfile::tempdir().unwrap();
-            let log = ErrorLog::open(directory.path(), format).unwrap();
-            let mut inner = log.0.lock().unwrap();
+            let mut inner = ErrorLog::open(directory.path(), format).unwrap();
             for _ in 0..MAX_LINES_PER_WINDOW + 5 {
                 inner.window = Instant::now();
                 inner.write_line(b"{}\n");

@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod fail_point;
 pub mod files;
 pub mod histogram;
+pub mod line_writer;
 pub mod logging;
 pub mod scheduling;
 pub mod shutdown;

@@ -79,5 +79,6 @@ fn end_with_parent(requests: &watch::Sender<u32>) {
     }
     requests.send_modify(|count| *count += 1);
     thread::sleep(ORPHAN_LIFETIME);
+    super::logging::finish();
     std::process::exit(0);
 }

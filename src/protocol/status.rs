@@ -53,6 +53,8 @@ pub struct ShardStatus {
     pub checkpoints_failed: u64,
     /// The number of damages on its disk that were found since the start.
     pub damages: u64,
+    /// The number of log lines that were dropped because nobody took them in time.
+    pub log_dropped: u64,
 }
 
 impl From<&Hello> for proto::Hello {
@@ -103,6 +105,7 @@ impl From<ShardStatus> for proto::StatusReply {
             captures_failed: status.captures_failed,
             checkpoints_failed: status.checkpoints_failed,
             damages: status.damages,
+            log_dropped: status.log_dropped,
         }
     }
 }
@@ -132,6 +135,7 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             captures_failed: message.captures_failed,
             checkpoints_failed: message.checkpoints_failed,
             damages: message.damages,
+            log_dropped: message.log_dropped,
         })
     }
 }

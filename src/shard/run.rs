@@ -21,7 +21,7 @@ use crate::client::{Client, Shared};
 use crate::error::{Error, Result};
 use crate::process::files::{self, failed_to};
 use crate::process::shutdown::Shutdown;
-use crate::process::{announce, scheduling};
+use crate::process::{announce, logging, scheduling};
 
 /// The longest wait for the lock of the data directory, which a process that is ending may still hold.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -80,7 +80,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     runtime.shutdown_background();
     if !writer.finish(COMMIT_TIMEOUT_AT_END) {
         tracing::error!("the last commit did not end in time: ending without knowing whether it is durable");
-        std::process::abort();
+        logging::abort();
     }
     storage.close()
 }

@@ -10,6 +10,7 @@ use super::writer::Writer;
 use crate::error::Result;
 use crate::process::fail_point;
 use crate::process::histogram::Histogram;
+use crate::process::logging;
 use crate::storage::Storage;
 
 /// The checks of a write under way, in its time limit.
@@ -106,7 +107,7 @@ impl SharedWriter {
         let started = Instant::now();
         if let Err(error) = self.store(batch) {
             tracing::error!(%error, "a commit failed: ending, so that the next start loads what is durable");
-            std::process::abort();
+            logging::abort();
         }
         self.commit_latency.observe(started.elapsed());
     }
@@ -125,7 +126,7 @@ fn watch(storage: &dyn Storage, timeout: Duration) {
         thread::sleep(timeout / CHECKS_IN_TIMEOUT);
         if storage.write_time().is_some_and(|time| time >= timeout) {
             tracing::error!(?timeout, "the disk has not finished a commit in time: ending");
-            std::process::abort();
+            logging::abort();
         }
     }
 }

@@ -5,6 +5,7 @@ use super::fetched::{Fetched, StoredKey};
 use super::writer::{Indexes, Writer};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
+use crate::process::logging;
 use crate::routing::KeyHash;
 use crate::storage::{RecordKey, RecordKind};
 
@@ -154,7 +155,7 @@ impl<'w> Transaction<'w> {
         if self.is_torn(result) {
             let error = result.as_ref().err().map(Error::detail).unwrap_or_default();
             tracing::error!(%error, "a command failed after it had written: aborting, so that none of its writes is kept");
-            std::process::abort();
+            logging::abort();
         }
     }
 }

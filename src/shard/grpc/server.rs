@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::session::Session;
 use crate::error::{Error, Result};
+use crate::process::logging;
 use crate::protocol::{MAX_MESSAGE_BYTES, ShardStatus, proto};
 use crate::routing::Address;
 use crate::shard::context::ShardContext;
@@ -76,6 +77,7 @@ fn status(context: &ShardContext) -> ShardStatus {
         captures_failed: context.coordinator.captures_failed(),
         checkpoints_failed: context.storage.background_failures(),
         damages: context.damages.count(),
+        log_dropped: logging::dropped(),
         uptime: context.started.elapsed(),
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::client::Client;
 use crate::error::Error;
 use crate::payment::PaymentGateway;
+use crate::process::logging;
 use crate::shard::clock;
 use crate::shard::engine::{CommitDependency, OrderGauges, SharedWriter, Transaction, Waiter};
 
@@ -67,5 +68,5 @@ impl Coordinator {
 /// Ends the process when an order cannot continue, so that the next start retries it or refuses the damaged record.
 pub fn abort(error: &Error, consequence: &str) -> ! {
     tracing::error!(%error, "{consequence}: aborting, the restart retries it");
-    std::process::abort();
+    logging::abort();
 }

@@ -12,6 +12,7 @@ use super::mark::Mark;
 use super::reached::{self, ReachedFile};
 use super::table_files::{self, Depth};
 use crate::error::{Error, Result};
+use crate::process::logging;
 use crate::storage::backend::{KeyRange, Loaded, keys_after};
 use crate::storage::record::{COUNTER_KEY, HEADER_KEY, RecordKind, Write, kind_of};
 
@@ -139,7 +140,7 @@ impl Tables {
         match self.database.persist(PersistMode::Buffer) {
             Err(fjall::Error::Poisoned) => {
                 tracing::error!("the tables' background thread has failed: ending, so that the next start goes on");
-                std::process::abort();
+                logging::abort();
             }
             result => result.map_err(|error| fault("go on", &error))?,
         }

@@ -10,3 +10,4 @@ mod resend;
 mod saga;
 mod slow_disk;
 mod slow_gateway;
+mod stalled_log;

@@ -35,9 +35,21 @@ pub struct Role {
 
 impl Launcher {
     pub fn spawn(program: &Path, directory: &Path, options: &[&str]) -> Self {
+        let file = File::options().create(true).append(true).open(directory.join("launcher.log")).unwrap();
+        Self::spawn_logging(program, directory, options, file, None)
+    }
+
+    /// The same with another stderr, and maybe another filter of what is logged.
+    pub fn spawn_logging(
+        program: &Path,
+        directory: &Path,
+        options: &[&str],
+        stderr: impl Into<Stdio>,
+        filter: Option<&str>,
+    ) -> Self {
         let log = directory.join("launcher.log");
-        let file = File::options().create(true).append(true).open(&log).unwrap();
         let mut child = Command::new(program)
+            .envs(filter.map(|filter| ("SHARDCART_LOG", filter)))
             .args(["launch", "--workers", "2", "--log-size", "32MiB"])
             .args(options)
             .current_dir(directory)
@@ -45,7 +57,7 @@ impl Launcher {
             .env_remove(KEY_VARIABLES[1])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(file)
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
