@@ -20,11 +20,20 @@ use harness::connection::Connection;
 use harness::procfs::{self, Memory};
 use harness::store::Store;
 use harness::{Result, block_on};
+use shardcart::routing::{OrderId, SLOTS, Slot};
+use shardcart::storage::{DEFAULT_LOG_BYTES, Record, RecordKey, RecordKind, StorageKind, Write};
 
 /// The argument that `cargo bench` adds and `cargo test` does not.
 const BENCH_FLAG: &str = "--bench";
 /// The number of carts that are read back after a restart, spread over all carts.
 const CHECKED_CARTS: u64 = 1_000;
+
+/// The request that makes a closed order.
+const PURCHASE: &[u8] = b"POST /purchase/1 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+/// The closed orders that are written in one commit.
+const ORDERS_A_COMMIT: usize = 1_000;
+/// The starts of which the median is taken.
+const STARTS: usize = 5;
 
 /// The storage of the shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,6 +57,9 @@ struct Options {
     /// Connections that fill the store.
     #[arg(long, default_value_t = 128)]
     connections: usize,
+    /// Measures instead how much longer a shard with so many closed orders takes to start.
+    #[arg(long)]
+    closed_orders: Option<u64>,
     /// The directory of the stores' data.
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     data: PathBuf,
@@ -71,6 +83,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    if let Some(orders) = options.closed_orders {
+        let data = tempfile::tempdir_in(&options.data)?;
+        return start_with_history(orders, data.path());
+    }
     println!("{} carts of {} lines; bytes a cart, summed over the shards' processes", options.carts, carts::LINES);
     for &storage in &options.only {
         for &shards in &options.shards {
@@ -105,6 +121,46 @@ fn restart(options: &Options, storage: Storage, shards: u32, data: &Path) -> Res
     print_memory(options.carts, resident(&store)?, storage.target());
     block_on(check(&store, options.carts))?;
     store.stop()
+}
+
+/// Starts a shard before and after it gets a history of closed orders.
+fn start_with_history(orders: u64, data: &Path) -> Result<()> {
+    let store = Store::start_with(1, "log", data, &[])?;
+    block_on(async { Ok(Connection::open(store.http()).await?.exchange(PURCHASE).await.map(drop)?) })?;
+    store.stop()?;
+    let before = median_start(data)?;
+    let storage = StorageKind::Log.open(&data.join("shard-0"), DEFAULT_LOG_BYTES)?;
+    let all = 0..=SLOTS - 1;
+    let page = storage.scan(RecordKind::Order, &all, &[], usize::MAX)?;
+    let order = page.records.first().ok_or("the order is not closed")?;
+    for first in (0..orders).step_by(ORDERS_A_COMMIT) {
+        let batch: Vec<_> = (first..orders.min(first + ORDERS_A_COMMIT as u64))
+            .map(|number| {
+                let id = OrderId::new(Slot((number % u64::from(SLOTS)) as u16), number, u128::from(number));
+                let key = RecordKey { hash: id.hash(), kind: RecordKind::Order, id: id.as_bytes() };
+                Write::Put(Record::new(key, order.value()))
+            })
+            .collect();
+        storage.commit_next(&batch)?;
+    }
+    storage.close()?;
+    drop(storage);
+    let after = median_start(data)?;
+    println!("start without a history {before:.2} s, with {orders} closed orders {after:.2} s: {:.2}x", after / before);
+    Ok(())
+}
+
+/// The seconds from the start of a store until it is ready, the median of some.
+fn median_start(data: &Path) -> Result<f64> {
+    let mut seconds = Vec::new();
+    for _ in 0..STARTS {
+        let began = Instant::now();
+        let store = Store::start_with(1, "log", data, &[])?;
+        seconds.push(began.elapsed().as_secs_f64());
+        store.stop()?;
+    }
+    seconds.sort_unstable_by(f64::total_cmp);
+    Ok(seconds[STARTS / 2])
 }
 
 /// Reads some carts and fails unless each has all its lines.
