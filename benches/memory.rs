@@ -102,7 +102,7 @@ fn measure(options: &Options, storage: Storage, shards: u32, data: &Path) -> Res
     let store = Store::start(shards, storage.name(), data)?;
     println!("  empty: {:.1} MB resident", resident(&store)?.resident as f64 / 1e6);
     let start = Instant::now();
-    block_on(carts::fill(store.http(), options.carts, options.connections))?;
+    block_on(carts::fill(store.http(), options.carts, carts::LINES, options.connections))?;
     let additions = options.carts * carts::LINES;
     println!("  filled: {additions} additions, {:.0}/s", per_second(additions, start.elapsed()));
     print_memory(options.carts, resident(&store)?, storage.target());

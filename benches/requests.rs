@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 fn measure(criterion: &mut Criterion, storage: &str, method: &str, requests: Vec<Vec<u8>>) -> Result<()> {
     let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let store = Store::start(SHARDS, storage, data.path())?;
-    harness::block_on(carts::fill(store.http(), CUSTOMERS, FILL_CONNECTIONS))?;
+    harness::block_on(carts::fill(store.http(), CUSTOMERS, carts::LINES, FILL_CONNECTIONS))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut connection = runtime.block_on(Connection::open(store.http()))?;
     let mut next = requests.iter().cycle();

@@ -1,5 +1,5 @@
-//! The carts of the benchmarks, and the requests that create, read and change them. A cart has five lines, two of
-//! them in a special sale, and takes about 170 bytes as a record.
+//! The carts of the benchmarks, and the requests that create, read and change them. A cart has five lines unless a
+//! benchmark says otherwise, every other one in a special sale, and takes about 170 bytes as a record.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,8 +10,10 @@ use tokio::task::JoinSet;
 use super::Result;
 use super::connection::Connection;
 
-/// The number of lines in every cart.
+/// The number of lines in a cart.
 pub const LINES: u64 = 5;
+/// The most lines of a cart.
+pub const MAX_LINES: u64 = 1_000;
 
 /// `GET /items/{customer}`.
 pub fn read_request(customer: u64) -> Vec<u8> {
@@ -30,11 +32,11 @@ pub fn add_request(customer: u64, line: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Creates the carts of the customers `0..customers` over `connections` connections.
+/// Creates the carts of the customers `0..customers`, of so many lines, over `connections` connections.
 ///
 /// # Errors
 /// When a request fails, since a missing line would make every later figure wrong.
-pub async fn fill(address: SocketAddr, customers: u64, connections: usize) -> Result<()> {
+pub async fn fill(address: SocketAddr, customers: u64, lines: u64, connections: usize) -> Result<()> {
     let next = Arc::new(AtomicU64::new(0));
     let mut tasks: JoinSet<Result<()>> = JoinSet::new();
     for _ in 0..connections {
@@ -46,7 +48,7 @@ pub async fn fill(address: SocketAddr, customers: u64, connections: usize) -> Re
                 if customer >= customers {
                     return Ok(());
                 }
-                make_cart(&mut connection, customer).await?;
+                make_cart(&mut connection, customer, lines).await?;
             }
         });
     }
@@ -56,8 +58,8 @@ pub async fn fill(address: SocketAddr, customers: u64, connections: usize) -> Re
     Ok(())
 }
 
-async fn make_cart(connection: &mut Connection, customer: u64) -> Result<()> {
-    for line in 0..LINES {
+async fn make_cart(connection: &mut Connection, customer: u64, lines: u64) -> Result<()> {
+    for line in 0..lines {
         let answer = connection.exchange(&add_request(customer, line)).await?;
         if !answer.is_success() {
             return Err(format!("a line could not be added: {}", answer.describe()).into());
@@ -71,12 +73,12 @@ fn customer_id(customer: u64) -> String {
 }
 
 fn item_id(customer: u64, line: u64) -> String {
-    format!("item-{:016}", customer * LINES + line)
+    format!("item-{:016}", customer * MAX_LINES + line)
 }
 
-/// The body of an addition; lines 1 and 3 are on special sale.
+/// The body of an addition; every other line is on special sale.
 fn offer(line: u64) -> String {
-    let price = format!("{}.{:02}", 10 + line * 7, 99 - line * 13);
+    let price = format!("{}.{:02}", 10 + line * 7, 99 - line * 13 % 90);
     if line % 2 == 1 {
         let sale = r#""specialSale":true,"saleExpiration":"2099-12-31T23:59:59Z""#;
         format!(r#"{{"offeredPrice":{price},"itemCount":1,{sale}}}"#)

@@ -112,7 +112,7 @@ pub fn run(options: &Options, redis: bool, done: fn(&Cell)) -> Result<Vec<Cell>>
     let mut cells = Vec::new();
     for &scenario in &options.only {
         let servers = start(options, redis, scenario)?;
-        let requests = Arc::new(requests(scenario, options.customers));
+        let requests = Arc::new(requests(scenario, options.customers, options.lines));
         for &connections in &options.connections {
             let load = Load {
                 connections,
@@ -146,7 +146,7 @@ pub fn try_generator() -> Result<u64> {
             warm_up: Duration::ZERO,
             window: TRIAL,
             rate,
-            requests: Arc::new(requests(scenario, 2)),
+            requests: Arc::new(requests(scenario, 2, carts::LINES)),
         };
         let measured = load.run(bare.address(), &[bare.process()])?;
         if let Some(failure) = measured.first_failure {
@@ -164,7 +164,7 @@ fn start(options: &Options, redis: bool, scenario: Scenario) -> Result<Vec<Runni
     for &shards in &options.shards {
         let data = tempfile::tempdir_in(&options.data)?;
         let store = Store::start(shards, options.storage(scenario), data.path())?;
-        block_on(carts::fill(store.http(), options.customers, FILL_CONNECTIONS))?;
+        block_on(carts::fill(store.http(), options.customers, options.lines, FILL_CONNECTIONS))?;
         stores.push(Running { server: Server::Shards(shards), process: Process::Store(store), _data: data });
     }
     let sample = match stores.first() {
@@ -186,7 +186,7 @@ fn start(options: &Options, redis: bool, scenario: Scenario) -> Result<Vec<Runni
 fn start_redis(options: &Options, scenario: Scenario, sample: &Sample) -> Result<Running> {
     let data = tempfile::tempdir_in(&options.data)?;
     let service = RedisService::start(data.path(), scenario.is_durable())?;
-    block_on(carts::fill(service.address(), options.customers, FILL_CONNECTIONS))?;
+    block_on(carts::fill(service.address(), options.customers, options.lines, FILL_CONNECTIONS))?;
     if !options.shards.is_empty() {
         block_on(sample_of(service.address()))?.expect_same_cart(sample)?;
     }
@@ -198,11 +198,11 @@ async fn sample_of(address: SocketAddr) -> Result<Sample> {
     Sample::of(&connection.exchange(&carts::read_request(0)).await?)
 }
 
-fn requests(scenario: Scenario, customers: u64) -> Vec<Vec<u8>> {
+fn requests(scenario: Scenario, customers: u64, lines: u64) -> Vec<Vec<u8>> {
     match scenario {
         Scenario::Get => (0..customers).map(carts::read_request).collect(),
         Scenario::Post | Scenario::Durable => {
-            let line_of = |customer| (0..carts::LINES).map(move |line| carts::add_request(customer, line));
+            let line_of = |customer| (0..lines).map(move |line| carts::add_request(customer, line));
             (0..customers).flat_map(line_of).collect()
         }
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::harness::carts;
+
 /// The argument that `cargo bench` adds and `cargo test` does not.
 pub const BENCH_FLAG: &str = "--bench";
 /// The time of load before each measurement.
@@ -49,6 +51,9 @@ pub struct Options {
     /// Customers, one cart each.
     #[arg(long, default_value_t = 1_000)]
     pub customers: u64,
+    /// Lines of each cart.
+    #[arg(long, default_value_t = carts::LINES, value_parser = clap::value_parser!(u64).range(1..=carts::MAX_LINES))]
+    pub lines: u64,
     /// Threads of the load generator.
     #[arg(long, default_value_t = default_threads())]
     pub threads: usize,

@@ -87,7 +87,7 @@ fn start(options: &Options, shards: u32, catalog: &str) -> Result<(Store, TempDi
     let file = data.path().join("catalog.jsonl");
     std::fs::File::create(&file)?.write_all(catalog.as_bytes())?;
     let store = Store::start_with(shards, "log", &data.path().join("data"), &["--catalog", utf8(&file)?])?;
-    block_on(carts::fill(store.http(), CUSTOMERS, FILL_CONNECTIONS))?;
+    block_on(carts::fill(store.http(), CUSTOMERS, carts::LINES, FILL_CONNECTIONS))?;
     Ok((store, data))
 }
 
