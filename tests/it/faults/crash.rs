@@ -155,7 +155,11 @@ fn round(store: &mut Store, writers: &mut [Writer], random: &mut Random, end: im
 }
 
 fn start() -> (Store, Vec<Writer>) {
-    let store = Setup::new(SHARDS as u32).durable().start();
+    start_with(Setup::new(SHARDS as u32).durable())
+}
+
+fn start_with(setup: Setup) -> (Store, Vec<Writer>) {
+    let store = setup.start();
     let writers = (0..WRITERS).map(|number| Writer::new(&store, number)).collect();
     (store, writers)
 }
@@ -175,6 +179,16 @@ fn a_shard_that_is_killed_loses_nothing() {
         println!("round {number}: nothing was lost");
     }
     assert!(writers.iter().all(|writer| writer.count > 0 && writer.value > 0));
+}
+
+#[test]
+fn a_shard_on_tcp_that_is_killed_loses_nothing() {
+    let mut random = Random::seeded("tcp");
+    let (mut store, mut writers) = start_with(Setup::new(SHARDS as u32).durable().tcp());
+    for _ in 0..4 {
+        let shard = random.below(SHARDS as u64) as usize;
+        round(&mut store, &mut writers, &mut random, |store| store.restart_shard(shard));
+    }
 }
 
 #[test]

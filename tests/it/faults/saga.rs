@@ -22,8 +22,12 @@ struct Shop {
 
 impl Shop {
     fn open() -> Self {
+        Self::open_on(Setup::new(2).durable())
+    }
+
+    fn open_on(setup: Setup) -> Self {
         let gateway = Gateway::start();
-        let store = Setup::new(2).durable().shard_options(&["--payment", &gateway.url()]).start();
+        let store = setup.shard_options(&["--payment", &gateway.url()]).start();
         let books = [store.customer_on(HOME, "978-"), store.customer_on(OTHER, "978-")];
         let customer = store.customer_on(HOME, "customer");
         books.iter().for_each(|book| make_book(&mut store.client(), book, STOCK));
@@ -61,7 +65,10 @@ fn id_of(answer: &crate::harness::Answer) -> String {
 
 /// Places an order during which a shard dies at a fail point, restarts the shard, and retries as the customer.
 fn dies_at(shard: usize, fail_point: &str) {
-    let mut shop = Shop::open();
+    dies_in(Shop::open(), shard, fail_point);
+}
+
+fn dies_in(mut shop: Shop, shard: usize, fail_point: &str) {
     shop.store.arm_shard(shard, fail_point);
     let body = shop.body();
     let mut client = shop.store.client();
@@ -97,6 +104,13 @@ deaths! {
     the_home_may_die_after_any_commit: HOME, ["committed:1", "committed:2", "committed:3", "committed:4"];
     a_products_shard_may_die_around_its_hold: OTHER, ["holding", "committed:1"];
     a_products_shard_may_die_around_its_claim: OTHER, ["settling", "committed:2"];
+}
+
+#[test]
+fn shards_on_tcp_may_die_as_well() {
+    for (shard, fail_point) in [(HOME, "paid"), (HOME, "decided"), (OTHER, "holding"), (OTHER, "settling")] {
+        dies_in(Shop::open_on(Setup::new(2).durable().tcp()), shard, fail_point);
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! A store in a test: shards and a facade as processes, with their data in a temporary directory.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use shardcart::routing::KeyHash;
 use shardcart::routing::SlotTable;
@@ -10,11 +11,15 @@ use tempfile::TempDir;
 
 use super::{Client, Process, eventually};
 
+/// The port of the first shard on TCP.
+const FIRST_PORT: u32 = 7_000;
+
 /// The setup of a store.
 pub struct Setup {
     shards: u32,
     storage: &'static str,
-    tcp: bool,
+    /// The address of the shards on TCP; `None` for Unix sockets.
+    tcp: Option<Ipv4Addr>,
     shard_options: Vec<String>,
     facade_options: Vec<String>,
     facade_environment: Vec<(String, String)>,
@@ -28,7 +33,7 @@ impl Setup {
         Setup {
             shards,
             storage: "memory",
-            tcp: false,
+            tcp: None,
             shard_options: Vec::new(),
             facade_options: Vec::new(),
             facade_environment: Vec::new(),
@@ -44,9 +49,13 @@ impl Setup {
         self
     }
 
-    /// With shards on TCP.
+    /// With shards on TCP, at a loopback address that no other store has, so that their ports are known beforehand.
     pub fn tcp(mut self) -> Self {
-        self.tcp = true;
+        static STORES: AtomicU32 = AtomicU32::new(1);
+        let store = STORES.fetch_add(1, Ordering::Relaxed);
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        self.tcp =
+            Some(Ipv4Addr::new(127, 1 + high % 250, low, u8::try_from(store % 250 + 1).expect("it is below 251")));
         self
     }
 
@@ -88,22 +97,21 @@ impl Setup {
     }
 
     fn shard_args(&self, index: u32, data: &Path) -> Vec<String> {
-        let socket = |index| format!("unix:{}", data.join(format!("shard-{index}")).join("sock").display());
-        let listen = if self.tcp { "127.0.0.1:0".into() } else { socket(index) };
+        let address = |index: u32| match self.tcp {
+            Some(host) => format!("{host}:{}", FIRST_PORT + index),
+            None => format!("unix:{}", data.join(format!("shard-{index}")).join("sock").display()),
+        };
         let mut args: Vec<String> = vec!["shard".into()];
         for (name, value) in [
             ("--index", index.to_string()),
             ("--shards", self.shards.to_string()),
-            ("--listen", listen),
+            ("--listen", address(index)),
             ("--data", data.join(format!("shard-{index}")).display().to_string()),
             ("--storage", self.storage.to_owned()),
         ] {
             args.extend([name.into(), value]);
         }
-        if !self.tcp {
-            // On TCP the ports are unknown until all shards run.
-            args.extend(["--peers".into(), (0..self.shards).map(socket).collect::<Vec<_>>().join(",")]);
-        }
+        args.extend(["--peers".into(), (0..self.shards).map(address).collect::<Vec<_>>().join(",")]);
         args.extend(self.shard_options.iter().cloned());
         args
     }
