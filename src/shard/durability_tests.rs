@@ -15,11 +15,13 @@ use super::dispatch::{self, Execution};
 use super::engine::{CommitDependency, Outbox, ReplyTo, Resident, SharedWriter, Transaction, Waiter, Writer};
 use super::options::DEFAULT_COMMIT_TIMEOUT;
 use super::records::idempotency;
+use super::saga::Coordinator;
 use super::startup;
 use crate::domain::cart::Offer;
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
+use crate::payment::SimulatedGateway;
 use crate::protocol::{self, CartCommand, Command, Idempotency, ReplyBody, Request, WireReply};
 use crate::routing::{CustomerId, ItemId, KeyHash, SLOTS};
 use crate::storage::codec;
@@ -218,6 +220,26 @@ fn values_absences_refusals_and_replays_wait_for_what_they_read() {
     assert!(shard.send(&get("nobody")).1, "an absence that nobody is changing has nothing to wait for");
     shard.storage.shut(false);
     assert!(matches!(shard.run(&get("alice")), Ok(ReplyBody::Cart(cart)) if cart.version == 0));
+}
+
+/// A step of an order is durable before the next one begins: without that, stock could be held for an order that is lost.
+#[test]
+fn a_step_of_an_order_waits_until_it_is_durable() {
+    let shard = Shard::new();
+    let gateway = Arc::new(SimulatedGateway);
+    let coordinator = Coordinator::new(shard.writer.clone(), None, gateway);
+    let key = RecordKey { hash: KeyHash::of("a"), kind: RecordKind::Kv, id: b"a" };
+    shard.storage.shut(true);
+    let mut step = Box::pin(coordinator.transact(|txn| txn.put(key, &codec::encode_value(1, "x"))));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(step.as_mut().poll(&mut context).is_pending());
+    let mut reader = Box::pin(coordinator.transact(|txn| txn.read(key).is_some()));
+    assert!(reader.as_mut().poll(&mut context).is_pending(), "what was read is not durable either");
+    shard.storage.shut(false);
+    assert!(shard.writer.finish(DEADLINE));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(step);
+    assert!(runtime.block_on(reader));
 }
 
 #[test]

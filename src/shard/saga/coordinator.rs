@@ -43,7 +43,7 @@ impl Coordinator {
     }
 
     /// Runs a transaction, and returns once everything that its result was computed from is durable.
-    pub(super) async fn transact<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
+    pub async fn transact<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
         let (result, step) = {
             let mut writer = self.writer.lock();
             let mut txn = Transaction::begin(&mut writer, clock::now());

@@ -236,6 +236,37 @@ fn hold(product: &str, order: OrderId) -> proto::Request {
     proto::Request { id: 1, hash: KeyHash::of(product).bits(), deadline_ms: LONG, command, ..proto::Request::default() }
 }
 
+/// The home does not know the order and tells nobody anything: only the inquiry of the product's shard ends the hold.
+#[test]
+fn stock_held_while_the_home_is_away_is_released_once_it_is_back() {
+    let mut store = Setup::new(2).tcp().durable().start();
+    let book = store.customer_on(1, "978-");
+    make_book(&mut store.client(), &book, 3);
+    store.shards[0].kill();
+    talk(&store, 1, async |channel| {
+        let hello = status(&channel).await.identity.expect("its identity");
+        session(&channel, hello, vec![hold(&book, OrderId::new(Slot(0), 1, 2))]).await.expect("a session");
+    });
+    let held = Stock { stock: 2, held: 1, sold: 0, received: 3 };
+    assert_eq!(stock_of(&mut store.client(), &book), held);
+    // The hold is found again by the shard that has it.
+    store.restart_shard(1);
+    assert_eq!(stock_of(&mut store.client(), &book), held);
+    store.start_shard(0);
+    let untouched = Stock { stock: 3, held: 0, sold: 0, received: 3 };
+    assert_eq!(settled(&store, &[&book]), [untouched]);
+    // The end of the hold is remembered through a restart: a late one is rejected.
+    store.restart_shard(1);
+    let late = talk(&store, 1, async |channel| {
+        let hello = status(&channel).await.identity.expect("its identity");
+        session(&channel, hello, vec![hold(&book, OrderId::new(Slot(0), 1, 2))]).await.expect("a session")
+    });
+    let Some(Some(reply::Result::Holdings(found))) = late.into_iter().next().map(|reply| reply.result) else {
+        panic!("no holdings")
+    };
+    assert_eq!(found.holdings[0].state(), State::Settled);
+}
+
 #[test]
 fn stock_held_for_an_unknown_order_is_released() {
     let store = Setup::new(2).start();

@@ -113,6 +113,61 @@ fn shards_on_tcp_may_die_as_well() {
     }
 }
 
+/// Checks a cart out while its shard dies at a fail point, and again as the customer.
+fn checkout_dies_at(fail_point: &str) {
+    let mut shop = Shop::open();
+    let (mut client, customer) = (shop.store.client(), shop.customer.clone());
+    for book in &shop.books {
+        client.post(&format!("/item/{customer}/{book}"), r#"{"offeredPrice": 10, "itemCount": 1}"#).expect(201);
+    }
+    shop.store.arm_shard(HOME, fail_point);
+    let check_out = |client: &mut Client| {
+        let body = serde_json::json!({"payment": {"card_number": CARD}, "address": "Main St"}).to_string();
+        client.call("POST", &format!("/checkout/{customer}")).header("Idempotency-Key", "k").json(&body).send()
+    };
+    let mut waiting = shop.store.client();
+    let first = thread::scope(|scope| {
+        let first = scope.spawn(|| check_out(&mut waiting).status);
+        eventually("the shard is dead", || shop.store.shards[HOME].has_ended().then_some(()));
+        first.join().expect("the first attempt ends")
+    });
+    assert!([201, 409, 503, 504].contains(&first), "{fail_point}: {first}");
+    shop.store.revive_shard(HOME);
+    // Whatever became of it, the cart takes additions, and is not stuck.
+    let other = format!("/item/{customer}/other");
+    let added = eventually("the cart can be changed", || {
+        let answer = client.post(&other, r#"{"offeredPrice": 1, "itemCount": 1}"#);
+        matches!(answer.status, 200 | 201).then_some(answer)
+    });
+    assert!(added.json()["items"].as_array().is_some());
+    let mut client = shop.store.client();
+    eventually("the checkout is not open any more", || {
+        let answer = client.delete(&other);
+        (answer.status == 200).then_some(())
+    });
+    let answer = eventually("the order has an answer", || {
+        let answer = check_out(&mut client);
+        (![409, 503, 504].contains(&answer.status)).then_some(answer)
+    });
+    shop.expect_one_sale(&id_of(&answer.expect(201)));
+    assert_eq!(client.get(&format!("/items/{customer}")).expect(200).json()["itemTotal"], 0, "{fail_point}");
+}
+
+macro_rules! checkouts {
+    ($($name:ident: $points:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            $points.iter().for_each(|point| checkout_dies_at(point));
+        }
+    )*};
+}
+
+checkouts! {
+    a_checkout_may_die_before_it_pays: ["begun", "pending", "holding", "held", "paying"];
+    a_checkout_may_die_before_it_is_closed: ["paid", "deciding", "decided", "settled", "closed"];
+    a_checkout_may_die_after_any_commit: ["committed:1", "committed:2", "committed:3"];
+}
+
 #[test]
 fn a_paid_order_at_home_is_held_once() {
     let shop = Shop::open();

@@ -138,6 +138,11 @@ impl Process {
     }
 
     /// Waits until it has ended by itself.
+    /// True once it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("our own child can be waited for").is_some()
+    }
+
     pub fn wait(&mut self) -> ExitStatus {
         let name = self.name.clone();
         eventually(&format!("{name} ends"), || self.child.try_wait().expect("our own child can be waited for"))

@@ -260,6 +260,11 @@ impl Shard {
         self.process.take().expect("the shard is up").kill();
     }
 
+    /// True once it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().expect("the shard is up").has_ended()
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn terminate(&mut self) -> ExitStatus {
         self.process.take().expect("the shard is up").terminate()

@@ -1,5 +1,6 @@
 //! The client of payment gateways against a gateway that loses, repeats and delays messages.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use shardcart::domain::card::Card;
@@ -114,6 +115,23 @@ fn silence_is_no_answer_and_shows_no_card() {
     for text in [failed, dead, format!("{payment:?} {card:?}")] {
         assert!(!text.contains(CARD), "{text}");
     }
+}
+
+/// A redirect would take the card to wherever it points.
+#[test]
+fn a_redirect_is_not_followed() {
+    let gateway = Gateway::start();
+    let elsewhere = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    elsewhere.set_nonblocking(true).expect("a socket");
+    let to = elsewhere.local_addr().expect("an address");
+    let client = client(&gateway);
+    for status in ["301 Moved Permanently", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let answer = format!("HTTP/1.1 {status}\r\nlocation: http://{to}/payments/x\r\ncontent-length: 0\r\n\r\n");
+        plan(&gateway, 50, Action::Authorise, Fault::Say(answer.leak()));
+        let (payment, card) = payment(7);
+        assert!(run(client.authorise(&payment, &card, TIMEOUT)).is_err(), "{status}");
+    }
+    assert!(elsewhere.accept().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "it was followed");
 }
 
 #[test]
