@@ -1,10 +1,11 @@
-//! Requests to end the process: SIGTERM, SIGINT, or the death of the launcher that started it.
+//! Requests to end the process: SIGTERM, SIGINT, SIGHUP, or the death of the launcher that started it.
 
+use std::fs;
 use std::io::{self, Read};
 use std::thread;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// The time that a process lives on after the pipe from its launcher has closed.
@@ -15,7 +16,7 @@ const ORPHAN_LIFETIME: Duration = Duration::from_millis(400);
 pub struct Shutdown(watch::Receiver<u32>);
 
 impl Shutdown {
-    /// Listens for SIGTERM and SIGINT from now on. With `parent_pipe`, standard input is a pipe from a launcher. When
+    /// Listens for SIGTERM, SIGINT and, unless it is ignored as under `nohup`, SIGHUP from now on. With `parent_pipe`, standard input is a pipe from a launcher. When
     /// the pipe closes, a shutdown is requested, and after 400 ms the process exits whatever it is doing.
     ///
     /// # Errors
@@ -27,9 +28,10 @@ impl Shutdown {
             thread::Builder::new().name("parent-pipe".into()).spawn(move || end_with_parent(&requests))?;
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let (mut terminate, mut interrupt) = {
+        let (mut terminate, mut interrupt, mut hangup) = {
             let _context = runtime.enter();
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+            let hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, hangup)
         };
         thread::Builder::new().name("signals".into()).spawn(move || {
             runtime.block_on(async {
@@ -37,6 +39,7 @@ impl Shutdown {
                     tokio::select! {
                         _ = terminate.recv() => {}
                         _ = interrupt.recv() => {}
+                        _ = next_of(&mut hangup) => {}
                     }
                     requests.send_modify(|count| *count += 1);
                 }
@@ -65,6 +68,20 @@ impl Shutdown {
             // The senders are gone, so no request can come.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// True when SIGHUP is ignored: its number is the lowest bit of the mask.
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+async fn next_of(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -118,7 +118,12 @@ impl Process {
 
     /// Asks the process to end, and waits until it has.
     pub fn terminate(&mut self) -> ExitStatus {
-        self.signal(Signal::TERM);
+        self.end_with(Signal::TERM)
+    }
+
+    /// Sends it a signal, and waits until it has ended.
+    pub fn end_with(&mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
         self.wait()
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::process::Signal;
 use shardcart::routing::KeyHash;
 use shardcart::routing::SlotTable;
 use tempfile::TempDir;
@@ -263,6 +264,11 @@ impl Shard {
     /// True once it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.process.as_mut().expect("the shard is up").has_ended()
+    }
+
+    /// Sends it a signal, and waits until it has ended.
+    pub fn end_with(&mut self, signal: Signal) -> ExitStatus {
+        self.process.take().expect("the shard is up").end_with(signal)
     }
 
     /// Asks it to end, and waits until it has.

@@ -1,9 +1,14 @@
-//! SIGTERM: accepted requests are finished, no more are accepted, and the process exits with 0.
+//! SIGTERM and SIGHUP: accepted requests are finished, no more are accepted, and the process exits with 0.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::harness::http::Connection;
+use crate::harness::launcher::PROGRAM;
 use crate::harness::{Client, Setup, Store, eventually, offer};
 
 const CLIENTS: usize = 8;
@@ -97,4 +102,41 @@ fn an_idle_connection_does_not_hold_a_facade_up() {
     client.get("/livez").expect(200);
     let _silent = Connection::open(store.facade.http[0]).expect("the facade listens");
     assert_eq!(store.facade.process.terminate().code(), Some(0));
+}
+
+#[test]
+fn a_terminal_that_closes_ends_the_processes_in_order() {
+    let mut store = Setup::new(1).durable().start();
+    let (acknowledged, _) = add_until_ended(&mut store, |store| {
+        assert_eq!(store.shards[0].end_with(Signal::HUP).code(), Some(0));
+    });
+    store.start_shard(0);
+    assert_eq!(count(&store), acknowledged);
+}
+
+#[test]
+fn a_store_under_nohup_outlives_its_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh")
+        .args([
+            "-c",
+            r#"trap "" HUP; exec "$0" launch --shards 1 --http 127.0.0.1:0 --kv 127.0.0.1:0 --data data"#,
+            PROGRAM,
+        ])
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let shop = lines.find_map(|line| line.strip_prefix("shop")?.trim().strip_prefix("http://")?.parse().ok()).unwrap();
+    kill_process(Pid::from_child(&shell), Signal::HUP).unwrap();
+    for _ in 0..20 {
+        Client::new(shop).get("/livez").expect(200);
+    }
+    kill_process(Pid::from_child(&shell), Signal::TERM).unwrap();
+    // What it prints until then must not fill the pipe.
+    lines.for_each(drop);
+    assert!(shell.wait().unwrap().success());
 }
