@@ -10,7 +10,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, value_parser};
 use shardcart::error::{Error, Invalid};
 use shardcart::http::{
-    self, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, NtpServer, Options,
+    self, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_WRITE_TIMEOUT, NtpServer,
+    Options,
 };
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
@@ -29,6 +30,9 @@ Examples:
   shardcart facade --shards unix:/srv/shop/shard-0/sock --http localhost:8080
 
 Documentation: README.md and docs/ in the source; http://127.0.0.1:5000/docs of a running facade.";
+
+/// The longest time that a client may have.
+const MAX_WRITE_TIMEOUT_MS: u64 = 3_600_000;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -78,6 +82,9 @@ pub struct Tuning {
     /// The time for the body of a request, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = millis(DEFAULT_BODY_TIMEOUT), value_parser = value_parser!(u64).range(1..))]
     body_timeout_ms: u64,
+    /// The time in which a client has to take some of what is sent to it, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = millis(DEFAULT_WRITE_TIMEOUT), value_parser = value_parser!(u64).range(1..=MAX_WRITE_TIMEOUT_MS))]
+    write_timeout_ms: u64,
     /// A time server, asked in the background, that corrects the clock of the execution ids [default: the
     /// system's clock].
     #[arg(long, value_name = "HOST[:PORT]")]
@@ -112,6 +119,7 @@ impl Tuning {
             format!("--max-connections={}", self.max_connections),
             format!("--header-timeout-ms={}", self.header_timeout_ms),
             format!("--body-timeout-ms={}", self.body_timeout_ms),
+            format!("--write-timeout-ms={}", self.write_timeout_ms),
         ];
         arguments.extend(self.workers.map(|workers| format!("--workers={workers}")));
         arguments.extend(self.ntp_server.iter().map(|server| format!("--ntp-server={server}")));
@@ -133,6 +141,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         max_connections: tuning.max_connections,
         header_timeout: Duration::from_millis(tuning.header_timeout_ms),
         body_timeout: Duration::from_millis(tuning.body_timeout_ms),
+        write_timeout: Duration::from_millis(tuning.write_timeout_ms),
         store_id: arguments.store_id,
         access: arguments.access.settings()?,
         ntp_server: tuning.ntp_server,

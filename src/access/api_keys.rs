@@ -113,7 +113,8 @@ impl ApiKeys {
         }
     }
 
-    /// Replaces the keys of the file if it has changed. A file that cannot be read changes nothing.
+    /// Replaces the keys of the file if it has changed. The keys of a file that is gone or cannot be read do not work any
+    /// more: one that was revoked meanwhile would.
     fn poll(&self, watch: &mut FileWatch) {
         match watch.changed() {
             None => {}
@@ -121,7 +122,10 @@ impl ApiKeys {
                 self.keys.write().unwrap_or_else(PoisonError::into_inner).replace_listed(&file);
                 tracing::info!(keys = file.entries().len(), "the API keys have changed");
             }
-            Some(Err(error)) => tracing::error!(%error, "cannot read the API keys; keeping the previous ones"),
+            Some(Err(error)) => {
+                self.keys.write().unwrap_or_else(PoisonError::into_inner).remove_listed();
+                tracing::error!(%error, "cannot read the API keys: none of the file's works until they can be read");
+            }
         }
     }
 }
@@ -133,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn added_and_revoked_keys_are_noticed_and_a_bad_file_changes_nothing() {
+    fn added_and_revoked_keys_are_noticed_and_those_of_a_bad_file_do_not_work() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("keys.json");
         let (first, key) = KeyFile::add(&path, "first", Role::Read).unwrap();
@@ -149,9 +153,14 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         fs::write(&path, "{").unwrap();
         keys.poll(&mut watch);
-        fs::remove_file(&path).unwrap();
+        assert_eq!((check(&key), check(&other)), (Err(Denied::Unknown), Err(Denied::Unknown)));
+        fs::write(&path, &whole).unwrap();
         keys.poll(&mut watch);
         assert_eq!((check(&key), check(&other)), (Ok(()), Ok(())));
+        fs::remove_file(&path).unwrap();
+        keys.poll(&mut watch);
+        assert_eq!((check(&key), check(&other)), (Err(Denied::Unknown), Err(Denied::Unknown)));
+        assert_eq!(keys.check(DEVELOPMENT_KEY.as_bytes(), Role::Read), Err(Denied::Unknown), "it is not revived");
         fs::write(&path, whole).unwrap();
         KeyFile::revoke(&path, &first.id).unwrap();
         keys.poll(&mut watch);

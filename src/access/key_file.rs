@@ -175,7 +175,8 @@ fn lock(path: &Path) -> Result<File> {
     files::lock(&PathBuf::from(lock), MODE, LOCK_TIMEOUT)?.ok_or_else(held)
 }
 
-/// Creates the file that replaces `old`, with the same owner and group, also when root changes it.
+/// Creates the file that replaces `old`, with the same owner, group and permissions, also when root changes it: who could
+/// read the keys still can.
 fn create(path: &Path, old: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -184,6 +185,7 @@ fn create(path: &Path, old: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
     if let Ok(before) = fs::metadata(old) {
         fchown(&file, Some(before.uid()), Some(before.gid()))?;
+        file.set_permissions(before.permissions())?;
     }
     Ok(file)
 }
@@ -227,6 +229,16 @@ mod tests {
             }
         });
         assert_eq!(KeyFile::read(&path).unwrap().entries().len(), AT_ONCE);
+    }
+
+    #[test]
+    fn permissions_stay_as_they_were() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        let (first, _) = KeyFile::add(&path, "one", Role::Read).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        KeyFile::revoke(&path, &first.id).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl KeySet {
         self.listed = listed.digests().collect();
     }
 
+    /// Removes the keys of the file.
+    pub fn remove_listed(&mut self) {
+        self.listed.clear();
+    }
+
     /// True when there is no key.
     pub fn is_empty(&self) -> bool {
         self.own.is_none() && self.listed.is_empty()

@@ -21,8 +21,8 @@ use super::shop::Shop;
 use crate::access;
 use crate::client::{Client, Shared};
 use crate::error::{Error, Invalid, Result};
-use crate::process::announce;
 use crate::process::shutdown::Shutdown;
+use crate::process::{announce, descriptors};
 use crate::routing::Address;
 
 /// The default limit on open connections.
@@ -31,6 +31,10 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 pub const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default time limit for a request's body.
 pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The default time in which a client has to take some of what is sent to it.
+pub const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The file descriptors that are kept for listeners, sessions with shards and files.
+const RESERVED_DESCRIPTORS: u64 = 128;
 /// The longest wait for the shards before a new facade announces that it is ready. It serves meanwhile.
 const FIRST_SESSIONS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -51,6 +55,8 @@ pub struct Options {
     pub header_timeout: Duration,
     /// The time limit for a request's body.
     pub body_timeout: Duration,
+    /// The time in which a client has to take some of what is sent to it.
+    pub write_timeout: Duration,
     /// The id of the store that the shards must belong to. When `None`, it is that of the first shard.
     pub store_id: Option<Uuid>,
     /// The API keys, and the requests that need them.
@@ -65,6 +71,8 @@ pub struct Options {
 #[derive(Clone)]
 struct FacadeContext {
     shared: Arc<Shared>,
+    /// The permits for open connections, of all workers.
+    connections: Arc<Semaphore>,
     auth: Arc<Auth>,
     executions: Arc<Executions>,
     /// The number of workers that have finished waiting for their sessions.
@@ -91,7 +99,9 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if let Some(server) = options.ntp_server.clone() {
         follow(server, clock.clone())?;
     }
-    let context = FacadeContext { shared, auth, executions: Arc::new(Executions::new(clock)), started: Arc::default() };
+    let connections = Arc::new(Semaphore::new(possible_connections(options.max_connections)));
+    let executions = Arc::new(Executions::new(clock));
+    let context = FacadeContext { shared, connections, auth, executions, started: Arc::default() };
     let (first, options) = bind_first(options)?;
     let mut sockets = vec![first];
     for _ in 1..options.workers {
@@ -109,6 +119,16 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     workers
         .into_iter()
         .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(Error::Internal("a worker panicked".into()))))
+}
+
+/// The most connections for which there are file descriptors, after their limit was raised as far as it may be.
+fn possible_connections(asked: usize) -> usize {
+    let limit = descriptors::raise_limit();
+    let possible = usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX).max(1);
+    if possible < asked {
+        tracing::warn!(asked, possible, limit, "the limit of file descriptors leaves fewer connections");
+    }
+    asked.min(possible)
 }
 
 /// Binds every address once. The returned options have the ports that the operating system chose for port 0.
@@ -158,7 +178,8 @@ async fn serve(
     let client = Client::start(&options.shards, &context.shared, shutdown)?;
     let limits = Limits {
         header_timeout: options.header_timeout,
-        connections: Arc::new(Semaphore::new(options.max_connections / options.workers)),
+        write_timeout: options.write_timeout,
+        connections: context.connections.clone(),
     };
     let worker = Arc::new(WorkerContext {
         metrics: metrics.clone(),

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use http_body_util::Empty;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
 use super::error_body::ErrorBodies;
@@ -59,6 +61,8 @@ pub fn check_exclusive(address: SocketAddr) -> Result<()> {
 /// The limits of connections.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// The time in which a client has to take some of what is sent to it.
+    pub write_timeout: Duration,
     /// The time limit for a request's head, and for an idle connection.
     pub header_timeout: Duration,
     /// The permits for open connections. More wait until one is closed.
@@ -86,7 +90,7 @@ where
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD_BYTES).writev(false);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &limits.connections) => accepted,
+            accepted = accept(&listener, &limits) => accepted,
             () = shutdown.wait() => break,
         };
         let (stream, permit) = match accepted {
@@ -113,13 +117,17 @@ where
     Ok(())
 }
 
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+/// A connection that breaks when its client takes nothing for too long.
+type ClientStream = Pin<Box<TimeoutStream<TcpStream>>>;
+
+async fn accept(listener: &TcpListener, limits: &Limits) -> std::io::Result<(ClientStream, OwnedSemaphorePermit)> {
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    // What is in the operating system's buffer already does not count as progress towards a client that is gone.
+    SockRef::from(&stream).set_tcp_user_timeout(Some(limits.write_timeout))?;
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write_timeout));
     // The permit comes after the accept: a listener without a client must not hold one.
-    let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-    Ok((stream, permit))
+    let permit = limits.connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    Ok((Box::pin(stream), permit))
 }

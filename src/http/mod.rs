@@ -22,5 +22,7 @@ mod service;
 mod shop;
 
 pub use execution::NtpServer;
-pub use facade::{DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Options, run};
+pub use facade::{
+    DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_WRITE_TIMEOUT, Options, run,
+};
 pub use routes::templates;

@@ -3,6 +3,7 @@
 
 pub mod announce;
 pub mod backoff;
+pub mod descriptors;
 pub mod fail_point;
 pub mod files;
 pub mod histogram;

@@ -21,7 +21,7 @@ use crate::client::{Client, Shared};
 use crate::error::{Error, Result};
 use crate::process::files::{self, failed_to};
 use crate::process::shutdown::Shutdown;
-use crate::process::{announce, logging, scheduling};
+use crate::process::{announce, descriptors, logging, scheduling};
 
 /// The longest wait for the lock of the data directory, which a process that is ending may still hold.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -40,6 +40,7 @@ const COMMIT_TIMEOUT_AT_END: Duration = Duration::from_secs(5);
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     options.check()?;
     let started = Instant::now();
+    descriptors::raise_limit();
     fs::create_dir_all(&options.data).map_err(failed_to("make", &options.data))?;
     let _lock = lock(&options.data)?;
     let storage = options.storage.open(&options.data, options.log_bytes)?;

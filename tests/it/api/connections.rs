@@ -192,3 +192,22 @@ fn connections_past_the_limit_wait_for_a_place() {
     });
     assert_eq!(store.client().get("/items/alice").expect(200).json()["itemTotal"], CONNECTIONS);
 }
+
+#[test]
+fn a_client_that_takes_nothing_loses_its_connection() {
+    let options = ["--write-timeout-ms", "300", "--max-connections", "2"];
+    let store = Setup::new(1).facade_options(&options).start();
+    let mut greedy = [connect(&store), connect(&store)];
+    // More than the buffers of both sides hold, and not read.
+    let requests = b"GET /openapi.json HTTP/1.1\r\nHost: test\r\n\r\n".repeat(4_000);
+    for client in &mut greedy {
+        // The connection may break while they are sent.
+        let _ = client.send(&requests);
+    }
+    // They have all places: this is answered once one is free.
+    store.client().get("/livez").expect(200);
+    let document = store.client().get("/openapi.json").expect(200).body.len();
+    for mut client in greedy {
+        assert!(client.read_to_end().map_or(true, |bytes| bytes.len() < 4_000 * document), "all was sent");
+    }
+}
