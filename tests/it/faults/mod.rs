@@ -1,5 +1,6 @@
 //! Crashes, lost answers, full disks and many clients at once: nothing is lost, doubled or oversold.
 
+mod absence;
 mod concurrency;
 mod crash;
 mod damage;
