@@ -2,15 +2,15 @@
 //!
 //! Folders from the top down; a folder imports only from the rows below it:
 //!
-//! http, shard > client, launcher > protocol, catalog > json, storage, payment > domain, access > routing, process > error
+//! gateway, http, shard > client, launcher > protocol, catalog > json, storage, payment > domain, access > routing, process > error
 //!
 //! - [`http`] is the facade: connections, routes, JSON, errors. [`shard`] is one shard: sessions, the single writer,
-//!   commits, orders.
-//! - [`client`] sends each command to the shard that owns its key. [`launcher`] starts shards and a facade as child
+//!   commits, orders. [`gateway`] is the simulated payment gateway.
+//! - [`client`] sends each command to the shard that owns its key. [`launcher`] starts gateway, shards and facade as child
 //!   processes and restarts those that die.
 //! - [`protocol`] has the commands and replies between facade and shard. [`catalog`] reads catalog files.
 //! - [`json`] reads objects strictly and writes responses fast. [`storage`] keeps records as bytes.
-//!   [`payment`] calls payment gateways.
+//!   [`payment`] has the protocol of payment gateways, and its client.
 //! - [`domain`] has the rules of carts, products, orders and deliveries. [`access`] has API keys.
 //! - [`routing`] has ids, their hash and the slot table. [`process`] has logs, signals and histograms.
 //! - [`error`] is the one error type.
@@ -20,6 +20,7 @@ pub mod catalog;
 pub mod client;
 pub mod domain;
 pub mod error;
+pub mod gateway;
 pub mod http;
 pub mod json;
 pub mod launcher;

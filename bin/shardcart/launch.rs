@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, value_parser};
 use shardcart::catalog::Catalog;
-use shardcart::launcher::{self, MAX_LOCAL_SHARDS, Options};
-use shardcart::payment::PaymentKind;
+use shardcart::launcher::{self, MAX_LOCAL_SHARDS, Options, PaymentKind};
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::shard::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES};
@@ -65,9 +64,12 @@ pub struct Arguments {
     /// The products that a fresh store begins with: the sample, none, or a file (CSV or JSON).
     #[arg(long, value_name = "sample|none|FILE", default_value = "sample")]
     catalog: Catalog,
-    /// The payment gateway: simulated, or a URL.
-    #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
+    /// The payment gateway: simulated, a URL, or unix:PATH. The simulated one is started too, and takes no money.
+    #[arg(long, value_name = "simulated|URL|unix:PATH", default_value = "simulated")]
     payment: PaymentKind,
+    /// Send card numbers over plain http to a gateway on another machine.
+    #[arg(long)]
+    payment_insecure: bool,
     /// The most orders of a shard that are undecided after their customers were answered, as when the gateway is
     /// away. Past that, paid orders get 503.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
@@ -96,12 +98,13 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         data: arguments.data,
         storage: arguments.storage,
         catalog: arguments.catalog,
+        payment: arguments.payment,
+        payment_insecure: arguments.payment_insecure,
         common: vec![format!("--log-format={format}").into()],
         shard: vec![
             format!("--min-free={}", arguments.min_free).into(),
             format!("--log-size={}", arguments.log_size).into(),
             format!("--commit-timeout={}", arguments.commit_timeout).into(),
-            format!("--payment={}", arguments.payment).into(),
             format!("--max-unresolved-orders={}", arguments.max_unresolved_orders).into(),
         ],
         access: arguments.access.settings()?,

@@ -5,6 +5,7 @@ mod byte_size;
 mod duration;
 mod facade;
 mod failure;
+mod gateway;
 mod keys;
 mod launch;
 mod listen_address;
@@ -43,12 +44,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Role {
-    /// Start N shards and a facade on this machine, restart what dies, stop all of it cleanly.
+    /// Start a payment gateway, N shards and a facade on this machine, restart what dies, stop all of it cleanly.
     Launch(launch::Arguments),
     /// Run the HTTP facade, which routes requests to shards.
     Facade(facade::Arguments),
     /// Run one shard.
     Shard(shard::Arguments),
+    /// Run the simulated payment gateway, for trials and tests.
+    Gateway(gateway::Arguments),
     /// Make, list and revoke API keys.
     Keys(keys::Arguments),
     /// Show what is damaged in a data directory, and give up what cannot be kept.
@@ -70,6 +73,7 @@ fn run() -> ExitCode {
         Role::Launch(arguments) => launch::run(arguments, cli.log_format),
         Role::Facade(arguments) => facade::run(arguments, cli.log_format),
         Role::Shard(arguments) => shard::run(arguments, cli.log_format),
+        Role::Gateway(arguments) => gateway::run(arguments, cli.log_format),
         Role::Keys(arguments) => keys::run(arguments),
         Role::Repair(arguments) => {
             return repair::run(arguments, cli.log_format)

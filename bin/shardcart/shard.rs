@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, value_parser};
 use shardcart::catalog::Catalog;
 use shardcart::error::Error;
-use shardcart::payment::PaymentKind;
+use shardcart::payment::GatewayAddress;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::routing::{Address, MAX_SHARDS};
@@ -19,8 +19,10 @@ use crate::duration::{DurationOption, commit_timeout};
 
 const EXAMPLES: &str = "\
 Examples, of a store of two shards on two machines:
-  shardcart shard --index 0 --shards 2 --listen 10.0.0.1:7000 --peers 10.0.0.1:7000,10.0.0.2:7000 --data /srv/shard-0
-  shardcart shard --index 1 --shards 2 --listen 10.0.0.2:7000 --peers 10.0.0.1:7000,10.0.0.2:7000 --data /srv/shard-1
+  shardcart shard --index 0 --shards 2 --listen 10.0.0.1:7000 --peers 10.0.0.1:7000,10.0.0.2:7000 --data /srv/shard-0 \
+    --payment https://pay.example/
+  shardcart shard --index 1 --shards 2 --listen 10.0.0.2:7000 --peers 10.0.0.1:7000,10.0.0.2:7000 --data /srv/shard-1 \
+    --payment https://pay.example/
 
 Documentation: README.md and docs/ in the source.";
 
@@ -62,9 +64,12 @@ pub struct Arguments {
     /// shard takes what is its own.
     #[arg(long, value_name = "sample|none|FILE", default_value = "sample")]
     catalog: Catalog,
-    /// The payment gateway: simulated, or a URL.
-    #[arg(long, value_name = "simulated|URL", default_value = "simulated")]
-    payment: PaymentKind,
+    /// The payment gateway: a URL, or unix:PATH. `shardcart gateway` is one for trials.
+    #[arg(long, value_name = "URL|unix:PATH")]
+    payment: GatewayAddress,
+    /// Send card numbers over plain http to a gateway on another machine.
+    #[arg(long)]
+    payment_insecure: bool,
     /// The most orders of a shard that are undecided after their customers were answered, as when the gateway is
     /// away. Past that, paid orders get 503.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
@@ -77,6 +82,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals(arguments.parent_pipe).context("cannot handle signals")?;
     logging::init(format, Some(&arguments.data)).context("cannot start the log")?;
+    arguments.payment.check_encrypted(arguments.payment_insecure)?;
     let options = Options {
         index: arguments.index,
         shards: arguments.shards,

@@ -28,6 +28,8 @@ pub struct Spec {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// More arguments once it was ready.
+    pub for_restarts: Vec<OsString>,
 }
 
 /// The launcher's request to its children, from the mildest to the most urgent.
@@ -51,7 +53,7 @@ pub async fn keep_running(spec: Spec, ready: mpsc::Sender<()>, stop: watch::Rece
     let mut restart_delay = RestartDelay::default();
     let mut was_ready = false;
     loop {
-        let started = Running::start(&spec);
+        let started = Running::start(&spec, was_ready);
         let pid = started.as_ref().ok().and_then(Running::pid).map(Pid::as_raw_pid);
         let end = match started {
             Ok(mut running) => tokio::select! {
@@ -95,9 +97,10 @@ struct Running {
 }
 
 impl Running {
-    fn start(spec: &Spec) -> io::Result<Self> {
+    fn start(spec: &Spec, is_restart: bool) -> io::Result<Self> {
         let mut child = Command::new(&spec.program)
             .args(&spec.arguments)
+            .args(spec.for_restarts.iter().filter(|_| is_restart))
             .arg("--parent-pipe")
             // This end of the pipe closes with this process, however the process ends.
             .stdin(Stdio::piped())

@@ -24,6 +24,10 @@ const LOCK_MODE: u32 = 0o666;
 pub const MAX_LOCAL_SHARDS: u32 = 64;
 
 const LOCK_FILE: &str = "lock";
+/// The name of the directory of the simulated gateway.
+const GATEWAY_DIRECTORY: &str = "gateway";
+/// The name of the socket in the directory of a shard, and of the gateway.
+const SOCKET_FILE: &str = "sock";
 /// The name of the copy of the catalog that the shards import.
 const CATALOG_FILE: &str = "catalog.jsonl";
 
@@ -107,18 +111,25 @@ impl DataDirectory {
         }
     }
 
-    /// Records that all shards are ready. They have imported the catalog, so its copy is removed; shards with storage in
-    /// memory need it at every start, so for them it stays.
+    /// True when the simulated gateway was ready with this store, so that its payments must be there.
+    pub fn has_payments(&self) -> bool {
+        self.store.has_payments
+    }
+
+    /// Records that all shards are ready, and whether with the simulated gateway. They have imported the catalog, so its
+    /// copy is removed; shards with storage in memory need it at every start, so for them it stays.
     ///
     /// # Errors
     /// [`Error::Internal`] when the directory cannot be written.
-    pub fn note_ready(&self) -> Result<()> {
+    pub fn note_ready(&self, is_simulated: bool) -> Result<()> {
         let is_imported = self.store.catalog != InitialCatalog::File;
-        if (self.store.was_ready && is_imported) || self.store.is_volatile() {
+        let is_noted = self.store.has_payments || !is_simulated;
+        if (self.store.was_ready && is_imported && is_noted) || self.store.is_volatile() {
             return Ok(());
         }
         let mut store = self.store.clone();
         store.was_ready = true;
+        store.has_payments |= is_simulated;
         if !is_imported {
             store.catalog = InitialCatalog::None;
         }
@@ -129,6 +140,16 @@ impl DataDirectory {
     /// The directory of a shard.
     pub fn shard(&self, shard: u32) -> PathBuf {
         shard_path(&self.path, shard)
+    }
+
+    /// The directory of the simulated gateway.
+    pub fn gateway(&self) -> PathBuf {
+        self.path.join(GATEWAY_DIRECTORY)
+    }
+
+    /// The address of the simulated gateway.
+    pub fn gateway_address(&self) -> Address {
+        Address::Unix(self.gateway().join(SOCKET_FILE))
     }
 
     /// The address of a shard.
@@ -142,7 +163,7 @@ fn shard_path(directory: &Path, shard: u32) -> PathBuf {
 }
 
 fn socket_path(directory: &Path, shard: u32) -> PathBuf {
-    shard_path(directory, shard).join("sock")
+    shard_path(directory, shard).join(SOCKET_FILE)
 }
 
 fn lock(directory: &Path) -> Result<File> {

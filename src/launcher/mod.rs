@@ -1,13 +1,16 @@
-//! The launcher runs a whole store on this machine: it starts N shards and a facade as child processes, restarts those
+//! The launcher runs a whole store on this machine: it starts a simulated payment gateway, N shards
+//! and a facade as child processes, restarts those
 //! that die, and stops all of them cleanly.
 
 mod catalog_check;
 mod child;
 mod data_directory;
+mod payment;
 mod port;
 mod restart;
 mod store_file;
 mod supervisor;
 
 pub use data_directory::MAX_LOCAL_SHARDS;
+pub use payment::PaymentKind;
 pub use supervisor::{Options, run};

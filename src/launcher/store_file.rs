@@ -28,6 +28,9 @@ pub struct StoreFile {
     /// True once all shards were ready: from then on what is missing of one was lost.
     #[serde(default)]
     pub was_ready: bool,
+    /// True once all shards were ready with the simulated gateway: from then on its payments must be there.
+    #[serde(default)]
+    pub has_payments: bool,
     /// The products that new shards begin with.
     #[serde(default)]
     pub catalog: InitialCatalog,
@@ -56,6 +59,7 @@ impl StoreFile {
             storage: storage.to_string(),
             created: jiff::Timestamp::now().to_string(),
             was_ready: false,
+            has_payments: false,
             catalog,
         }
     }

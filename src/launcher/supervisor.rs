@@ -1,4 +1,4 @@
-//! Starts the shards and then the facade, and keeps them running until a shutdown is requested.
+//! Starts the simulated payment gateway, the shards and the facade, in this order, and keeps them running until a shutdown is requested.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::child::{Spec, StopRequest, keep_running};
 use super::data_directory::DataDirectory;
+use super::payment::PaymentKind;
 use super::port::Port;
 use crate::access::{self, ApiKeys, KEY_VARIABLES};
 use crate::catalog::Catalog;
@@ -33,6 +34,10 @@ pub struct Options {
     pub storage: StorageKind,
     /// The products that a new store begins with.
     pub catalog: Catalog,
+    /// The payment gateway.
+    pub payment: PaymentKind,
+    /// True when plain http to a gateway on another machine is wanted.
+    pub payment_insecure: bool,
     /// The options for API keys, which the facade gets as arguments.
     pub access: access::Settings,
     /// Arguments for every child, such as those for logs.
@@ -51,6 +56,9 @@ pub struct Options {
 pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     // The facade checks the same, but only when everything else runs.
     ApiKeys::open(&options.access, options.http.iter().copied().chain([options.kv]))?;
+    if let PaymentKind::At(address) = &options.payment {
+        address.check_encrypted(options.payment_insecure)?;
+    }
     // The ports come first: without them, no data directory must be created.
     let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
     let kv = Port::reserve(options.kv)?;
@@ -83,7 +91,7 @@ struct Group {
 impl Group {
     /// Starts children and waits until each is ready; false when a shutdown came first.
     async fn start(specs: Vec<Spec>, shutdown: &mut Shutdown) -> (Self, Result<bool>) {
-        let (ready, mut waiting) = mpsc::channel(specs.len());
+        let (ready, mut waiting) = mpsc::channel(specs.len().max(1));
         let mut group = Group { tasks: JoinSet::new(), stop: watch::Sender::new(StopRequest::None) };
         let mut missing = specs.len();
         for spec in specs {
@@ -127,18 +135,33 @@ impl Group {
 
 impl Launch<'_> {
     async fn supervise(&self, mut shutdown: Shutdown) -> Result<()> {
-        let specs = (0..self.options.shards).map(|shard| self.shard(shard)).collect();
-        let (mut shards, started) = Group::start(specs, &mut shutdown).await;
+        let is_simulated = self.options.payment == PaymentKind::Simulated;
+        let specs = is_simulated.then(|| self.gateway()).into_iter().collect();
+        let (mut gateway, started) = Group::start(specs, &mut shutdown).await;
         if !matches!(started, Ok(true)) {
-            shards.stop(&mut shutdown).await;
+            gateway.stop(&mut shutdown).await;
             return started.map(drop);
         }
-        self.data.note_ready()?;
-        let (mut facade, started) = Group::start(vec![self.facade()], &mut shutdown).await;
+        let result = self.supervise_store(&mut gateway, &mut shutdown).await;
+        // Shards that end may still have to ask it.
+        gateway.stop(&mut shutdown).await;
+        result
+    }
+
+    async fn supervise_store(&self, gateway: &mut Group, shutdown: &mut Shutdown) -> Result<()> {
+        let specs = (0..self.options.shards).map(|shard| self.shard(shard)).collect();
+        let (mut shards, started) = Group::start(specs, shutdown).await;
+        if !matches!(started, Ok(true)) {
+            shards.stop(shutdown).await;
+            return started.map(drop);
+        }
+        self.data.note_ready(self.options.payment == PaymentKind::Simulated)?;
+        let (mut facade, started) = Group::start(vec![self.facade()], shutdown).await;
         let result = match started {
             Ok(true) => {
                 self.greet();
                 tokio::select! {
+                    error = gateway.failed() => Err(error),
                     error = shards.failed() => Err(error),
                     error = facade.failed() => Err(error),
                     () = shutdown.wait() => Ok(()),
@@ -147,10 +170,27 @@ impl Launch<'_> {
             other => other.map(drop),
         };
         print("stopping");
-        shards.stop.send_replace(StopRequest::DontRestart);
-        facade.stop(&mut shutdown).await;
-        shards.stop(&mut shutdown).await;
+        for group in [&*gateway, &shards] {
+            group.stop.send_replace(StopRequest::DontRestart);
+        }
+        facade.stop(shutdown).await;
+        shards.stop(shutdown).await;
         result
+    }
+
+    fn gateway(&self) -> Spec {
+        let mut arguments: Vec<OsString> = vec![
+            "gateway".into(),
+            format!("--listen={}", self.data.gateway_address()).into(),
+            "--data".into(),
+            self.data.gateway().into(),
+        ];
+        // A gateway without its memory would not know what it has said.
+        let must_remember = "--require-payments";
+        arguments.extend(self.data.has_payments().then(|| must_remember.into()));
+        arguments.extend(self.options.common.iter().cloned());
+        let for_restarts = vec![must_remember.into()];
+        Spec { name: "gateway".into(), program: self.program.clone(), arguments, for_restarts }
     }
 
     fn shard(&self, shard: u32) -> Spec {
@@ -165,11 +205,23 @@ impl Launch<'_> {
             format!("--storage={}", self.options.storage).into(),
             format!("--store-id={}", self.data.store_id()).into(),
             format!("--catalog={}", self.data.catalog()).into(),
+            match &self.options.payment {
+                PaymentKind::Simulated => format!("--payment={}", self.data.gateway_address()).into(),
+                PaymentKind::At(address) => format!("--payment={address}").into(),
+            },
             "--data".into(),
             self.data.shard(shard).into(),
         ];
+        if self.options.payment_insecure {
+            arguments.push("--payment-insecure".into());
+        }
         arguments.extend(self.options.common.iter().chain(&self.options.shard).cloned());
-        Spec { name: format!("shard {shard} of {shards}"), program: self.program.clone(), arguments }
+        Spec {
+            name: format!("shard {shard} of {shards}"),
+            program: self.program.clone(),
+            arguments,
+            for_restarts: Vec::new(),
+        }
     }
 
     fn facade(&self) -> Spec {
@@ -184,7 +236,7 @@ impl Launch<'_> {
         ];
         arguments.extend(self.http.iter().map(|port| format!("--http={}", port.address).into()));
         arguments.extend(self.options.common.iter().chain(&self.options.facade).cloned());
-        Spec { name: "facade".into(), program: self.program.clone(), arguments }
+        Spec { name: "facade".into(), program: self.program.clone(), arguments, for_restarts: Vec::new() }
     }
 
     fn greet(&self) {

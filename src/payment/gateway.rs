@@ -1,11 +1,8 @@
-//! The payment gateway as a trait. Every call names the order, which serves as its idempotency key: a repeated call
-//! has the effect of one.
+//! A payment, and what a gateway says about it.
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-
-use crate::domain::card::{Card, LastFour};
+use crate::domain::card::LastFour;
 use crate::domain::money::Total;
 use crate::routing::OrderId;
 
@@ -80,38 +77,4 @@ pub enum Capture {
         /// The gateway's reason, for people.
         reason: String,
     },
-}
-
-/// A payment gateway. A call ends within about its `timeout`, retries included.
-#[async_trait]
-pub trait PaymentGateway: Send + Sync + 'static {
-    /// Authorises the amount. The gateway refuses after a void of the order.
-    ///
-    /// # Errors
-    /// [`GatewayUnavailable`]: the payment may be authorised or not; call [`PaymentGateway::lookup`].
-    async fn authorise(
-        &self,
-        payment: &Payment,
-        card: &Card,
-        timeout: Duration,
-    ) -> Result<Authorisation, GatewayUnavailable>;
-
-    /// Looks up the state of an order's payment.
-    ///
-    /// # Errors
-    /// [`GatewayUnavailable`].
-    async fn lookup(&self, payment: &Payment, timeout: Duration) -> Result<PaymentState, GatewayUnavailable>;
-
-    /// Voids an authorisation, so that a later one is refused. That holds also for an order that the gateway does not
-    /// know.
-    ///
-    /// # Errors
-    /// [`GatewayUnavailable`].
-    async fn void(&self, payment: &Payment, timeout: Duration) -> Result<(), GatewayUnavailable>;
-
-    /// Captures an authorised amount.
-    ///
-    /// # Errors
-    /// [`GatewayUnavailable`].
-    async fn capture(&self, payment: &Payment, timeout: Duration) -> Result<Capture, GatewayUnavailable>;
 }

@@ -1,5 +1,5 @@
-//! A payment gateway over HTTP. The protocol below the configured URL, in which `ORDER` is the order's id, a UUID, and
-//! the idempotency key of its requests:
+//! A payment gateway over HTTP. The protocol below the configured URL or on the Unix socket, in which `ORDER` is the
+//! order's id, a UUID, and the idempotency key of its requests:
 //!
 //! | request | answers |
 //! |---|---|
@@ -19,17 +19,17 @@ use std::error::Error as _;
 use std::sync::Once;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentGateway, PaymentState};
+use super::address::GatewayAddress;
+use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState};
+use super::messages::{Answer, Authorise, State};
 use super::redact::Redactor;
 use crate::domain::card::Card;
 use crate::error::{Error, Invalid, Result};
@@ -59,36 +59,15 @@ const FINAL_REFUSALS: [StatusCode; 5] = [
 ];
 /// The environment variable with the bearer token.
 const TOKEN_VARIABLE: &str = "SHARDCART_PAYMENT_TOKEN";
+/// The base of the URLs on a Unix socket. No host is looked up.
+const UNIX_BASE: &str = "http://gateway/";
 
-/// A gateway over HTTP.
+/// The client of a payment gateway over HTTP. Every call names the order, which is its idempotency key: a repeated call
+/// has the effect of one. A call ends within about its `timeout`, retries included.
 pub struct HttpGateway {
     client: Client,
     base: Url,
     calls: Semaphore,
-}
-
-#[derive(Serialize)]
-struct Authorise<'a> {
-    amount: String,
-    card_number: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expiry: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    status: State,
-    transaction_id: Option<String>,
-    reason: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    Authorised,
-    Captured,
-    Refused,
-    Voided,
 }
 
 /// The gateway's reply to one attempt.
@@ -100,34 +79,41 @@ struct GatewayReply {
 }
 
 impl HttpGateway {
-    /// Makes a gateway below a URL, with the token from the environment. For https, certificates are checked against
+    /// Makes the client of a gateway, with the token from the environment. For https, certificates are checked against
     /// the operating system's roots, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` names.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the token cannot be sent; [`Error::Internal`] when the client cannot be made.
-    pub fn new(base: Url) -> Result<Self> {
+    pub fn new(address: &GatewayAddress) -> Result<Self> {
         let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
-        Self::with_token(base, token.as_deref())
+        Self::with_token(address, token.as_deref())
     }
 
-    /// Makes a gateway with a given bearer token, or none.
+    /// Makes a client with a given bearer token, or none.
     ///
     /// # Errors
     /// Those of [`HttpGateway::new`].
-    pub fn with_token(mut base: Url, token: Option<&str>) -> Result<Self> {
+    pub fn with_token(address: &GatewayAddress, token: Option<&str>) -> Result<Self> {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             // An error means that this process already has a provider, which works as well.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
         let mut client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .default_headers(token.map(authorization).transpose()?.unwrap_or_default());
+        let mut base = match address {
+            GatewayAddress::Http(url) => url.clone(),
+            GatewayAddress::Unix(path) => {
+                client = client.unix_socket(path.as_path());
+                Url::parse(UNIX_BASE).map_err(|error| Error::Internal(format!("{UNIX_BASE}: {error}")))?
+            }
+        };
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
         if base.scheme() == "http" {
             // Plain http needs no roots, so a machine without any must not fail here.
             client = client.tls_certs_only([]);
@@ -237,28 +223,31 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
-#[async_trait]
-impl PaymentGateway for HttpGateway {
-    async fn authorise(
+impl HttpGateway {
+    /// Authorises the amount. The gateway refuses after a void of the order.
+    ///
+    /// # Errors
+    /// [`GatewayUnavailable`]: the payment may be authorised or not; call [`HttpGateway::lookup`].
+    pub async fn authorise(
         &self,
         payment: &Payment,
         card: &Card,
         timeout: Duration,
     ) -> std::result::Result<Authorisation, GatewayUnavailable> {
         let body = Authorise {
-            amount: payment.amount.to_string(),
-            card_number: card.number.reveal(),
-            expiry: card.expiry.as_deref(),
+            amount: payment.amount.to_string().into(),
+            card_number: card.number.reveal().into(),
+            expiry: card.expiry.as_deref().map(Into::into),
         };
         let body = serde_json::to_vec(&body).map_err(|_| GatewayUnavailable::new("the request cannot be written"))?;
         let request = self.request(Method::PUT, payment, "")?.header(CONTENT_TYPE, "application/json").body(body);
         let redactor = Redactor::with_card(payment, card);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer?) {
-            (200 | 201, answer) if matches!(answer.status, State::Authorised | State::Captured) => {
+            (200 | 201, answer) if is_paid(answer.status) => {
                 let transaction = redactor.transaction(answer.transaction_id.as_deref())?;
                 Some(Authorisation::Authorised { transaction })
             }
-            (400..500, answer) if matches!(answer.status, State::Refused | State::Voided) => {
+            (400..500, answer) if matches!(answer.status, Some(State::Refused | State::Voided)) => {
                 Some(Authorisation::Refused { reason: redactor.reason(answer.reason.as_deref()) })
             }
             _ => None,
@@ -266,7 +255,11 @@ impl PaymentGateway for HttpGateway {
         .await
     }
 
-    async fn lookup(
+    /// Looks up the state of an order's payment.
+    ///
+    /// # Errors
+    /// [`GatewayUnavailable`].
+    pub async fn lookup(
         &self,
         payment: &Payment,
         timeout: Duration,
@@ -275,7 +268,7 @@ impl PaymentGateway for HttpGateway {
         let redactor = Redactor::of(payment);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer) {
             (404, _) => Some(PaymentState::Nothing),
-            (200, Some(answer)) => Some(match answer.status {
+            (200, Some(answer)) => Some(match answer.status? {
                 State::Authorised | State::Captured => {
                     PaymentState::Authorised { transaction: redactor.transaction(answer.transaction_id.as_deref())? }
                 }
@@ -287,19 +280,32 @@ impl PaymentGateway for HttpGateway {
         .await
     }
 
-    async fn void(&self, payment: &Payment, timeout: Duration) -> std::result::Result<(), GatewayUnavailable> {
+    /// Voids an authorisation, so that a later one is refused. That holds also for an order that the gateway does not
+    /// know.
+    ///
+    /// # Errors
+    /// [`GatewayUnavailable`].
+    pub async fn void(&self, payment: &Payment, timeout: Duration) -> std::result::Result<(), GatewayUnavailable> {
         let request = self.request(Method::POST, payment, "/void")?;
         self.ask(request, timeout, |status, answer| {
-            (status == StatusCode::OK && answer?.status == State::Voided).then_some(())
+            (status == StatusCode::OK && answer?.status == Some(State::Voided)).then_some(())
         })
         .await
     }
 
-    async fn capture(&self, payment: &Payment, timeout: Duration) -> std::result::Result<Capture, GatewayUnavailable> {
+    /// Captures an authorised amount.
+    ///
+    /// # Errors
+    /// [`GatewayUnavailable`].
+    pub async fn capture(
+        &self,
+        payment: &Payment,
+        timeout: Duration,
+    ) -> std::result::Result<Capture, GatewayUnavailable> {
         let request = self.request(Method::POST, payment, "/capture")?;
         let redactor = Redactor::of(payment);
         self.ask(request, timeout, |status, answer| match (status, answer) {
-            (StatusCode::OK, Some(answer)) if answer.status == State::Captured => Some(Capture::Captured),
+            (StatusCode::OK, Some(answer)) if answer.status == Some(State::Captured) => Some(Capture::Captured),
             (status, answer) if FINAL_REFUSALS.contains(&status) => {
                 let reason = answer.as_ref().and_then(|answer| answer.reason.as_deref());
                 let reason = reason.map_or_else(|| format!("status {}", status.as_u16()), |_| redactor.reason(reason));
@@ -311,14 +317,18 @@ impl PaymentGateway for HttpGateway {
     }
 }
 
+fn is_paid(status: Option<State>) -> bool {
+    matches!(status, Some(State::Authorised | State::Captured))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_token_that_cannot_be_sent_is_refused_and_not_shown() {
-        let base: Url = "http://127.0.0.1:1/".parse().unwrap();
-        let Err(Error::Invalid(invalid)) = HttpGateway::with_token(base, Some("secret\n")) else {
+        let address = "http://127.0.0.1:1/".parse().unwrap();
+        let Err(Error::Invalid(invalid)) = HttpGateway::with_token(&address, Some("secret\n")) else {
             panic!("it is taken")
         };
         assert!(invalid.reason().contains(TOKEN_VARIABLE) && !invalid.reason().contains("secret"), "{invalid}");

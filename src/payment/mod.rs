@@ -1,12 +1,12 @@
-//! Payment gateways: the trait, a simulated gateway, and one over HTTP.
+//! Payment gateways: their address, the protocol, and the client that speaks it.
 
+mod address;
 mod gateway;
 mod http;
-mod kind;
+mod messages;
 mod redact;
-mod simulated;
 
-pub use gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentGateway, PaymentState};
+pub use address::GatewayAddress;
+pub use gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState};
 pub use http::HttpGateway;
-pub use kind::PaymentKind;
-pub use simulated::SimulatedGateway;
+pub use messages::{Answer, Authorise, State};

@@ -1,4 +1,4 @@
-//! Services for every process of the store: logs, signals, files, announcements to the process that started it,
+//! Services for every process of the store: logs, signals, files, sockets, announcements to the process that started it,
 //! pauses between attempts, scheduling, latency histograms.
 
 pub mod announce;
@@ -11,3 +11,4 @@ pub mod line_writer;
 pub mod logging;
 pub mod scheduling;
 pub mod shutdown;
+pub mod unix_socket;

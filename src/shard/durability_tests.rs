@@ -21,7 +21,7 @@ use crate::domain::cart::Offer;
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::payment::SimulatedGateway;
+use crate::payment::{GatewayAddress, HttpGateway};
 use crate::protocol::{self, CartCommand, Command, Idempotency, ReplyBody, Request, WireReply};
 use crate::routing::{CustomerId, ItemId, KeyHash, SLOTS};
 use crate::storage::codec;
@@ -226,7 +226,7 @@ fn values_absences_refusals_and_replays_wait_for_what_they_read() {
 #[test]
 fn a_step_of_an_order_waits_until_it_is_durable() {
     let shard = Shard::new();
-    let gateway = Arc::new(SimulatedGateway);
+    let gateway = HttpGateway::new(&GatewayAddress::Unix("nobody".into())).unwrap();
     let coordinator = Coordinator::new(shard.writer.clone(), None, gateway);
     let key = RecordKey { hash: KeyHash::of("a"), kind: RecordKind::Kv, id: b"a" };
     shard.storage.shut(true);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::error::{Error, Invalid, Result};
-use crate::payment::PaymentKind;
+use crate::payment::GatewayAddress;
 use crate::routing::{Address, MAX_SHARDS};
 use crate::storage::StorageKind;
 
@@ -42,7 +42,7 @@ pub struct Options {
     /// The most undecided orders without a waiting customer. Past that, paid orders are refused.
     pub max_unresolved_orders: usize,
     /// The payment gateway.
-    pub payment: PaymentKind,
+    pub payment: GatewayAddress,
 }
 
 impl Options {

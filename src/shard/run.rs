@@ -19,6 +19,7 @@ use super::startup::{self, ExpectedIdentity, Identity};
 use super::stored_reads::StoredReads;
 use crate::client::{Client, Shared};
 use crate::error::{Error, Result};
+use crate::payment::HttpGateway;
 use crate::process::files::{self, failed_to};
 use crate::process::shutdown::Shutdown;
 use crate::process::{announce, descriptors, logging, scheduling};
@@ -54,7 +55,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
             .start(options.commit_timeout)
             .map_err(|error| Error::Internal(format!("cannot start the committer: {error}")))?;
     }
-    let gateway = options.payment.gateway()?;
+    let gateway = HttpGateway::new(&options.payment)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

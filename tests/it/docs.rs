@@ -14,7 +14,7 @@ use shardcart::access::{KEY_VARIABLES, KeyFile, Role};
 
 use crate::harness::launcher::{Launcher, PROGRAM};
 use crate::harness::shop::CARD;
-use crate::harness::{Client, Process, Setup, eventually};
+use crate::harness::{Client, Process, Setup, Simulated, eventually};
 use markdown::{Document, Step, root};
 use output::is_as_shown;
 
@@ -28,7 +28,7 @@ const SHOWN_DATA: &str = "/home/you/shardcart/data";
 const SHOWN_PORTS: [&str; 3] = ["5000", "5001", "3000"];
 const README_LINES: usize = 220;
 const README_COLUMNS: usize = 180;
-const ROLES: [&str; 5] = ["launch", "facade", "shard", "keys", "repair"];
+const ROLES: [&str; 6] = ["launch", "facade", "shard", "gateway", "keys", "repair"];
 
 /// A store as README starts it, but on other ports.
 struct Shown {
@@ -221,12 +221,14 @@ fn the_processes_of_several_machines_are_one_store() {
     let shards = listeners.map(|listener| listener.local_addr().expect("it is bound").to_string());
     let steps = Document::named("docs/operations.md").steps(SHELL);
     let commands = steps.iter().filter_map(|step| step.command.strip_prefix("shardcart "));
+    let gateway = Simulated::start(directory.path());
     let processes: Vec<_> = commands
         .zip(["shard-0", "shard-1", "facade"])
         .map(|(command, name)| {
             let command = command.replace("10.0.0.1:7000", &shards[0]).replace("10.0.0.2:7000", &shards[1]);
             let command = command.replace("0.0.0.0:5000", ANY_PORT).replace("0.0.0.0:3000", ANY_PORT);
             let command = command.replace("/var/lib/shardcart", &path("data")).replace("keys.json", &path("keys.json"));
+            let command = command.replace("https://pay.example/", &gateway.payment());
             let arguments: Vec<_> = command.split(' ').map(str::to_owned).collect();
             Process::start(name, directory.path(), &arguments)
         })

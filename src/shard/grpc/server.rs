@@ -1,8 +1,5 @@
 //! The gRPC server of a shard: sessions, status, health and reflection.
 
-use std::fs;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::process::logging;
+use crate::process::unix_socket::remove_stale_socket;
 use crate::protocol::{MAX_MESSAGE_BYTES, ShardStatus, proto};
 use crate::routing::Address;
 use crate::shard::context::ShardContext;
@@ -116,13 +114,6 @@ impl Listener {
             },
             Listener::Unix(_) => asked.clone(),
         }
-    }
-}
-
-fn remove_stale_socket(path: &Path) -> std::io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.file_type().is_socket() => fs::remove_file(path),
-        _ => Ok(()),
     }
 }
 

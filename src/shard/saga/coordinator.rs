@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::payment::PaymentGateway;
+use crate::payment::HttpGateway;
 use crate::process::logging;
 use crate::shard::clock;
 use crate::shard::engine::{CommitDependency, OrderGauges, SharedWriter, Transaction, Waiter};
@@ -19,7 +19,7 @@ pub struct Coordinator {
     /// All shards; `None` when their addresses were not given.
     pub(super) peers: Option<Client>,
     /// The payment gateway.
-    pub(super) gateway: Arc<dyn PaymentGateway>,
+    pub(super) gateway: HttpGateway,
     /// The counts of undecided orders.
     pub(super) gauges: OrderGauges,
     captures_failed: AtomicU64,
@@ -27,7 +27,7 @@ pub struct Coordinator {
 
 impl Coordinator {
     /// Makes a coordinator for a shard's writer.
-    pub fn new(writer: Arc<SharedWriter>, peers: Option<Client>, gateway: Arc<dyn PaymentGateway>) -> Arc<Self> {
+    pub fn new(writer: Arc<SharedWriter>, peers: Option<Client>, gateway: HttpGateway) -> Arc<Self> {
         let gauges = writer.lock().indexes().orders.clone();
         Arc::new(Coordinator { writer, peers, gateway, gauges, captures_failed: AtomicU64::new(0) })
     }

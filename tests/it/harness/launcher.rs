@@ -117,7 +117,7 @@ impl Launcher {
         Pid::from_child(&self.child)
     }
 
-    /// The shards and the facade that run now.
+    /// The gateway, the shards and the facade that run now.
     pub fn children(&self) -> Vec<Role> {
         children_of(self.pid())
     }

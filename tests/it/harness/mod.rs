@@ -8,6 +8,7 @@ pub mod linearizability;
 pub mod process;
 pub mod proxy;
 pub mod shop;
+pub mod simulated;
 pub mod store;
 
 use std::sync::Barrier;
@@ -19,6 +20,7 @@ pub use gateway::{Action, Fault, Gateway};
 pub use http::{Answer, Call, Client};
 pub use process::Process;
 pub use proxy::Proxy;
+pub use simulated::Simulated;
 pub use store::{Facade, Setup, Store};
 
 /// The time limit of every wait in a test: far longer than needed on a busy machine.

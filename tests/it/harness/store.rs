@@ -10,7 +10,9 @@ use shardcart::routing::KeyHash;
 use shardcart::routing::SlotTable;
 use tempfile::TempDir;
 
-use super::{Client, Process, eventually};
+use super::{Client, Process, Simulated, eventually};
+
+const PAYMENT: &str = "--payment";
 
 /// The port of the first shard on TCP.
 const FIRST_PORT: u32 = 7_000;
@@ -84,17 +86,22 @@ impl Setup {
         self
     }
 
-    /// Starts the processes.
-    pub fn start(self) -> Store {
+    /// Starts the processes, with a simulated gateway where no `--payment` is given.
+    pub fn start(mut self) -> Store {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let data = self.data.clone().unwrap_or_else(|| directory.path().to_owned());
+        let names_gateway = self.shard_options.iter().any(|option| option == PAYMENT);
+        let gateway = (!names_gateway).then(|| Simulated::start(directory.path()));
+        if let Some(gateway) = &gateway {
+            self.shard_options.extend([PAYMENT.into(), gateway.payment()]);
+        }
         let shards: Vec<_> = (0..self.shards)
             .map(|index| Shard::start(self.shard_args(index, &data), directory.path(), &format!("shard-{index}")))
             .collect();
         let addresses: Vec<_> = shards.iter().map(Shard::address).collect();
         let (options, environment) = (self.facade_options, self.facade_environment);
         let facade = Facade::start(directory.path(), "facade", &addresses, &options, &environment);
-        Store { shards, facade, facade_options: options, facade_environment: environment, directory }
+        Store { shards, facade, gateway, facade_options: options, facade_environment: environment, directory }
     }
 
     fn shard_args(&self, index: u32, data: &Path) -> Vec<String> {
@@ -123,6 +130,8 @@ pub struct Store {
     /// The first field, so that the facade ends before its shards.
     pub facade: Facade,
     pub shards: Vec<Shard>,
+    /// The simulated gateway, unless the setup names another one.
+    pub gateway: Option<Simulated>,
     facade_options: Vec<String>,
     facade_environment: Vec<(String, String)>,
     directory: TempDir,

@@ -34,11 +34,11 @@ fn either_signal_stops_everything_and_the_cart_is_there_after_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     for (round, signal) in [(1, Signal::TERM), (2, Signal::INT)] {
         let mut launcher = Launcher::start(directory.path());
-        for child in ["shard 0 of 2: ready", "shard 1 of 2: ready", "facade: ready"] {
+        for child in ["gateway: ready", "shard 0 of 2: ready", "shard 1 of 2: ready", "facade: ready"] {
             assert!(launcher.printed(child), "{child} in {:?}", launcher.lines());
         }
         let children = launcher.children();
-        assert_eq!(children.len(), 3);
+        assert_eq!(children.len(), 4);
         add(launcher.shop(), &format!("item-{round}"));
         wait_for_cart(launcher.shop(), 2 * round);
         launcher.signal(signal);
@@ -73,7 +73,7 @@ fn a_killed_launcher_leaves_nothing_and_the_next_one_takes_its_place() {
     let directory = tempfile::tempdir().unwrap();
     let mut first = Launcher::start(directory.path());
     let (shop, kv, children) = (first.shop(), first.kv(), first.children());
-    assert_eq!(children.len(), 3);
+    assert_eq!(children.len(), 4);
     add(shop, "apple");
     first.signal(Signal::KILL);
     first.wait();
@@ -143,7 +143,7 @@ fn a_dead_child_is_restarted_with_its_address() {
     let directory = tempfile::tempdir().unwrap();
     let launcher = Launcher::start(directory.path());
     add(launcher.shop(), "apple");
-    for name in ["--index=0", "--index=1", " facade "] {
+    for name in [" gateway ", "--index=0", "--index=1", " facade "] {
         let dead = launcher.child(name);
         kill_process(dead, Signal::KILL).unwrap();
         eventually(&format!("{name} has been started again"), || {
@@ -154,9 +154,9 @@ fn a_dead_child_is_restarted_with_its_address() {
     }
     eventually("each has said twice that it is ready", || {
         let ready = launcher.lines().iter().filter(|line| line.contains(": ready after ")).count();
-        (ready == 6).then_some(())
+        (ready == 8).then_some(())
     });
-    assert_eq!(launcher.log().matches("child exited; restarting").count(), 3);
+    assert_eq!(launcher.log().matches("child exited; restarting").count(), 4);
     assert!(launcher.log().contains("signal: 9 (SIGKILL)"));
 }
 

@@ -1,5 +1,6 @@
 //! The processes: start, stop, options, clocks.
 
+mod gateway;
 mod identity;
 mod launcher;
 mod ntp;

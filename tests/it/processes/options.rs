@@ -55,6 +55,10 @@ fn a_time_server_is_passed_on_to_the_facade() {
     assert_eq!(socket.recv(&mut packet).unwrap(), 48);
 }
 
+/// Commands that show their help.
+const ROLES: [&[&str]; 6] =
+    [&["--help"], &["launch", "--help"], &["facade", "--help"], &["shard", "-h"], &["gateway", "-h"], &["keys", "-h"]];
+
 /// Runs a command that must refuse its options. Returns the only line that it prints, on stderr.
 fn usage_error(arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
@@ -106,6 +110,19 @@ fn options_that_cannot_be_used_are_refused_in_one_line_before_anything_starts() 
             &["facade", "--data", "facade", "--shards", "127.0.0.1:1", "--http", port, "--kv", port],
             "--kv 127.0.0.1:5999: the port is taken by --http 127.0.0.1:5999",
         ),
+        (
+            &["launch", "--payment", "http://10.0.0.1/"],
+            "--payment http://10.0.0.1/: plain http would send card numbers in clear text to another machine; use https, \
+             or --payment-insecure on a network that you trust",
+        ),
+        (
+            &["shard", "--index", "0", "--shards", "1", "--listen", port, "--data", "facade"],
+            "the following required arguments were not provided: --payment <URL|unix:PATH>; see --help",
+        ),
+        (
+            &["gateway", "--listen", "0.0.0.0:0", "--data", "facade"],
+            "--listen 0.0.0.0:0: the simulated gateway has no keys, so it listens on loopback or a Unix socket only",
+        ),
         (&["keys", "list", "--file"], "a value is required for '--file <FILE>' but none was supplied; see --help"),
     ] {
         assert_eq!(usage_error(arguments), format!("error: {line}"), "{arguments:?}");
@@ -136,8 +153,7 @@ fn the_error_that_ends_a_process_is_one_line_and_in_error_log() {
 
 #[test]
 fn help_has_examples_and_says_where_the_documentation_is() {
-    for arguments in [&["--help"][..], &["launch", "--help"], &["facade", "--help"], &["shard", "-h"], &["keys", "-h"]]
-    {
+    for arguments in ROLES {
         let output = Command::new(PROGRAM).args(arguments).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && help.contains("\nExamples"), "{arguments:?}: {help}");

@@ -135,8 +135,8 @@ fn shard_args(directory: &Path, catalog: &str) -> Vec<String> {
     let data = directory.join("shard");
     let listen = format!("unix:{}", data.join("sock").display());
     let data = data.display().to_string();
-    let args = ["shard", "--index", "0", "--shards", "1", "--listen", &listen, "--data", &data, "--catalog", catalog];
-    args.map(str::to_owned).to_vec()
+    let args = ["shard", "--index", "0", "--shards", "1", "--listen", &listen, "--data", &data];
+    args.into_iter().chain(["--catalog", catalog, "--payment", "unix:/none"]).map(str::to_owned).collect()
 }
 
 /// The number of products of a shard, or the log of one that cannot be started.
@@ -156,7 +156,7 @@ fn a_shard_in_memory_imports_at_every_start() {
         kill_process(launcher.child("--index=0"), Signal::KILL).unwrap();
         kill_process(launcher.child("--index=1"), Signal::KILL).unwrap();
         eventually("both have been started again", || {
-            (launcher.lines().iter().filter(|line| line.contains(": ready after ")).count() == 5).then_some(())
+            (launcher.lines().iter().filter(|line| line.contains(": ready after ")).count() == 6).then_some(())
         });
         let found = eventually("both are served", || {
             let page = Client::new(launcher.shop()).get("/catalog/books");

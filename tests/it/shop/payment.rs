@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use shardcart::domain::card::Card;
 use shardcart::domain::money::{Money, Total};
 use shardcart::payment::{
-    Authorisation, Capture, GatewayUnavailable, HttpGateway, Payment, PaymentGateway, PaymentKind, PaymentState,
+    Authorisation, Capture, GatewayAddress, GatewayUnavailable, HttpGateway, Payment, PaymentState,
 };
 use shardcart::routing::{OrderId, Slot};
 
@@ -25,9 +25,12 @@ fn payment(number: u64) -> (Payment, Card) {
     (Payment { order, amount: Total::default().add(price, 2), last_four: card.number.last_four() }, card)
 }
 
+fn address(gateway: &Gateway) -> GatewayAddress {
+    gateway.url().parse().expect("it is a URL")
+}
+
 fn client(gateway: &Gateway) -> HttpGateway {
-    let Ok(PaymentKind::Http(url)) = gateway.url().parse() else { panic!("it is a URL") };
-    HttpGateway::new(url).expect("a client")
+    HttpGateway::new(&address(gateway)).expect("a client")
 }
 
 fn plan(gateway: &Gateway, times: u32, action: Action, fault: Fault) {
@@ -105,10 +108,9 @@ fn silence_is_no_answer_and_shows_no_card() {
         panic!("it answered")
     };
     assert!(failed.contains("500"), "{failed}");
-    let url = gateway.url();
+    let address = address(&gateway);
     drop(gateway);
-    let Ok(PaymentKind::Http(url)) = url.parse() else { panic!("it is a URL") };
-    let dead = HttpGateway::new(url).expect("a client");
+    let dead = HttpGateway::new(&address).expect("a client");
     let Err(GatewayUnavailable { reason: dead, .. }) = run(dead.authorise(&payment, &card, TIMEOUT)) else {
         panic!("it answered")
     };
@@ -276,8 +278,7 @@ fn an_echoed_card_number_is_redacted() {
 #[test]
 fn the_token_is_sent() {
     let gateway = Gateway::start();
-    let Ok(PaymentKind::Http(url)) = gateway.url().parse() else { panic!("it is a URL") };
-    let client = HttpGateway::with_token(url, Some("secret")).expect("a client");
+    let client = HttpGateway::with_token(&address(&gateway), Some("secret")).expect("a client");
     run(client.void(&payment(13).0, TIMEOUT)).expect("an answer");
     assert_eq!(gateway.authorizations(), ["Bearer secret"]);
 }

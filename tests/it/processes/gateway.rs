@@ -1,0 +1,133 @@
+//! The simulated payment gateway as a process: what it said is still so after a crash, and a tester can make it slow,
+//! refuse, or be away.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, kill_process};
+use serde_json::json;
+
+use crate::harness::launcher::{ANY_PORT, Launcher, SHARDS, refusal};
+use crate::harness::shop::{CARD, Stock, insist, make_book, order, order_of, place, settled};
+use crate::harness::simulated::ask;
+use crate::harness::{Client, Setup, Simulated, all_at_once, eventually};
+
+const ORDERS: u32 = 24;
+const STOCK: u64 = 100;
+
+fn counts(gateway: &Simulated) -> [u64; 4] {
+    let (_, counts) = gateway.ask("GET", "/payments", "");
+    ["authorised", "captured", "refused", "voided"].map(|state| counts[state].as_u64().unwrap())
+}
+
+#[test]
+fn a_gateway_that_is_killed_in_the_middle_knows_what_it_said_and_nobody_pays_twice() {
+    let mut store = Setup::new(2).durable().start();
+    let book = store.customer_on(0, "978-");
+    make_book(&mut store.client(), &book, STOCK);
+    let mut gateway = store.gateway.take().unwrap();
+    // Answers are late, so that the kill loses some of what was authorised or captured.
+    gateway.control(r#"{"delay_ms":300}"#);
+    let created = thread::scope(|scope| {
+        let orders = scope.spawn(|| {
+            all_at_once(&store, ORDERS, |number, mut client| {
+                let body = order_of(&format!("customer-{number}"), &[&book], CARD);
+                let created = insist(&mut client, &format!("key-{number}"), &body).expect(201);
+                created.json()["order_id"].as_str().unwrap().to_owned()
+            })
+        });
+        eventually("payments are under way", || (counts(&gateway)[0] > 0).then_some(()));
+        gateway.kill();
+        gateway.start_again();
+        orders.join().unwrap()
+    });
+    let all_captured = [0, u64::from(ORDERS), 0, 0];
+    eventually("every order is captured", || {
+        let [authorised, captured, refused, _] = counts(&gateway);
+        ([authorised, captured, refused] == all_captured[..3]).then_some(())
+    });
+    for id in &created {
+        let (status, payment) = gateway.ask("GET", &format!("/payments/{id}"), "");
+        assert_eq!((status, &payment["status"]), (200, &json!("captured")), "{id}");
+        eventually("the order says so", || {
+            (order(&mut store.client(), id)["payment_status"] == "captured").then_some(())
+        });
+    }
+    let sold = u64::from(ORDERS);
+    assert_eq!(settled(&store, &[&book]), [Stock { stock: STOCK - sold, held: 0, sold, received: STOCK }]);
+    // An order that it never saw is not known.
+    let (status, _) = gateway.ask("GET", "/payments/01908e5c-0000-8000-8000-000000000000", "");
+    assert_eq!(status, 404);
+}
+
+#[test]
+fn a_tester_can_make_it_slow_refuse_or_be_away() {
+    let mut store = Setup::new(1).start();
+    let book = store.customer_on(0, "978-");
+    let mut client = store.client();
+    make_book(&mut client, &book, STOCK);
+    let gateway = store.gateway.take().unwrap();
+    let body = order_of("alice", &[&book], CARD);
+    gateway.control(r#"{"refuse":true}"#);
+    place(&mut client, "refused", &body).expect_problem(402, "declined");
+    gateway.control(r#"{"delay_ms":400}"#);
+    let since = Instant::now();
+    place(&mut client, "slow", &body).expect(201);
+    assert!(since.elapsed() >= Duration::from_millis(400));
+    gateway.control(r#"{"away":true}"#);
+    let (mut other, asked) = (store.client(), body.clone());
+    let waiting = thread::spawn(move || place(&mut other, "away", &asked));
+    eventually("it is held", || (crate::harness::shop::stock_of(&mut client, &book).held == 1).then_some(()));
+    gateway.control("{}");
+    waiting.join().unwrap().expect(201);
+    let (status, control) = gateway.ask("GET", "/control", "");
+    assert_eq!((status, control), (200, json!({"delay_ms": 0, "refuse": false, "away": false})));
+    for (method, path, body, expected) in [
+        ("PUT", "/control", r#"{"delay_ms":-1}"#, 400),
+        ("POST", "/control", "", 405),
+        ("PUT", "/payments/1", "{}", 400),
+        ("PUT", "/payments/01908e5c-0000-8000-8000-000000000000", "{}", 400),
+        ("DELETE", "/payments/01908e5c-0000-8000-8000-000000000000", "", 405),
+        ("POST", "/payments/01908e5c-0000-8000-8000-000000000000/refund", "", 404),
+        ("GET", "/", "", 404),
+    ] {
+        let (status, answer) = gateway.ask(method, path, body);
+        assert!(status == expected && answer["reason"].is_string(), "{method} {path}: {status} {answer}");
+    }
+}
+
+#[test]
+fn the_launcher_restarts_it_but_not_without_its_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--shards", SHARDS, "--kv", ANY_PORT, "--http", ANY_PORT];
+    let mut launcher = Launcher::start(directory.path());
+    let buy = |launcher: &Launcher| {
+        let body = json!({"id": 1, "quantity": 1, "card": CARD}).to_string();
+        Client::new(launcher.shop()).put("/buy", &body).expect(200).json()["order_id"].as_str().unwrap().to_owned()
+    };
+    let first = buy(&launcher);
+    let killed = launcher.child(" gateway ");
+    kill_process(killed, Signal::KILL).unwrap();
+    buy(&launcher);
+    assert_ne!(launcher.child(" gateway "), killed);
+    let data = directory.path().join("data/gateway");
+    let (status, _) = ask(&data.join("sock"), "GET", &format!("/payments/{first}"), "");
+    assert_eq!(status, 200);
+    // Under a running store its memory goes away.
+    let (payments, away) = (data.join("payments"), data.join("away"));
+    fs::rename(&payments, &away).unwrap();
+    kill_process(launcher.child(" gateway "), Signal::KILL).unwrap();
+    let is_missing = |log: &str| log.contains("the payments of the simulated gateway are missing");
+    eventually("it refuses to start", || is_missing(&launcher.log()).then_some(()));
+    fs::rename(&away, &payments).unwrap();
+    buy(&launcher);
+    launcher.signal(Signal::TERM);
+    launcher.wait();
+    // And under one that starts.
+    fs::remove_dir_all(&payments).unwrap();
+    let said = refusal(directory.path(), &options, 1);
+    assert!(is_missing(&said) && said.contains("gateway could not be started"), "{said}");
+    assert!(!Path::new(&payments).exists());
+}
