@@ -32,6 +32,7 @@ fn compile_proto(out: &Path) -> Result<()> {
     let descriptors = protox::compile([PROTO], ["proto"])?;
     fs::write(out.join("shard.descriptors"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
+        .codec_path("crate::protocol::BoundedCodec")
         .bytes(".shardcart.v1.Reply")
         .bytes(".shardcart.v1.Products")
         .bytes(".shardcart.v1.OrderReply")

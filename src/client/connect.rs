@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::error::{Error, Result};
-use crate::protocol::{MAX_MESSAGE_BYTES, proto};
+use crate::protocol::{MAX_REPLY_MESSAGE_BYTES, proto};
 use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
@@ -41,5 +41,5 @@ pub async fn connect(address: &Address) -> Result<ShardClient<Channel>> {
         .initial_stream_window_size(WINDOW_BYTES)
         .tcp_nodelay(true);
     let channel = endpoint.connect().await.map_err(unavailable)?;
-    Ok(ShardClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
+    Ok(ShardClient::new(channel).max_decoding_message_size(MAX_REPLY_MESSAGE_BYTES))
 }

@@ -1,6 +1,7 @@
 //! The protocol between facade and shard: commands, replies, and their protobuf messages.
 
 mod carts;
+mod codec;
 mod command;
 mod deadline;
 mod deliveries;
@@ -17,12 +18,14 @@ mod status;
 mod values;
 
 pub use carts::CartCommand;
+pub use codec::BoundedCodec;
 pub use command::Command;
 pub use deadline::SenderClock;
 pub use deliveries::DeliveryCommand;
 pub use effect::Effect;
 pub use limits::{
-    MAX_BATCH, MAX_IDEMPOTENCY_KEY_BYTES, MAX_MESSAGE_BYTES, MAX_REPLY_BATCH_BYTES, MAX_REQUEST_BATCH_BYTES,
+    MAX_BATCH, MAX_IDEMPOTENCY_KEY_BYTES, MAX_REPLY_BATCH_BYTES, MAX_REPLY_MESSAGE_BYTES, MAX_REQUEST_BATCH_BYTES,
+    MAX_REQUEST_MESSAGE_BYTES,
 };
 pub use orders::{Basket, OrderCommand, PlaceOrder};
 pub use owner::Owner;

@@ -135,7 +135,7 @@ impl Shard {
         if at_once {
             self.delivered.push(WireReply { id, ..reply });
         } else {
-            let reply_to = ReplyTo { outbox: self.outbox.clone(), id };
+            let reply_to = ReplyTo { outbox: self.outbox.clone(), id, bytes: 0 };
             writer.wait(dependency, Waiter::Reply(reply_to, reply));
         }
         self.writer.commit(writer);

@@ -16,24 +16,29 @@ pub struct Outbox {
 #[derive(Default)]
 struct Inner {
     replies: Vec<WireReply>,
+    /// The bytes that [`ReplyTo`] has counted for them.
+    bytes: usize,
     session: Option<Waker>,
 }
 
 impl Outbox {
-    /// Moves the replies to `into`. The session is woken when there are more.
-    pub fn drain(&self, into: &mut Vec<WireReply>, context: &Context<'_>) {
+    /// Moves the replies to `into`, and returns the bytes that were counted for them. The session is woken when there are
+    /// more.
+    pub fn drain(&self, into: &mut Vec<WireReply>, context: &Context<'_>) -> usize {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         into.append(&mut inner.replies);
         match &mut inner.session {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
+        std::mem::take(&mut inner.bytes)
     }
 
-    fn push(&self, reply: WireReply) {
+    fn push(&self, reply: WireReply, bytes: usize) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let was_empty = inner.replies.is_empty();
         inner.replies.push(reply);
+        inner.bytes += bytes;
         if was_empty && let Some(session) = &inner.session {
             session.wake_by_ref();
         }
@@ -46,12 +51,14 @@ pub struct ReplyTo {
     pub outbox: Arc<Outbox>,
     /// The request's id.
     pub id: u64,
+    /// The bytes of the reply, if it was known when its wait began.
+    pub bytes: usize,
 }
 
 impl ReplyTo {
     /// Sends a reply under the request's id.
     pub fn send(self, reply: WireReply) {
-        self.outbox.push(WireReply { id: self.id, ..reply });
+        self.outbox.push(WireReply { id: self.id, ..reply }, self.bytes);
     }
 }
 

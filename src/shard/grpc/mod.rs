@@ -1,5 +1,6 @@
 //! The gRPC server of a shard, and its sessions: streams of commands and replies.
 
+mod connection;
 mod server;
 mod session;
 

@@ -11,11 +11,12 @@ use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::server::Router;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::connection::{Greeted, limited};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::process::logging;
 use crate::process::unix_socket::remove_stale_socket;
-use crate::protocol::{MAX_MESSAGE_BYTES, ShardStatus, proto};
+use crate::protocol::{MAX_REQUEST_MESSAGE_BYTES, ShardStatus, proto};
 use crate::routing::Address;
 use crate::shard::context::ShardContext;
 use crate::storage::RecordKind;
@@ -25,8 +26,8 @@ use proto::shard_server::{Shard, ShardServer};
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// The time limit of the answer to a ping, after which the connection is closed.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most open streams of one connection.
-const MAX_STREAMS: u32 = 64;
+/// The most open streams of one connection: its session, and questions about the shard.
+const MAX_STREAMS: u32 = 16;
 /// The HTTP/2 flow-control window of a connection, in bytes.
 const WINDOW_BYTES: u32 = 1 << 20;
 
@@ -40,15 +41,22 @@ impl Shard for Service {
         &self,
         request: Request<Streaming<proto::RequestBatch>>,
     ) -> std::result::Result<Response<Session>, Status> {
-        Ok(Response::new(Session::new(self.0.clone(), request.into_inner())))
+        let greeted = greeted(&request);
+        Ok(Response::new(Session::new(self.0.clone(), request.into_inner(), greeted)))
     }
 
     async fn status(
         &self,
-        _: Request<proto::StatusRequest>,
+        request: Request<proto::StatusRequest>,
     ) -> std::result::Result<Response<proto::StatusReply>, Status> {
+        greeted(&request).set();
         Ok(Response::new(proto::StatusReply::from(status(&self.0))))
     }
+}
+
+/// The note on the connection of a request whether anything was asked of it.
+fn greeted<T>(request: &Request<T>) -> Greeted {
+    request.extensions().get::<Greeted>().cloned().unwrap_or_default()
 }
 
 fn status(context: &ShardContext) -> ShardStatus {
@@ -138,7 +146,7 @@ pub async fn serve(context: Arc<ShardContext>, listener: Listener) -> Result<()>
         .initial_stream_window_size(Some(WINDOW_BYTES))
         .add_service(health_service)
         .add_service(reflection)
-        .add_service(ShardServer::new(Service(context)).max_decoding_message_size(MAX_MESSAGE_BYTES));
+        .add_service(ShardServer::new(Service(context)).max_decoding_message_size(MAX_REQUEST_MESSAGE_BYTES));
     serve_on(router, listener, Box::pin(async move { shutdown.wait().await }))
         .await
         .map_err(|error| Error::Internal(format!("the server failed: {error}")))
@@ -160,9 +168,11 @@ async fn serve_on(
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
 ) -> std::result::Result<(), tonic::transport::Error> {
     match listener {
-        Listener::Tcp(listener) => router.serve_with_incoming_shutdown(without_delay(listener), shutdown).await,
+        Listener::Tcp(listener) => {
+            router.serve_with_incoming_shutdown(limited(without_delay(listener)), shutdown).await
+        }
         Listener::Unix(listener) => {
-            router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown).await
+            router.serve_with_incoming_shutdown(limited(UnixListenerStream::new(listener)), shutdown).await
         }
     }
 }

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use futures_util::Stream;
 use prost::Message;
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 use tonic::{Status, Streaming};
 
+use super::connection::{Greeted, HANDSHAKE_TIMEOUT};
 use crate::error::Error;
 use crate::protocol::{self, Hello, MAX_BATCH, MAX_REPLY_BATCH_BYTES, Request, SenderClock, WireReply, proto};
 use crate::shard::clock;
@@ -24,6 +26,10 @@ use crate::shard::saga::driver;
 /// The most commands of one session that wait for their commit. Past that no more are read, and HTTP/2's flow control
 /// stops the sender.
 const MAX_OUTSTANDING: usize = 8_192;
+/// The bytes of one session's replies that wait for their commit, past which no more commands run.
+const MAX_WAITING_BYTES: usize = 8 << 20;
+/// The bytes of replies that may be sent, past which no more commands run.
+const MAX_READY_BYTES: usize = 1 << 20;
 
 /// The stream of a session's replies.
 pub struct Session {
@@ -32,6 +38,14 @@ pub struct Session {
     outbox: Arc<Outbox>,
     /// The replies that may be sent.
     ready: Vec<WireReply>,
+    ready_bytes: usize,
+    /// The bytes of the replies that wait for a commit.
+    waiting_bytes: usize,
+    /// The commands of the last message that have not run yet.
+    backlog: Option<Backlog>,
+    greeted: Greeted,
+    /// The end of the time for the Hello.
+    hello_timeout: Pin<Box<Sleep>>,
     /// The time of the Hello; `None` until then.
     opened: Option<Instant>,
     /// The client's clock, in which deadlines are.
@@ -54,17 +68,30 @@ struct Greeting {
     answer: proto::ReplyBatch,
 }
 
+/// Commands of a message that wait until there is room for their replies.
+struct Backlog {
+    requests: std::vec::IntoIter<proto::Request>,
+    arrived: Instant,
+    /// The time of the client's clock when the message arrived.
+    clients_then: Duration,
+}
+
 type Item = Result<proto::ReplyBatch, Status>;
 
 impl Session {
     /// Makes the session of a stream of commands.
-    pub fn new(context: Arc<ShardContext>, inbound: Streaming<proto::RequestBatch>) -> Self {
+    pub fn new(context: Arc<ShardContext>, inbound: Streaming<proto::RequestBatch>, greeted: Greeted) -> Self {
         let mut shutdown = context.shutdown.clone();
         Session {
             context,
             inbound,
             outbox: Arc::default(),
             ready: Vec::new(),
+            ready_bytes: 0,
+            waiting_bytes: 0,
+            backlog: None,
+            greeted,
+            hello_timeout: Box::pin(tokio::time::sleep(HANDSHAKE_TIMEOUT)),
             opened: None,
             client_clock: SenderClock::default(),
             greeting: None,
@@ -87,6 +114,7 @@ impl Session {
         self.context.writer.commit(writer);
         let answer = proto::ReplyBatch { hello: Some(proto::Hello::from(&ours)), ..proto::ReplyBatch::default() };
         self.greeting = Some(Greeting { received, durable, answer });
+        self.greeted.set();
         Ok(())
     }
 
@@ -101,14 +129,29 @@ impl Session {
         Some(answer)
     }
 
-    fn run(&mut self, opened: Instant, batch: proto::RequestBatch) {
+    fn accept(&mut self, opened: Instant, batch: proto::RequestBatch) -> Backlog {
+        let arrived = Instant::now();
+        let clients_then = self.client_clock.observe(arrived - opened, Duration::from_micros(batch.sent_us));
+        self.context.operations.fetch_add(batch.requests.len() as u64, Ordering::Relaxed);
+        Backlog { requests: batch.requests.into_iter(), arrived, clients_then }
+    }
+
+    /// True while there is no room for more replies.
+    fn is_full(&self) -> bool {
+        self.ready.len() >= MAX_BATCH
+            || self.ready_bytes >= MAX_READY_BYTES
+            || self.outstanding >= MAX_OUTSTANDING
+            || self.waiting_bytes >= MAX_WAITING_BYTES
+    }
+
+    /// Runs commands until there is no room for more replies. The rest stays in the backlog.
+    fn run(&mut self, mut backlog: Backlog) {
         let shared = self.context.writer.clone();
         let now = clock::now();
         let arrived = Instant::now();
-        let clients_now = self.client_clock.observe(arrived - opened, Duration::from_micros(batch.sent_us));
+        let clients_now = backlog.clients_then + (arrived - backlog.arrived);
         let mut writer = shared.lock();
-        self.context.operations.fetch_add(batch.requests.len() as u64, Ordering::Relaxed);
-        for message in batch.requests {
+        while let Some(message) = if self.is_full() { None } else { backlog.requests.next() } {
             let id = message.id;
             let deadline = Duration::from_millis(message.deadline_ms);
             let decoded = protocol::decode_request(message);
@@ -117,52 +160,87 @@ impl Session {
             let request = match request {
                 Ok(request) => request,
                 Err(error) => {
-                    self.ready.push(WireReply { id, ..protocol::encode_reply(Err(error), now) });
+                    self.push_ready(WireReply { id, ..protocol::encode_reply(Err(error), now) });
                     continue;
                 }
             };
             match dispatch::execute(&mut writer, &request, now, &[]) {
-                Execution::Replied(reply, CommitDependency::None) => self.ready.push(WireReply { id, ..reply }),
+                Execution::Replied(reply, CommitDependency::None) => self.push_ready(WireReply { id, ..reply }),
                 Execution::Replied(reply, dependency) => {
-                    let reply_to = self.reply_to(id);
+                    let reply_to = self.reply_to(id, reply.encoded_len());
                     writer.wait(dependency, Waiter::Reply(reply_to, reply));
                 }
                 Execution::Placed { order, card } => {
-                    let reply_to = self.reply_to(id);
+                    let reply_to = self.reply_to(id, 0);
                     driver::start(&self.context.coordinator, order, card, reply_to);
                 }
                 Execution::Fetch(missing) => {
-                    let reply_to = self.reply_to(id);
+                    let reply_to = self.reply_to(id, 0);
                     let expires = arrived + deadline.saturating_sub(clients_now);
                     fetch::start(&self.context, request, expires.into(), missing, reply_to);
                 }
             }
         }
         shared.commit(writer);
+        self.backlog = (!backlog.requests.as_slice().is_empty()).then_some(backlog);
     }
 
-    /// The destination of a reply that comes later. It counts as outstanding until then.
-    fn reply_to(&mut self, id: u64) -> ReplyTo {
+    fn push_ready(&mut self, reply: WireReply) {
+        self.ready_bytes += reply.encoded_len();
+        self.ready.push(reply);
+    }
+
+    /// The destination of a reply that comes later. It counts as outstanding until then, and so do its bytes, as far as
+    /// there are any yet.
+    fn reply_to(&mut self, id: u64, bytes: usize) -> ReplyTo {
         self.outstanding += 1;
-        ReplyTo { outbox: self.outbox.clone(), id }
+        self.waiting_bytes += bytes;
+        ReplyTo { outbox: self.outbox.clone(), id, bytes }
+    }
+
+    /// Runs commands while there are any and there is room for their replies.
+    fn read(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
+        while !self.is_full() {
+            if let Some(backlog) = self.backlog.take() {
+                self.run(backlog);
+                self.collect(context);
+                continue;
+            }
+            if self.closing || self.greeting.is_some() {
+                return Ok(());
+            }
+            match (Pin::new(&mut self.inbound).poll_next(context), self.opened) {
+                (Poll::Ready(Some(batch)), Some(opened)) => self.backlog = Some(self.accept(opened, batch?)),
+                (Poll::Ready(Some(batch)), None) => self.greet(batch?)?,
+                (Poll::Ready(None), _) => self.closing = true,
+                (Poll::Pending, None) if self.hello_timeout.as_mut().poll(context).is_ready() => {
+                    return Err(Status::deadline_exceeded("the Hello did not come in time"));
+                }
+                (Poll::Pending, _) => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     /// Takes the replies whose commit is durable. The task is woken when there are more.
     fn collect(&mut self, context: &Context<'_>) {
         let before = self.ready.len();
-        self.outbox.drain(&mut self.ready, context);
+        self.waiting_bytes -= self.outbox.drain(&mut self.ready, context);
         self.outstanding -= self.ready.len() - before;
+        self.ready_bytes += self.ready[before..].iter().map(WireReply::encoded_len).sum::<usize>();
     }
 
     /// Takes as many replies as one message holds.
     fn next_batch(&mut self) -> proto::ReplyBatch {
-        let mut bytes = 0;
-        let fits = self.ready.iter().take(MAX_BATCH).take_while(|reply| {
-            let before = bytes;
+        let (mut count, mut bytes) = (0, 0);
+        for reply in self.ready.iter().take(MAX_BATCH) {
+            if bytes >= MAX_REPLY_BATCH_BYTES {
+                break;
+            }
             bytes += reply.encoded_len();
-            before < MAX_REPLY_BATCH_BYTES
-        });
-        let count = fits.count();
+            count += 1;
+        }
+        self.ready_bytes -= bytes;
         let rest = self.ready.split_off(count);
         proto::ReplyBatch { replies: std::mem::replace(&mut self.ready, rest), ..proto::ReplyBatch::default() }
     }
@@ -186,38 +264,18 @@ impl Stream for Session {
             this.closing |= this.opened.is_none();
             return Poll::Ready(Some(Ok(proto::ReplyBatch { goodbye: true, ..proto::ReplyBatch::default() })));
         }
+        this.collect(context);
+        if let Err(refusal) = this.read(context) {
+            this.closing = true;
+            this.backlog = None;
+            return Poll::Ready(Some(Err(refusal)));
+        }
         if let Some(answer) = this.poll_greeting(context) {
             return Poll::Ready(Some(Ok(answer)));
-        }
-        this.collect(context);
-        while !this.closing
-            && this.greeting.is_none()
-            && this.ready.len() < MAX_BATCH
-            && this.outstanding < MAX_OUTSTANDING
-        {
-            match Pin::new(&mut this.inbound).poll_next(context) {
-                Poll::Ready(Some(Ok(batch))) => match this.opened {
-                    Some(opened) => this.run(opened, batch),
-                    None => match this.greet(batch) {
-                        Ok(()) => {
-                            if let Some(answer) = this.poll_greeting(context) {
-                                return Poll::Ready(Some(Ok(answer)));
-                            }
-                        }
-                        Err(refusal) => {
-                            this.closing = true;
-                            return Poll::Ready(Some(Err(refusal)));
-                        }
-                    },
-                },
-                Poll::Ready(Some(Err(_)) | None) => this.closing = true,
-                Poll::Pending => break,
-            }
-            this.collect(context);
         }
         if !this.ready.is_empty() {
             return Poll::Ready(Some(Ok(this.next_batch())));
         }
-        if this.closing && this.outstanding == 0 { Poll::Ready(None) } else { Poll::Pending }
+        if this.closing && this.backlog.is_none() && this.outstanding == 0 { Poll::Ready(None) } else { Poll::Pending }
     }
 }

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod disk_full;
 mod down;
+mod hostile_peer;
 mod linearizability;
 mod resend;
 mod saga;

@@ -91,6 +91,11 @@ impl Process {
         &self.ready
     }
 
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log can be read")
