@@ -16,10 +16,12 @@ pub enum Error {
     Invalid(Invalid),
     /// The record does not exist.
     NotFound(String),
-    /// No card was given where one is needed, or the payment was refused.
+    /// No card was given where one is needed.
+    CardMissing(String),
+    /// The payment was refused.
     PaymentRefused(String),
     /// The request is well-formed, but conflicts with the state of the record.
-    Conflict(String),
+    Conflict(Conflict),
     /// The request is well-formed, but lines of the order cannot be sold.
     LinesRejected(RejectedLines),
     /// The same request, or an order that conflicts with it, is still in progress. Retry later.
@@ -46,6 +48,37 @@ pub struct Invalid {
     /// Empty when no single field is at fault.
     field: Cow<'static, str>,
     reason: String,
+    is_missing: bool,
+}
+
+/// The reason why the state of a record forbids a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The reason for programs.
+    pub code: ConflictCode,
+    /// The explanation for people.
+    pub detail: String,
+}
+
+/// What programs tell conflicts apart by. The names are on users' disks, in stored replies, and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictCode {
+    /// None of the others: a reply that was stored by a release without codes.
+    Other,
+    /// Fewer are in stock than were asked for.
+    OutOfStock,
+    /// The id is taken.
+    IdExists,
+    /// A count would pass its limit.
+    CountLimit,
+    /// The cart has as many lines as it can.
+    CartFull,
+    /// The stock would pass its limit.
+    StockLimit,
+    /// The order is not created.
+    OrderNotCreated,
+    /// The record does not go from its state to the one that was asked for.
+    WrongState,
 }
 
 /// The lines of an order that cannot be sold, each with its problem.
@@ -94,7 +127,12 @@ impl Invalid {
     /// Makes the error for one malformed field. The reason continues a sentence that begins with the field's name:
     /// `must be 1 to 10`.
     pub fn new(field: impl Into<Cow<'static, str>>, reason: impl Display) -> Self {
-        Invalid { field: field.into(), reason: reason.to_string() }
+        Invalid { field: field.into(), reason: reason.to_string(), is_missing: false }
+    }
+
+    /// Makes the error for a field that is required and missing.
+    pub fn missing(field: impl Into<Cow<'static, str>>) -> Self {
+        Invalid { is_missing: true, ..Invalid::new(field, "is missing") }
     }
 
     /// Makes the error when no single field is at fault, or when the caller adds its name with [`Invalid::at`].
@@ -122,6 +160,44 @@ impl Invalid {
     /// The reason, without the field.
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// The reason for programs.
+    pub fn code(&self) -> &'static str {
+        if self.is_missing { "missing" } else { "invalid" }
+    }
+}
+
+impl ConflictCode {
+    /// Every code.
+    pub const ALL: [ConflictCode; 8] = [
+        ConflictCode::Other,
+        ConflictCode::OutOfStock,
+        ConflictCode::IdExists,
+        ConflictCode::CountLimit,
+        ConflictCode::CartFull,
+        ConflictCode::StockLimit,
+        ConflictCode::OrderNotCreated,
+        ConflictCode::WrongState,
+    ];
+
+    /// The name in replies and HTTP responses.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConflictCode::Other => "conflict",
+            ConflictCode::OutOfStock => "out_of_stock",
+            ConflictCode::IdExists => "id_exists",
+            ConflictCode::CountLimit => "count_limit",
+            ConflictCode::CartFull => "cart_full",
+            ConflictCode::StockLimit => "stock_limit",
+            ConflictCode::OrderNotCreated => "order_not_created",
+            ConflictCode::WrongState => "wrong_state",
+        }
+    }
+
+    /// The code with a name; [`ConflictCode::Other`] for a name that this release does not know.
+    pub fn of_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|code| code.name() == name).unwrap_or(ConflictCode::Other)
     }
 }
 
@@ -153,6 +229,16 @@ impl LineProblem {
             LineProblem::SaleExpired { .. } => "sale expired",
         }
     }
+
+    /// The reason for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            LineProblem::UnknownProduct => "unknown_product",
+            LineProblem::StockHeld { .. } => "stock_held",
+            LineProblem::OutOfStock { .. } => "out_of_stock",
+            LineProblem::SaleExpired { .. } => "sale_expired",
+        }
+    }
 }
 
 impl RejectedLines {
@@ -166,6 +252,13 @@ impl RejectedLines {
     pub fn may_pass(&self) -> bool {
         self.lines.iter().all(|line| matches!(line.problem, LineProblem::StockHeld { .. }))
     }
+
+    /// The reason for programs: that of the first line, but held stock only when nothing else is in the way.
+    pub fn code(&self) -> &'static str {
+        let is_held = |line: &&RejectedLine| matches!(line.problem, LineProblem::StockHeld { .. });
+        let line = self.lines.iter().find(|line| !is_held(line)).or(self.lines.first());
+        line.map_or(ConflictCode::Other.name(), |line| line.problem.code())
+    }
 }
 
 impl Error {
@@ -174,13 +267,19 @@ impl Error {
         Error::Invalid(Invalid::new(field, reason))
     }
 
+    /// The error of a record whose state forbids the request.
+    pub fn conflict(code: ConflictCode, detail: impl Into<String>) -> Self {
+        Error::Conflict(Conflict { code, detail: detail.into() })
+    }
+
     /// The explanation for people.
     pub fn detail(&self) -> Cow<'_, str> {
         match self {
             Error::Invalid(invalid) => invalid.to_string().into(),
             Error::NotFound(text)
+            | Error::CardMissing(text)
             | Error::PaymentRefused(text)
-            | Error::Conflict(text)
+            | Error::Conflict(Conflict { detail: text, .. })
             | Error::LinesRejected(RejectedLines { detail: text, .. })
             | Error::InFlight(text)
             | Error::PreconditionFailed(text)
@@ -197,7 +296,7 @@ impl Error {
     /// any other error the key is free again.
     pub fn is_final(&self) -> bool {
         match self {
-            Error::PaymentRefused(_) | Error::NotFound(_) | Error::Conflict(_) => true,
+            Error::CardMissing(_) | Error::PaymentRefused(_) | Error::NotFound(_) | Error::Conflict(_) => true,
             Error::LinesRejected(rejected) => !rejected.may_pass(),
             Error::Invalid(_)
             | Error::InFlight(_)
@@ -219,3 +318,29 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflicts_are_told_apart_by_their_names() {
+        for code in ConflictCode::ALL {
+            assert_eq!(ConflictCode::of_name(code.name()), code);
+        }
+        assert_eq!(ConflictCode::of_name(""), ConflictCode::Other);
+    }
+
+    #[test]
+    fn held_stock_is_the_reason_only_when_nothing_else_is() {
+        let code = |problems: &[LineProblem]| {
+            let lines = problems.iter().map(|problem| RejectedLine { item: "a".into(), problem: *problem });
+            RejectedLines::new(lines.collect()).code()
+        };
+        let (held, sold_out) = (LineProblem::StockHeld { available: 0 }, LineProblem::OutOfStock { available: 0 });
+        assert_eq!(code(&[held, held]), "stock_held");
+        assert_eq!(code(&[held, sold_out]), "out_of_stock");
+        assert_eq!(code(&[LineProblem::UnknownProduct, sold_out]), "unknown_product");
+        assert_eq!(code(&[]), "conflict");
+    }
+}

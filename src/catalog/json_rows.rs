@@ -10,11 +10,13 @@ use serde_json::value::RawValue;
 use super::row::{Each, Row, at};
 use super::row_limit::{Progress, RowLimit};
 use crate::error::{Error, Result};
+use crate::json::faults::Faults;
 use crate::json::object::JsonObject;
 use crate::json::product;
 
 fn product(text: &[u8], line: u64) -> Result<Row> {
-    let product = JsonObject::parse(text).and_then(|members| product::from_members(&members));
+    let product =
+        JsonObject::parse(text).and_then(|members| product::from_members(&members).map_err(Faults::into_first));
     Ok(Row { product: product.map_err(|invalid| at(line, invalid))?, line })
 }
 

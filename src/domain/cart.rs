@@ -4,7 +4,7 @@
 use super::money::{Money, Total};
 use super::tag::Tag;
 use super::time::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{ConflictCode, Error, Result};
 use crate::routing::{ItemId, OrderId};
 
 /// The most lines in one cart.
@@ -77,16 +77,19 @@ impl Cart {
         if let Some(line) = self.lines.iter_mut().find(|line| line.item == item) {
             let sum = line.count.checked_add(count).filter(|sum| *sum <= MAX_COUNT);
             line.count = sum.ok_or_else(|| {
-                Error::Conflict(format!("itemCount: {} + {count} is more than {MAX_COUNT}", line.count))
+                let detail = format!("itemCount: {} + {count} is more than {MAX_COUNT}", line.count);
+                Error::conflict(ConflictCode::CountLimit, detail)
             })?;
             line.offer = offer;
             return Ok(Added::Existing);
         }
         if count > MAX_COUNT {
-            return Err(Error::Conflict(format!("itemCount: {count} is more than {MAX_COUNT}")));
+            let detail = format!("itemCount: {count} is more than {MAX_COUNT}");
+            return Err(Error::conflict(ConflictCode::CountLimit, detail));
         }
         if self.lines.len() >= MAX_LINES {
-            return Err(Error::Conflict(format!("the cart is full: it has {MAX_LINES} lines")));
+            let detail = format!("the cart is full: it has {MAX_LINES} lines");
+            return Err(Error::conflict(ConflictCode::CartFull, detail));
         }
         self.lines.push(Line { item, offer, count });
         Ok(Added::New)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::tag::Tag;
 use super::time::Timestamp;
-use crate::error::{Error, Invalid, Result};
+use crate::error::{ConflictCode, Error, Invalid, Result};
 use crate::routing::{DeliveryId, OrderId};
 
 /// The longest address, in bytes.
@@ -117,7 +117,10 @@ impl Delivery {
                 self.status = status;
                 Ok(())
             }
-            (from, to) => Err(Error::Conflict(format!("status: a delivery does not go from {from} to {to}"))),
+            (from, to) => {
+                let detail = format!("status: a delivery does not go from {from} to {to}");
+                Err(Error::conflict(ConflictCode::WrongState, detail))
+            }
         }
     }
 

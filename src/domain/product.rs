@@ -3,7 +3,7 @@
 
 use super::money::Money;
 use super::tag::Tag;
-use crate::error::{Error, Invalid, Result};
+use crate::error::{ConflictCode, Error, Invalid, Result};
 use crate::routing::ProductId;
 
 /// The longest title, in bytes.
@@ -214,7 +214,8 @@ impl Product {
     pub fn replenish(&mut self, count: u32) -> Result<()> {
         let count = u64::from(count);
         if self.stock + count > MAX_STOCK {
-            return Err(Error::Conflict(format!("quantity: {} + {count} is more than {MAX_STOCK}", self.stock)));
+            let detail = format!("quantity: {} + {count} is more than {MAX_STOCK}", self.stock);
+            return Err(Error::conflict(ConflictCode::StockLimit, detail));
         }
         self.stock += count;
         self.received += count;
@@ -241,7 +242,8 @@ impl Product {
     }
 
     fn insufficient(&self, count: u32) -> Error {
-        Error::Conflict(format!("insufficient stock: {count} wanted, {} can be sold", self.stock))
+        let detail = format!("insufficient stock: {count} wanted, {} can be sold", self.stock);
+        Error::conflict(ConflictCode::OutOfStock, detail)
     }
 }
 

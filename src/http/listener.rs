@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
-use super::error_body::ErrorBodies;
+use super::error_body::{DueResponses, ErrorBodies};
 use super::service::FacadeService;
 use crate::error::{Error, Result};
 use crate::process::shutdown::Shutdown;
@@ -101,7 +101,10 @@ where
                 continue;
             }
         };
-        let connection = http.serve_connection(TokioIo::new(ErrorBodies::new(stream)), service.clone());
+        let due = DueResponses::default();
+        let (service, refusing) = (service.on_connection(due.clone()), service.clone());
+        let stream = ErrorBodies::new(stream, due, Box::new(move |status| refusing.refuse_unreadable(status)));
+        let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -68,11 +68,19 @@ impl Metrics {
 
     /// Counts a response.
     pub fn observe(&self, label: Label, method: &Method, status: StatusCode, latency: Duration) {
-        let counts = &self.all[self.mine][label.0];
-        counts.latency.observe(latency);
+        self.all[self.mine][label.0].latency.observe(latency);
         let method = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
+        self.count(label, method, status);
+    }
+
+    /// Counts a response to what is no request: it has no path, no method and no duration.
+    pub fn observe_unreadable(&self, status: StatusCode) {
+        self.count(self.other(), METHODS.len() - 1, status);
+    }
+
+    fn count(&self, label: Label, method: usize, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
-        counts.requests[method][class].fetch_add(1, Ordering::Relaxed);
+        self.all[self.mine][label.0].requests[method][class].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Renders all metrics. A shard that does not answer has only `shardcart_shard_up` 0.

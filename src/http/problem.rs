@@ -6,8 +6,10 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::problem_type::ProblemType;
 use crate::domain::money::Money;
 use crate::error::{Error, Invalid, LineProblem, RejectedLine};
+use crate::json::faults::Faults;
 
 /// The `Retry-After` of a request that was not applied, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -22,12 +24,13 @@ pub type HttpResult = Result<Response<Bytes>, Problem>;
 pub struct Problem {
     /// The HTTP status.
     pub status: StatusCode,
-    slug: &'static str,
+    kind: &'static ProblemType,
+    code: &'static str,
     detail: String,
     header: Option<Box<(HeaderName, HeaderValue)>>,
     replayed: bool,
     lines: Box<[RejectedLine]>,
-    field: Option<Box<str>>,
+    faults: Box<[Invalid]>,
 }
 
 /// A line of an order that cannot be sold.
@@ -35,6 +38,7 @@ pub struct Problem {
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
     item_id: &'a str,
+    code: &'static str,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     available: Option<u64>,
@@ -57,7 +61,29 @@ impl<'a> From<&'a RejectedLine> for Line<'a> {
             }
             LineProblem::SaleExpired { old_price, new_price } => (None, price(old_price), price(new_price)),
         };
-        Line { item_id: &line.item, reason: line.problem.name(), available, old_price, new_price }
+        Line {
+            item_id: &line.item,
+            code: line.problem.code(),
+            reason: line.problem.name(),
+            available,
+            old_price,
+            new_price,
+        }
+    }
+}
+
+/// One of several fields at fault.
+#[derive(Serialize)]
+struct Fault<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    code: &'static str,
+    detail: String,
+}
+
+impl<'a> From<&'a Invalid> for Fault<'a> {
+    fn from(invalid: &'a Invalid) -> Self {
+        Fault { field: invalid.field(), code: invalid.code(), detail: invalid.to_string() }
     }
 }
 
@@ -66,28 +92,37 @@ struct Body<'a> {
     r#type: String,
     title: &'a str,
     status: u16,
+    code: &'static str,
     detail: &'a str,
     /// The same text as `detail`, for older clients.
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     lines: Vec<Line<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     execution_id: Option<&'a str>,
+    request_id: &'a str,
 }
 
 impl Problem {
-    fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Self {
+    fn new(status: StatusCode, kind: &'static ProblemType, detail: impl Into<String>) -> Self {
         Problem {
             status,
-            slug,
+            kind,
+            code: kind.code(),
             detail: detail.into(),
             header: None,
             replayed: false,
             lines: Box::default(),
-            field: None,
+            faults: Box::default(),
         }
+    }
+
+    fn coded(self, code: &'static str) -> Self {
+        Problem { code, ..self }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -97,47 +132,52 @@ impl Problem {
 
     /// 401: the key is missing or unknown, as `detail` says.
     pub fn unauthorized(detail: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+        Self::new(StatusCode::UNAUTHORIZED, ProblemType::UNAUTHORIZED, detail)
             .with(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"))
     }
 
     /// 403: the key is known, but its role does not allow this.
     pub fn forbidden(detail: String) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+        Self::new(StatusCode::FORBIDDEN, ProblemType::FORBIDDEN, detail)
     }
 
     /// 404: no such path.
     pub fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "there is no such path")
+        Self::new(StatusCode::NOT_FOUND, ProblemType::NOT_FOUND, "there is no such path").coded("no_such_path")
     }
 
     /// A request that is not HTTP, or whose head is too long.
-    pub fn unreadable(status: StatusCode, detail: &str) -> Self {
-        Self::new(status, "unreadable", detail)
+    pub fn unreadable(status: StatusCode) -> Self {
+        let detail = match status {
+            StatusCode::URI_TOO_LONG => "the request's target is too long",
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the request's head is too long",
+            _ => "the request is no valid HTTP/1.1",
+        };
+        Self::new(status, ProblemType::UNREADABLE, detail)
     }
 
     /// 405: `allow` lists the path's methods.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("this path has only {allow}");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, ProblemType::METHOD_NOT_ALLOWED, detail)
             .with(ALLOW, HeaderValue::from_static(allow))
     }
 
     /// 408: the body did not come in time.
     pub fn timeout() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request's body did not arrive in time")
+        Self::new(StatusCode::REQUEST_TIMEOUT, ProblemType::TIMEOUT, "the request's body did not arrive in time")
     }
 
     /// 413: more than `limit` bytes.
     pub fn too_large(limit: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("body: longer than {limit} bytes"))
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, ProblemType::TOO_LARGE, format!("body: longer than {limit} bytes"))
     }
 
     /// 415: the body is not JSON.
     pub fn not_json() -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
+            ProblemType::UNSUPPORTED_MEDIA_TYPE,
             "Content-Type: must be application/json",
         )
     }
@@ -147,16 +187,19 @@ impl Problem {
         Problem { replayed: true, ..Problem::from(error) }
     }
 
-    /// The response, with the execution id as another member if there is one.
-    pub fn into_response(self, execution_id: Option<&str>) -> Response<Bytes> {
+    /// The response. Its body has the request's id and, if there is one, the execution id.
+    pub fn into_response(self, request_id: &HeaderValue, execution_id: Option<&str>) -> Response<Bytes> {
         let body = Body {
-            r#type: format!("/problems/{}", self.slug),
+            r#type: format!("/problems/{}", self.kind.name),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
+            code: self.code,
             detail: &self.detail,
             message: &self.detail,
-            field: self.field.as_deref(),
+            field: if let [only] = &*self.faults { only.field() } else { None },
+            errors: if self.faults.len() > 1 { self.faults.iter().map(Fault::from).collect() } else { Vec::new() },
             lines: self.lines.iter().map(Line::from).collect(),
+            request_id: request_id.to_str().unwrap_or_default(),
             execution_id,
         };
         let json = serde_json::to_vec(&body).expect("a struct of strings and a number is always JSON");
@@ -176,36 +219,40 @@ impl Problem {
 
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
-        let (status, slug) = match error {
-            Error::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
-            Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
-            Error::PaymentRefused(_) => (StatusCode::PAYMENT_REQUIRED, "payment-required"),
-            Error::LinesRejected(rejected) if rejected.may_pass() => (StatusCode::CONFLICT, "stock-held"),
-            Error::Conflict(_) | Error::LinesRejected(_) => (StatusCode::CONFLICT, "conflict"),
-            Error::InFlight(_) => (StatusCode::CONFLICT, "in-flight"),
-            Error::PreconditionFailed(_) => (StatusCode::PRECONDITION_FAILED, "precondition-failed"),
-            Error::KeyReused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
-            Error::Exhausted(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many"),
-            Error::Unavailable(_) | Error::WrongSlot(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Error::Indeterminate(_) => (StatusCode::GATEWAY_TIMEOUT, "outcome-unknown"),
-            Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        let (status, kind) = match error {
+            Error::Invalid(_) => (StatusCode::BAD_REQUEST, ProblemType::INVALID),
+            Error::NotFound(_) => (StatusCode::NOT_FOUND, ProblemType::NOT_FOUND),
+            Error::CardMissing(_) | Error::PaymentRefused(_) => {
+                (StatusCode::PAYMENT_REQUIRED, ProblemType::PAYMENT_REQUIRED)
+            }
+            Error::LinesRejected(rejected) if rejected.may_pass() => (StatusCode::CONFLICT, ProblemType::STOCK_HELD),
+            Error::Conflict(_) | Error::LinesRejected(_) => (StatusCode::CONFLICT, ProblemType::CONFLICT),
+            Error::InFlight(_) => (StatusCode::CONFLICT, ProblemType::IN_FLIGHT),
+            Error::PreconditionFailed(_) => (StatusCode::PRECONDITION_FAILED, ProblemType::PRECONDITION_FAILED),
+            Error::KeyReused(_) => (StatusCode::UNPROCESSABLE_ENTITY, ProblemType::KEY_REUSED),
+            Error::Exhausted(_) => (StatusCode::TOO_MANY_REQUESTS, ProblemType::TOO_MANY),
+            Error::Unavailable(_) | Error::WrongSlot(_) => (StatusCode::SERVICE_UNAVAILABLE, ProblemType::UNAVAILABLE),
+            Error::Indeterminate(_) => (StatusCode::GATEWAY_TIMEOUT, ProblemType::OUTCOME_UNKNOWN),
+            Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ProblemType::INTERNAL),
         };
         let detail = match error {
             // The cause of an internal error is in the log and not for clients.
             Error::Internal(_) => "the server failed; the fault is in its log".into(),
             other => other.detail(),
         };
-        let problem = Problem::new(status, slug, detail);
+        let problem = Problem::new(status, kind, detail);
         match error {
             Error::Unavailable(_) | Error::WrongSlot(_) | Error::InFlight(_) => {
                 problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS)
             }
             Error::Exhausted(_) => problem.with(RETRY_AFTER, RETRY_AFTER_LIMIT_SECONDS),
-            Error::Invalid(invalid) => Problem { field: invalid.field().map(Box::from), ..problem },
+            Error::Invalid(invalid) => Problem { faults: [invalid.clone()].into(), ..problem }.coded(invalid.code()),
+            Error::CardMissing(_) => problem.coded("card_missing"),
+            Error::Conflict(conflict) => problem.coded(conflict.code.name()),
             Error::LinesRejected(rejected) => {
                 let may_pass = rejected.may_pass();
                 let problem = if may_pass { problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS) } else { problem };
-                Problem { lines: rejected.lines.as_slice().into(), ..problem }
+                Problem { lines: rejected.lines.as_slice().into(), ..problem }.coded(rejected.code())
             }
             _ => problem,
         }
@@ -224,5 +271,18 @@ impl From<Error> for Problem {
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         Problem::from(&Error::Invalid(invalid))
+    }
+}
+
+impl From<Faults> for Problem {
+    fn from(faults: Faults) -> Self {
+        let faults = faults.into_vec();
+        if let [only] = &*faults {
+            return Problem::from(only.clone());
+        }
+        let details: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        let detail = format!("several fields are at fault: {}", details.join("; "));
+        let problem = Problem::new(StatusCode::BAD_REQUEST, ProblemType::INVALID, detail);
+        Problem { faults: faults.into(), ..problem }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use warp::{Filter, Rejection};
@@ -33,16 +33,18 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+    /// The id that its answer carries.
+    pub id: HeaderValue,
     port: Port,
     /// The label, set by the endpoint that matches. An extension of the response would cost an allocation.
     label: OnceLock<Label>,
 }
 
 impl HttpRequest {
-    /// Makes a request that arrived at a port.
-    pub fn new(port: Port, parts: Parts, body: Bytes) -> Self {
+    /// Makes a request that arrived at a port and got an id.
+    pub fn new(port: Port, id: HeaderValue, parts: Parts, body: Bytes) -> Self {
         let Parts { method, uri, headers, .. } = parts;
-        HttpRequest { method, uri, headers, body, port, label: OnceLock::new() }
+        HttpRequest { method, uri, headers, body, id, port, label: OnceLock::new() }
     }
 
     /// Notes the endpoint that has matched.
@@ -221,7 +223,8 @@ mod tests {
         for value in values {
             request = request.header(name.clone(), *value);
         }
-        HttpRequest::new(Port::Shop, request.body(()).unwrap().into_parts().0, Bytes::new())
+        let id = HeaderValue::from_static("id");
+        HttpRequest::new(Port::Shop, id, request.body(()).unwrap().into_parts().0, Bytes::new())
     }
 
     fn if_match(values: &[&str]) -> Result<Option<Condition>, Invalid> {

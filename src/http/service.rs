@@ -4,23 +4,24 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, StatusCode};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
 use tower_service::Service;
 use warp::Reply;
 
 use super::auth::{Auth, Port};
+use super::error_body::DueResponses;
 use super::execution::Executions;
 use super::log_limit::LogLimit;
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::request::HttpRequest;
+use super::request_id::{REQUEST_ID, RequestIds};
 use super::routes;
 use crate::error::Invalid;
 
@@ -28,10 +29,6 @@ use crate::error::Invalid;
 pub const MAX_BODY_BYTES: usize = 64 << 10;
 /// The most bytes of an oversized body that are read and discarded, so that the client can read the response.
 const MAX_DISCARDED_BYTES: usize = 2 << 20;
-/// The longest request id that is taken from a client, in bytes.
-const MAX_REQUEST_ID_BYTES: usize = 128;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 type WarpResponse = warp::reply::Response;
 
@@ -57,12 +54,31 @@ pub struct FacadeService<S> {
     routes: S,
     port: Port,
     worker: Arc<WorkerContext>,
+    /// The responses of one connection; of no connection yet in the service of a listener.
+    due: DueResponses,
 }
 
 impl<S> FacadeService<S> {
     /// Makes a service that calls `routes` after its own checks.
     pub fn new(routes: S, port: Port, worker: Arc<WorkerContext>) -> Self {
-        FacadeService { routes, port, worker }
+        FacadeService { routes, port, worker, due: DueResponses::default() }
+    }
+
+    /// The same service for one connection, which notes its responses in `due`.
+    pub fn on_connection(&self, due: DueResponses) -> Self
+    where
+        S: Clone,
+    {
+        FacadeService { due, ..self.clone() }
+    }
+
+    /// The response to what is no request, which hyper refuses with this status. It is counted.
+    pub fn refuse_unreadable(&self, status: StatusCode) -> Response<Bytes> {
+        self.worker.metrics.observe_unreadable(status);
+        let id = self.worker.ids.make();
+        let mut response = Problem::unreadable(status).into_response(&id, None);
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
     }
 }
 
@@ -77,12 +93,13 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let arrival = Arrival { time: Instant::now(), id: self.worker.ids.of(&parts.headers) };
+        let arrived = Instant::now();
+        let id = self.worker.ids.of(&parts.headers);
         let authenticated = self.worker.auth.authenticate(self.port, &mut parts);
         let service = self.clone();
         if body.is_end_stream() {
-            let request = HttpRequest::new(self.port, parts, Bytes::new());
-            return Box::pin(service.answer(arrival, request, authenticated.err().map(Rejection::from)));
+            let request = HttpRequest::new(self.port, id, parts, Bytes::new());
+            return Box::pin(service.answer(arrived, request, authenticated.err().map(Rejection::from)));
         }
         Box::pin(async move {
             // A refused request's body is read too: its client could not read the response while it still sends.
@@ -95,8 +112,8 @@ where
                     (Bytes::new(), Some(Rejection { problem, is_last }))
                 }
             };
-            let request = HttpRequest::new(service.port, parts, body);
-            service.answer(arrival, request, rejection).await
+            let request = HttpRequest::new(service.port, id, parts, body);
+            service.answer(arrived, request, rejection).await
         })
     }
 }
@@ -107,7 +124,7 @@ where
 {
     fn answer(
         mut self,
-        arrival: Arrival,
+        arrived: Instant,
         request: HttpRequest,
         rejection: Option<Rejection>,
     ) -> impl Future<Output = Result<WarpResponse, Infallible>> {
@@ -118,16 +135,20 @@ where
             let no_path = || (!request.uri.path().starts_with('/')).then(|| Problem::no_such_path().into());
             let mut response = match rejection.or_else(no_path) {
                 None => self.routes.call(for_warp(&request)).await?,
-                Some(rejection) => rejection.into_response(request.execution_id(&self.worker.executions).as_deref()),
+                Some(rejection) => {
+                    let execution_id = request.execution_id(&self.worker.executions);
+                    rejection.into_response(&request.id, execution_id.as_deref())
+                }
             };
-            self.note(&request, &arrival, response.status());
-            response.headers_mut().insert(REQUEST_ID, arrival.id);
+            self.note(&request, arrived, response.status());
+            response.headers_mut().insert(REQUEST_ID, request.id.clone());
+            self.due.add(length_on_wire(&request.method, &response));
             Ok(response)
         }
     }
 
     /// Counts and logs a response.
-    fn note(&self, request: &HttpRequest, arrival: &Arrival, status: StatusCode) {
+    fn note(&self, request: &HttpRequest, arrived: Instant, status: StatusCode) {
         let metrics = &self.worker.metrics;
         let label = request.label().unwrap_or_else(|| {
             // No endpoint has matched. On the key-value port a path is a key and has no template.
@@ -136,18 +157,18 @@ where
         });
         let (method, route) = (&request.method, metrics.name(label));
         if status.is_server_error() && self.worker.log_limit.allows_line() {
-            let request_id = arrival.id.to_str().unwrap_or_default();
+            let request_id = request.id.to_str().unwrap_or_default();
             tracing::error!(status = status.as_u16(), %method, route, request_id, "a request was not served");
         }
         tracing::debug!(status = status.as_u16(), %method, route, "answered");
-        metrics.observe(label, method, status, arrival.time.elapsed());
+        metrics.observe(label, method, status, arrived.elapsed());
     }
 }
 
-/// What is noted of a request when its head has arrived.
-struct Arrival {
-    time: Instant,
-    id: HeaderValue,
+/// The number of bytes that hyper writes of a response's body; `None` when the body does not say it.
+fn length_on_wire(method: &Method, response: &WarpResponse) -> Option<u64> {
+    let is_without_body = *method == Method::HEAD || response.status() == StatusCode::NOT_MODIFIED;
+    if is_without_body { Some(0) } else { response.body().size_hint().exact() }
 }
 
 /// The request as warp's filters see it: its target, and all of it as an extension.
@@ -166,8 +187,8 @@ struct Rejection {
 }
 
 impl Rejection {
-    fn into_response(self, execution_id: Option<&str>) -> WarpResponse {
-        let mut response = self.problem.into_response(execution_id);
+    fn into_response(self, request_id: &HeaderValue, execution_id: Option<&str>) -> WarpResponse {
+        let mut response = self.problem.into_response(request_id, execution_id);
         if self.is_last {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -243,33 +264,4 @@ async fn read(mut body: Incoming) -> Result<Bytes, BodyError> {
         0..=MAX_BODY_BYTES => Ok(if rest.is_empty() { first } else { rest.freeze() }),
         _ => Err(BodyError::TooLarge { drained: true }),
     }
-}
-
-/// A source of request ids that are unique over facades and restarts.
-pub struct RequestIds {
-    prefix: String,
-    next: AtomicU64,
-}
-
-impl RequestIds {
-    /// Makes the source of one worker.
-    pub fn new() -> Self {
-        let mut prefix = uuid::Uuid::new_v4().simple().to_string();
-        prefix.truncate(16);
-        RequestIds { prefix, next: AtomicU64::new(0) }
-    }
-
-    /// The client's id, or a new one.
-    fn of(&self, headers: &HeaderMap) -> HeaderValue {
-        if let Some(id) = headers.get(REQUEST_ID).filter(|id| is_request_id(id.as_bytes())) {
-            return id.clone();
-        }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = [self.prefix.as_str(), "-", itoa::Buffer::new().format(number)].concat();
-        HeaderValue::try_from(id).expect("digits and letters fit into a header")
-    }
-}
-
-fn is_request_id(bytes: &[u8]) -> bool {
-    (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }

@@ -49,12 +49,17 @@ impl<'a> JsonObject<'a> {
     }
 
     fn required(&self, name: &str) -> Result<&'a str, Invalid> {
-        self.get(name).ok_or_else(|| self.invalid(name, "is missing"))
+        self.get(name).ok_or_else(|| self.missing(name))
     }
 
     /// The error for a malformed member.
     pub fn invalid(&self, name: &str, reason: impl Display) -> Invalid {
         self.named(name, Invalid::general(reason))
+    }
+
+    /// The error for a required member that is absent.
+    pub fn missing(&self, name: &str) -> Invalid {
+        Invalid::missing(format!("{}{name}", self.at))
     }
 
     /// The same error under the name of a member, with its path.

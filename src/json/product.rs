@@ -2,24 +2,26 @@
 
 use crate::domain::product::{Details, MAX_STOCK, NewProduct};
 use crate::error::{Invalid, Result};
+use crate::json::faults::{AllOf as _, Faults};
 use crate::json::object::JsonObject;
 use crate::routing::ProductId;
 
 /// Reads a product: `id` or `isbn`, `title`, `price`, `stock`; `author` and `topic` may be missing.
 ///
 /// # Errors
-/// [`Invalid`] that names the member.
-pub fn from_members(members: &JsonObject<'_>) -> Result<NewProduct, Invalid> {
-    let (id, has_isbn) = id(members.optional_str("id")?, members.optional_str("isbn")?)?;
-    let details = Details {
-        title: members.str("title")?,
-        author: members.optional_str("author")?,
-        topic: members.optional_str("topic")?,
-        has_isbn,
-        price: members.money("price")?,
-    };
-    let stock = members.optional_u64("stock", MAX_STOCK)?.ok_or_else(|| members.invalid("stock", "is missing"))?;
-    NewProduct::new(id, details, stock)
+/// The members at fault.
+pub fn from_members(members: &JsonObject<'_>) -> Result<NewProduct, Faults> {
+    let stock = || members.optional_u64("stock", MAX_STOCK)?.ok_or_else(|| members.missing("stock"));
+    let ((id, has_isbn), title, author, topic, price, stock) = (
+        members.optional_str("id").and_then(|other| id(other, members.optional_str("isbn")?)),
+        members.str("title"),
+        members.optional_str("author"),
+        members.optional_str("topic"),
+        members.money("price"),
+        stock(),
+    )
+        .all()?;
+    Ok(NewProduct::new(id, Details { title, author, topic, has_isbn, price }, stock)?)
 }
 
 /// A product's id, and true when it is an ISBN.

@@ -11,7 +11,7 @@ use crate::domain::product::Product;
 use crate::domain::reservation::{Decision, HoldResult};
 use crate::domain::time::Timestamp;
 use crate::domain::value::Value;
-use crate::error::{Error, Invalid, LineProblem, RejectedLine, RejectedLines, Result};
+use crate::error::{ConflictCode, Error, Invalid, LineProblem, RejectedLine, RejectedLines, Result};
 use crate::routing::ProductId;
 use crate::storage::codec;
 use proto::failure::Reason;
@@ -233,6 +233,7 @@ fn failure(error: &Error) -> Outcomes {
     let reason = match error {
         Error::Invalid(_) => Reason::Invalid,
         Error::NotFound(_) => Reason::NotFound,
+        Error::CardMissing(_) => Reason::CardMissing,
         Error::PaymentRefused(_) => Reason::PaymentRefused,
         Error::Conflict(_) => Reason::Refused,
         Error::LinesRejected(_) => Reason::LinesAtFault,
@@ -253,7 +254,11 @@ fn failure(error: &Error) -> Outcomes {
         Error::Invalid(invalid) => invalid.field().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
-    Outcomes::Failure(proto::Failure { reason: reason.into(), detail: error.detail().into_owned(), lines, field })
+    let code = match error {
+        Error::Conflict(conflict) => conflict.code.name().to_owned(),
+        _ => String::new(),
+    };
+    Outcomes::Failure(proto::Failure { reason: reason.into(), detail: error.detail().into_owned(), lines, field, code })
 }
 
 /// Decodes a reply. One that cannot be read is an [`Error::Internal`].
@@ -290,8 +295,9 @@ fn decode_failure(failure: proto::Failure) -> Error {
     match Reason::try_from(failure.reason) {
         Ok(Reason::Invalid) => Error::Invalid(decode_invalid(failure.field, &detail)),
         Ok(Reason::NotFound) => Error::NotFound(detail),
+        Ok(Reason::CardMissing) => Error::CardMissing(detail),
         Ok(Reason::PaymentRefused) => Error::PaymentRefused(detail),
-        Ok(Reason::Refused) => Error::Conflict(detail),
+        Ok(Reason::Refused) => Error::conflict(ConflictCode::of_name(&failure.code), detail),
         Ok(Reason::LinesAtFault) => {
             let lines = failure.lines.into_iter().filter_map(decode_fault).collect();
             Error::LinesRejected(RejectedLines { detail, lines })

@@ -145,7 +145,8 @@ pub fn status_of(error: &Error) -> tonic::Status {
     let code = match error {
         Error::Invalid(_) => tonic::Code::InvalidArgument,
         Error::NotFound(_) => tonic::Code::NotFound,
-        Error::PaymentRefused(_)
+        Error::CardMissing(_)
+        | Error::PaymentRefused(_)
         | Error::Conflict(_)
         | Error::LinesRejected(_)
         | Error::InFlight(_)

@@ -82,7 +82,7 @@ pub struct Facts {
 
 /// The error of an order that costs something and has no card.
 pub fn card_missing() -> Error {
-    Error::PaymentRefused("payment: a card_number is needed".into())
+    Error::CardMissing("payment: a card_number is needed".into())
 }
 
 impl Facts {

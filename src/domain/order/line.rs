@@ -2,7 +2,7 @@
 
 use crate::domain::money::Money;
 use crate::domain::reservation::{HoldResult, Quote};
-use crate::error::{Error, LineProblem, Result};
+use crate::error::{ConflictCode, Error, LineProblem, Result};
 use crate::routing::ProductId;
 
 /// The most lines of an order that is not the checkout of a cart.
@@ -130,10 +130,9 @@ pub fn add_together(items: Vec<OrderedItem>, most: u32) -> Result<Vec<OrderedIte
             None => sums.push(item),
             Some(sum) => {
                 sum.count = sum.count.checked_add(item.count).filter(|count| *count <= most).ok_or_else(|| {
-                    Error::Conflict(format!(
-                        "items: the quantities of {} add up to more than {most}",
-                        item.product.as_str()
-                    ))
+                    let product = item.product.as_str();
+                    let detail = format!("items: the quantities of {product} add up to more than {most}");
+                    Error::conflict(ConflictCode::CountLimit, detail)
                 })?;
             }
         }

@@ -10,7 +10,7 @@ use crate::domain::card::LastFour;
 use crate::domain::money::Money;
 use crate::domain::reservation::{Decision, HoldResult, Quote, Settlement};
 use crate::domain::time::Timestamp;
-use crate::error::{Error, LineProblem, RejectedLine};
+use crate::error::{ConflictCode, Error, LineProblem, RejectedLine};
 use crate::routing::{DeliveryId, OrderId, ProductId, Slot};
 
 fn money(hundredths: u64) -> Money {
@@ -61,7 +61,7 @@ fn unpaid() -> Order<Unpaid> {
 }
 
 fn refused() -> Order<Refused> {
-    simple().refuse(Error::Conflict("why".into()), RefusedPayment::NotAsked, now()).order
+    simple().refuse(Error::conflict(ConflictCode::Other, "why"), RefusedPayment::NotAsked, now()).order
 }
 
 fn steps(order: &Facts) -> Vec<&'static str> {
@@ -103,8 +103,8 @@ fn refusals_have_their_precedence() {
     let short = || HoldResult::Short(quote(100));
     let unknown = || HoldResult::UnknownProduct;
     assert!(matches!(refuse(Origin::Books, &[short(), unknown()], false), Error::Invalid(_)));
-    assert!(matches!(refuse(Origin::Books, &[short(), held(100)], false), Error::PaymentRefused(_)));
-    assert!(matches!(refuse(Origin::Books, &[held(100), held(100)], false), Error::PaymentRefused(_)));
+    assert!(matches!(refuse(Origin::Books, &[short(), held(100)], false), Error::CardMissing(_)));
+    assert!(matches!(refuse(Origin::Books, &[held(100), held(100)], false), Error::CardMissing(_)));
     assert!(matches!(refuse(Origin::Books, &[short(), held(100)], true), Error::LinesRejected(_)));
     let by_others = || HoldResult::Short(Quote { held: 1, ..quote(100) });
     assert!(!refuse(Origin::Books, &[by_others(), held(100)], true).is_final(), "others may give it back");
@@ -157,7 +157,7 @@ fn a_failed_capture_leaves_the_order_created() {
 
 #[test]
 fn a_refused_order_has_the_state_of_its_payment() {
-    let error = || Error::Conflict("why".into());
+    let error = || Error::conflict(ConflictCode::Other, "why");
     let mut order = refused();
     assert_eq!(order.recorded_state().status, Status::Refused { reason: "why" });
     assert_eq!(shown(&order), ("refused", "none", None));

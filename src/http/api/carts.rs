@@ -10,6 +10,7 @@ use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
 use crate::http::response::{json_text, not_modified, with_replayed, with_tag};
 use crate::http::shop::Shop;
+use crate::json::faults::AllOf as _;
 use crate::json::writer::Json;
 use crate::protocol::{Answer, CartCommand, Command};
 use crate::routing::{CustomerId, ItemId};
@@ -88,12 +89,14 @@ async fn add(shop: &Shop, request: &HttpRequest, customer: PathSegment, item: Pa
 /// The offer and the count in the body.
 fn offer(request: &HttpRequest) -> Result<(Offer, u32), Problem> {
     let members = request.members()?;
-    let offer = Offer {
-        price: members.money("offeredPrice")?,
-        special_sale: members.bool("specialSale", false)?,
-        sale_expiration: members.time("saleExpiration")?,
-    };
-    Ok((offer, members.u32_in("itemCount", 1, MAX_COUNT)?))
+    let (price, special_sale, sale_expiration, count) = (
+        members.money("offeredPrice"),
+        members.bool("specialSale", false),
+        members.time("saleExpiration"),
+        members.u32_in("itemCount", 1, MAX_COUNT),
+    )
+        .all()?;
+    Ok((Offer { price, special_sale, sale_expiration }, count))
 }
 
 async fn set(shop: &Shop, request: &HttpRequest, customer: PathSegment, item: PathSegment) -> HttpResult {

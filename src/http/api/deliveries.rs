@@ -4,12 +4,14 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use crate::domain::delivery::{DEFAULT_COURIER, Delivery, DeliveryStatus, check_address, check_courier};
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
 use crate::http::response::{json_text, not_modified, with_location, with_replayed, with_tag};
 use crate::http::shop::Shop;
+use crate::json::faults::AllOf as _;
+use crate::json::object::JsonObject;
 use crate::json::writer::Json;
 use crate::protocol::{Command, DeliveryCommand};
 use crate::routing::{DeliveryId, OrderId};
@@ -36,17 +38,25 @@ fn delivery_response(status: StatusCode, delivery: &Delivery) -> Response<Bytes>
 
 async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let order = members.str("order_id")?;
-    let address = members.str("address")?;
-    check_address(&address)?;
-    let courier = members.optional_str("courier")?.unwrap_or_else(|| DEFAULT_COURIER.to_owned());
-    check_courier(&courier)?;
+    let (order, address, courier) = (members.str("order_id"), address(&members), courier(&members)).all()?;
     let order = OrderId::parse(&order);
     let order = order.ok_or_else(|| Problem::from(Error::NotFound("order_id: there is no such order".into())))?;
     let command = Command::Delivery(DeliveryCommand::Create { order, address, courier });
     let (answer, replayed) = shop.write::<Delivery>(request, command).await?;
     let response = delivery_response(StatusCode::CREATED, &answer.body);
     Ok(with_replayed(with_location(response, &format!("/api/delivery/{}", answer.body.id)), replayed))
+}
+
+fn address(members: &JsonObject<'_>) -> Result<String, Invalid> {
+    let address = members.str("address")?;
+    check_address(&address)?;
+    Ok(address)
+}
+
+fn courier(members: &JsonObject<'_>) -> Result<String, Invalid> {
+    let courier = members.optional_str("courier")?.unwrap_or_else(|| DEFAULT_COURIER.to_owned());
+    check_courier(&courier)?;
+    Ok(courier)
 }
 
 async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {

@@ -9,6 +9,7 @@ use crate::error::{Error, Invalid};
 use crate::http::endpoint::endpoints;
 use crate::http::openapi;
 use crate::http::problem::{HttpResult, Problem};
+use crate::http::problem_type::ProblemType;
 use crate::http::request::{HttpRequest, PathSegment};
 use crate::http::response::json;
 use crate::http::shop::Shop;
@@ -21,6 +22,7 @@ endpoints! {
     "metrics" => { GET | HEAD => metrics }
     "openapi.json" => { GET | HEAD => openapi_json }
     "openapi.yaml" => { GET | HEAD => openapi_yaml }
+    "problems" / {name} => { GET | HEAD => problem_type }
     "docs" => { GET | HEAD => docs }
     "docs" / {file} => { GET | HEAD => docs_file }
 }
@@ -90,6 +92,16 @@ async fn metrics(shop: &Shop, _: &HttpRequest) -> HttpResult {
     let mut response = Response::new(Bytes::from(text));
     let content_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
+}
+
+/// `GET /problems/{name}`: the text about a type of problem.
+async fn problem_type(_: &Shop, _: &HttpRequest, name: PathSegment) -> HttpResult {
+    let known = ProblemType::of_name(&name.decode()?);
+    let known = known.ok_or_else(|| Error::NotFound("there is no such type of problem".into()))?;
+    let text = format!("{}\n\n{}\n\ncode: {}\n", known.name, known.text, known.codes.join(", "));
+    let mut response = Response::new(Bytes::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     Ok(response)
 }
 

@@ -9,11 +9,14 @@ use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::order::OrderedItem;
 use crate::domain::product::{MAX_STOCK, NewProduct, Product, ProductUpdate, UpdateMode};
+use crate::error::Invalid;
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
 use crate::http::response::{json_text, not_modified, with_location, with_replayed, with_tag};
 use crate::http::shop::Shop;
+use crate::json::faults::AllOf as _;
+use crate::json::object::JsonObject;
 use crate::json::product;
 use crate::json::writer::Json;
 use crate::protocol::{Basket, Command, PlaceOrder, ProductCommand};
@@ -94,13 +97,7 @@ fn executed(shop: &Shop) -> Json {
 
 async fn buy(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let id = ProductId::new(members.str_or_integer("id")?)?;
-    let count = members.u32_in("quantity", 1, MAX_COUNT)?;
-    let number = members.str("card")?;
-    let card = Card::new(number, members.optional_str("expiry")?).map_err(|invalid| match invalid.field() {
-        Some("card_number") => invalid.at("card"),
-        _ => invalid,
-    })?;
+    let (id, count, card) = (product_id(&members), members.u32_in("quantity", 1, MAX_COUNT), card(&members)).all()?;
     let basket = Basket::Buy(OrderedItem { product: id.clone(), count });
     let (placed, replayed) = place(shop, request, PlaceOrder { basket, card: Some(card) }).await?;
     let mut json = executed(shop);
@@ -112,10 +109,20 @@ async fn buy(shop: &Shop, request: &HttpRequest) -> HttpResult {
     Ok(with_replayed(json_text(StatusCode::OK, json.into_bytes()), replayed))
 }
 
+fn product_id(members: &JsonObject<'_>) -> Result<ProductId, Invalid> {
+    ProductId::new(members.str_or_integer("id")?)
+}
+
+fn card(members: &JsonObject<'_>) -> Result<Card, Invalid> {
+    Card::new(members.str("card")?, members.optional_str("expiry")?).map_err(|invalid| match invalid.field() {
+        Some("card_number") => invalid.at("card"),
+        _ => invalid,
+    })
+}
+
 async fn replenish(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let members = request.members()?;
-    let id = ProductId::new(members.str_or_integer("id")?)?;
-    let count = members.u32_in("quantity", 1, MAX_COUNT)?;
+    let (id, count) = (product_id(&members), members.u32_in("quantity", 1, MAX_COUNT)).all()?;
     let (product, replayed) = write(shop, request, &id, ProductCommand::Replenish { count }).await?;
     let mut json = executed(shop);
     json.raw(r#","id":"#).string(id.as_str());
@@ -188,7 +195,7 @@ fn read_update(request: &HttpRequest, id: &ProductId, mode: UpdateMode) -> Resul
     let missing =
         [("title", update.title.is_none()), ("price", update.price.is_none()), ("stock", update.stock.is_none())];
     if let Some((field, _)) = missing.iter().find(|(_, is_missing)| mode == UpdateMode::Replace && *is_missing) {
-        return Err(members.invalid(field, "is missing").into());
+        return Err(members.missing(field).into());
     }
     update.check(id)?;
     Ok(update)

@@ -6,7 +6,7 @@ use super::orders;
 use crate::domain::delivery::{Delivery, DeliveryStatus};
 use crate::domain::order::{OrderRecord, Recorded};
 use crate::domain::tag::Condition;
-use crate::error::{Error, Result};
+use crate::error::{ConflictCode, Error, Result};
 use crate::protocol::{CommandOutput, DeliveryCommand, Request};
 use crate::routing::{DeliveryId, OrderId};
 use crate::shard::engine::Transaction;
@@ -65,7 +65,8 @@ fn create(txn: &mut Transaction<'_>, order: OrderId, address: &str, courier: &st
     let found = orders::find(txn, order)?.ok_or_else(orders::no_such_order)?;
     let OrderRecord::Created(_) = &found else {
         let status = found.recorded_state().status.name();
-        return Err(Error::Conflict(format!("order_id: the order is {status}, not created")));
+        let detail = format!("order_id: the order is {status}, not created");
+        return Err(Error::conflict(ConflictCode::OrderNotCreated, detail));
     };
     Ok(CommandOutput::delivery(&schedule(txn, order, address, courier)).with_created(true))
 }

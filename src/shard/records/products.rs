@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::domain::product::{Details, Product, ProductUpdate, fold_topic};
 use crate::domain::tag::Condition;
-use crate::error::{Error, Result};
+use crate::error::{ConflictCode, Error, Result};
 use crate::protocol::{CommandOutput, Filter, ListProducts, ProductCommand, Request};
 use crate::routing::{KeyHash, ProductId};
 use crate::shard::engine::Transaction;
@@ -92,7 +92,8 @@ fn create(
     let current = find(txn, id)?;
     Condition::check(request.if_match.as_ref(), current.as_ref().map(Product::tag))?;
     if current.is_some() {
-        return Err(Error::Conflict(format!("id: there is a product {} already", id.as_str())));
+        let detail = format!("id: there is a product {} already", id.as_str());
+        return Err(Error::conflict(ConflictCode::IdExists, detail));
     }
     let incarnation = txn.next_version();
     let mut product = Product::new(details.clone(), stock, incarnation);

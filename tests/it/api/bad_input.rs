@@ -112,6 +112,21 @@ fn a_member_of_an_addition_that_is_wrong_is_named() {
 }
 
 #[test]
+fn several_members_that_are_wrong_are_all_named() {
+    let untouched = Untouched::new();
+    let mut client = untouched.client();
+    let answer = client.post("/item/alice/tea", r#"{"offeredPrice":-1,"specialSale":1}"#);
+    let problem = answer.expect_problem(400, "several fields are at fault").json();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let errors = problem["errors"].as_array().expect("a list").iter();
+    let named: Vec<_> = errors.map(|error| [text(&error["field"]), text(&error["code"])]).collect();
+    assert_eq!(named, [["offeredPrice", "invalid"], ["specialSale", "invalid"], ["itemCount", "missing"]]);
+    untouched.check("several");
+    let problem = client.post("/item/alice/tea", r#"{"offeredPrice":1}"#).expect_problem(400, "itemCount").json();
+    assert_eq!((&problem["code"], problem.get("errors")), (&"missing".into(), None));
+}
+
+#[test]
 fn optional_members_are_checked_too() {
     let untouched = Untouched::new();
     let mut client = untouched.client();

@@ -257,6 +257,8 @@ fn answers_for_operators_are_as_it_says() {
         ("/readyz?shards=1", 200),
         ("/readyz?shards=0", 400),
         ("/metrics", 200),
+        ("/problems/conflict", 200),
+        ("/problems/none", 404),
         ("/docs", 308),
         ("/docs/", 200),
         ("/docs/index.css", 200),
@@ -270,6 +272,24 @@ fn answers_for_operators_are_as_it_says() {
     }
     store.shards[0].kill();
     client.call("GET", "/readyz").send_as_documented(&document).expect(503);
+}
+
+#[test]
+fn each_code_is_listed_with_its_type() {
+    let (_store, mut client, document) = start();
+    let listed = document.root()["components"]["schemas"]["ProblemCode"]["enum"].as_array().expect("a list");
+    let documented: BTreeSet<_> = listed.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md")).expect("docs/api.md");
+    let rows = page.lines().skip_while(|line| !line.starts_with("| `type` under")).skip(2);
+    let mut found = BTreeSet::new();
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let quoted: Vec<_> = row.split('`').skip(1).step_by(2).collect();
+        let (name, codes) = quoted.split_first().expect("a type");
+        let text = client.get(&format!("/problems/{name}")).expect(200).text();
+        assert!(text.ends_with(&format!("code: {}\n", codes.join(", "))), "{row}: {text}");
+        found.extend(codes.iter().map(ToString::to_string));
+    }
+    assert_eq!(found, documented);
 }
 
 #[test]

@@ -7,6 +7,8 @@ const ANYTHING: char = '…';
 const BEFORE_NUMBERS: [&str; 4] = ["\"version\":", "etag: \"", "content-length: ", "ready after "];
 /// Texts after which the rest of the line may differ.
 const BEFORE_TEXT: [&str; 2] = ["date: ", "x-request-id: "];
+/// A text after which the rest of the JSON string may differ.
+const BEFORE_STRING: &str = "\"request_id\":\"";
 const UUID_CHARS: usize = 36;
 /// The lengths of hexadecimal texts that may differ: ids of API keys, API keys, SHA-256.
 const HEX_CHARS: [usize; 3] = [12, 48, 64];
@@ -54,6 +56,9 @@ fn volatile(text: &str, before: char) -> Option<(usize, &'static str)> {
         if let Some(rest) = text.strip_prefix(prefix) {
             return Some((prefix.len() + rest.find(['\r', '\n']).unwrap_or(rest.len()), "<TEXT>"));
         }
+    }
+    if let Some(rest) = text.strip_prefix(BEFORE_STRING) {
+        return Some((BEFORE_STRING.len() + rest.find('"').unwrap_or(rest.len()), "<STRING>"));
     }
     if before.is_ascii_alphanumeric() {
         return None;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{DEADLINE, Document};
 
-/// The five members of every problem.
-const PROBLEM_MEMBERS: [&str; 5] = ["detail", "message", "status", "title", "type"];
+/// The members of every problem, sorted.
+const PROBLEM_MEMBERS: [&str; 7] = ["code", "detail", "message", "request_id", "status", "title", "type"];
 
 /// A client with one persistent connection.
 pub struct Client {
@@ -142,11 +142,20 @@ impl Call<'_> {
 
 impl Connection {
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        Self::of(TcpStream::connect(address)?)
+    }
+
+    /// A connection over a stream with options of its own.
+    pub fn of(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
         Ok(Connection(BufReader::new(stream)))
+    }
+
+    /// A second handle of the stream, to send from another thread.
+    pub fn another_end(&self) -> io::Result<TcpStream> {
+        self.0.get_ref().try_clone()
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -277,8 +286,8 @@ impl Answer {
     #[track_caller]
     pub fn expect_executed_problem(self, status: u16, mentions: &str) -> Self {
         self.execution_id();
-        let [detail, rest @ ..] = PROBLEM_MEMBERS;
-        let members: Vec<_> = [detail, "execution_id"].into_iter().chain(rest).collect();
+        let [code, detail, rest @ ..] = PROBLEM_MEMBERS;
+        let members: Vec<_> = [code, detail, "execution_id"].into_iter().chain(rest).collect();
         self.expect_members(status, mentions, &members)
     }
 
@@ -299,12 +308,14 @@ impl Answer {
         let problem = self.json();
         let mut members: Vec<_> = problem.as_object().expect("an object").keys().map(String::as_str).collect();
         members.sort_unstable();
-        // Some problems also name the lines or the field at fault.
-        members.retain(|member| *member != "lines" && *member != "field");
+        // Some problems also name the lines or the fields at fault.
+        members.retain(|member| !["lines", "field", "errors"].contains(member));
         assert_eq!(members, expected);
         assert_eq!(problem["status"], status);
         assert_eq!(problem["message"], problem["detail"]);
-        for member in ["type", "title", "detail"] {
+        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
+        assert!(self.header("date").is_some(), "{self:?}");
+        for member in ["type", "title", "detail", "code"] {
             assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
         }
         let detail = problem["detail"].as_str().unwrap_or_default();

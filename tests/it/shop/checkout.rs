@@ -54,8 +54,8 @@ fn refusals_leave_the_cart_and_the_stock_as_they_were() {
     let before = client.get("/items/alice").expect(200);
     let refused = checkout(&mut client, &document, &paid()).expect_problem(409, "unknown product").json();
     let expected = json!([
-        {"itemId": "978-1", "reason": "out of stock", "available": 5},
-        {"itemId": "none", "reason": "unknown product"},
+        {"itemId": "978-1", "code": "out_of_stock", "reason": "out of stock", "available": 5},
+        {"itemId": "none", "code": "unknown_product", "reason": "unknown product"},
     ]);
     assert_eq!(refused["lines"], expected);
     client.delete("/item/alice/none").expect(200);
@@ -89,7 +89,7 @@ fn a_sale_that_is_over_is_sold_at_the_catalog_price_if_that_is_accepted() {
     let sale = r#"{"offeredPrice": 4, "itemCount": 1, "specialSale": true, "saleExpiration": "2020-01-01"}"#;
     client.post("/item/alice/978-1", sale).expect(201);
     let refused = checkout(&mut client, &document, &paid()).expect_problem(409, "sale expired");
-    let expected = json!([{"itemId": "978-1", "reason": "sale expired", "oldPrice": 4.0, "newPrice": 10.0}]);
+    let expected = json!([{"itemId": "978-1", "code": "sale_expired", "reason": "sale expired", "oldPrice": 4.0, "newPrice": 10.0}]);
     assert_eq!(refused.json()["lines"], expected);
     let body = json!({"payment": {"card_number": CARD}, "acceptPriceChanges": true});
     assert_eq!(checkout(&mut client, &document, &body).expect(201).number("total"), "10.00");

@@ -100,7 +100,10 @@ fn refusals_come_in_the_documented_order_and_leave_everything_as_it_was() {
         answer.expect_problem(status, mentions);
     }
     let lines = call(&mut client, &body(&[short, fine], CARD)).send().expect(409).json();
-    assert_eq!(lines["lines"], json!([{"itemId": "978-1", "reason": "out of stock", "available": 5}]));
+    assert_eq!(
+        lines["lines"],
+        json!([{"itemId": "978-1", "code": "out_of_stock", "reason": "out of stock", "available": 5}])
+    );
     for book in BOOKS {
         assert_eq!(stock_of(&mut client, book), UNTOUCHED);
     }
