@@ -46,6 +46,8 @@ impl Store {
             .arg("launch")
             .args(["--shards", &shards.to_string(), "--storage", storage])
             .args(["--http", &http.to_string(), "--kv", "127.0.0.1:0"])
+            // Without it only root may read the memory that its processes take.
+            .arg("--allow-core-dumps")
             .arg("--data")
             .arg(data)
             .args(options)

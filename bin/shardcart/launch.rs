@@ -80,7 +80,7 @@ pub struct Arguments {
     access: Access,
 }
 
-pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
+pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals(false).context("cannot handle signals")?;
     logging::init(format, None).context("cannot start the log")?;
     // The facade checks the same, but only when everything else runs.
@@ -90,6 +90,8 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Human => "human",
         LogFormat::Json => "json",
     };
+    let mut common = vec![format!("--log-format={format}").into()];
+    common.extend(allow_core_dumps.then(|| "--allow-core-dumps".into()));
     let facade = arguments.facade.arguments().into_iter().map(OsString::from).chain(arguments.access.arguments());
     let options = Options {
         shards: arguments.shards,
@@ -100,7 +102,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         catalog: arguments.catalog,
         payment: arguments.payment,
         payment_insecure: arguments.payment_insecure,
-        common: vec![format!("--log-format={format}").into()],
+        common,
         shard: vec![
             format!("--min-free={}", arguments.min_free).into(),
             format!("--log-size={}", arguments.log_size).into(),

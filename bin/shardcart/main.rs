@@ -15,6 +15,7 @@ mod shard;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use shardcart::process::core_dumps;
 use shardcart::process::logging::{self, LogFormat};
 
 /// The allocator, which was measured with a million carts to be smaller and faster than the system's.
@@ -38,6 +39,9 @@ struct Cli {
     /// logged, as `info` or `shardcart=debug`.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
     log_format: LogFormat,
+    /// Let the operating system write core files, which may hold card numbers.
+    #[arg(long, global = true)]
+    allow_core_dumps: bool,
     #[command(subcommand)]
     role: Role,
 }
@@ -69,8 +73,13 @@ fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return failure::report_usage(&error),
     };
+    if !cli.allow_core_dumps
+        && let Err(error) = core_dumps::forbid()
+    {
+        return failure::report(&anyhow::Error::new(error).context("cannot forbid core dumps"), cli.log_format);
+    }
     let result = match cli.role {
-        Role::Launch(arguments) => launch::run(arguments, cli.log_format),
+        Role::Launch(arguments) => launch::run(arguments, cli.log_format, cli.allow_core_dumps),
         Role::Facade(arguments) => facade::run(arguments, cli.log_format),
         Role::Shard(arguments) => shard::run(arguments, cli.log_format),
         Role::Gateway(arguments) => gateway::run(arguments, cli.log_format),

@@ -1,7 +1,9 @@
-//! Cards: used for one call to the payment gateway and then forgotten. Nothing that can be printed,
+//! Cards: used for one call to the payment gateway, then overwritten and forgotten. Nothing that can be printed,
 //! stored or logged ever shows more than the last four characters.
 
 use std::fmt;
+
+use zeroize::Zeroizing;
 
 use crate::error::{Invalid, Result};
 
@@ -14,7 +16,7 @@ const SHOWN_CHARS: usize = 4;
 
 /// A card's number: 16 ASCII letters or digits. It has no `Display`, and `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct CardNumber(String);
+pub struct CardNumber(Zeroizing<String>);
 
 /// A card as a customer gives it.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +37,7 @@ impl CardNumber {
     /// # Errors
     /// [`Invalid`] when it is not 16 letters or digits.
     pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
-        let text = text.into();
+        let text = Zeroizing::new(text.into());
         if text.len() != CARD_NUMBER_CHARS || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(Invalid::new("card_number", format!("must be {CARD_NUMBER_CHARS} letters or digits")));
         }

@@ -19,6 +19,7 @@ use std::error::Error as _;
 use std::sync::Once;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -26,6 +27,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
+use zeroize::Zeroizing;
 
 use super::address::GatewayAddress;
 use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState};
@@ -47,6 +49,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most calls at a time. More wait, within their time limits.
 const MAX_CALLS: usize = 256;
+/// The longest body of a request, in bytes. A buffer that grew would leave a copy of the card behind.
+const MAX_REQUEST_BYTES: usize = 256;
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 16 << 10;
 /// The answers that end a capture: the gateway does not have the money any more, or never had it.
@@ -239,7 +243,11 @@ impl HttpGateway {
             card_number: card.number.reveal().into(),
             expiry: card.expiry.as_deref().map(Into::into),
         };
-        let body = serde_json::to_vec(&body).map_err(|_| GatewayUnavailable::new("the request cannot be written"))?;
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_REQUEST_BYTES));
+        serde_json::to_writer(&mut *text, &body)
+            .map_err(|_| GatewayUnavailable::new("the request cannot be written"))?;
+        // It is overwritten when the last attempt has ended.
+        let body = Bytes::from_owner(text);
         let request = self.request(Method::PUT, payment, "")?.header(CONTENT_TYPE, "application/json").body(body);
         let redactor = Redactor::with_card(payment, card);
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer?) {

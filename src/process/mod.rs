@@ -1,8 +1,9 @@
 //! Services for every process of the store: logs, signals, files, sockets, announcements to the process that started it,
-//! pauses between attempts, scheduling, latency histograms.
+//! pauses between attempts, scheduling, core dumps, latency histograms.
 
 pub mod announce;
 pub mod backoff;
+pub mod core_dumps;
 pub mod descriptors;
 pub mod fail_point;
 pub mod files;

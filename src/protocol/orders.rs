@@ -1,6 +1,9 @@
 //! Commands on an order, and the description of an order to be created.
 
 use std::fmt;
+use std::mem::take;
+
+use zeroize::Zeroize as _;
 
 use super::effect::Effect;
 use super::owner::Owner;
@@ -126,7 +129,7 @@ pub(super) fn place(message: proto::PlaceOrder) -> Result<PlaceOrder> {
         }
         None => return Err(Invalid::general("the order holds nothing").into()),
     };
-    let card = message.card.map(|card| Card::new(card.number, card.expiry)).transpose()?;
+    let card = message.card.map(|mut card| Card::new(take(&mut card.number), take(&mut card.expiry))).transpose()?;
     Ok(PlaceOrder { basket, card })
 }
 
@@ -154,7 +157,16 @@ pub(super) fn order_id(bytes: &[u8]) -> Result<OrderId> {
 /// Reduces a card to the part that a fingerprint may cover: the last four characters of its number.
 pub(super) fn mask(card: &mut proto::Card) {
     let shown = card.number.len().saturating_sub(4);
-    card.number = card.number.get(shown..).unwrap_or_default().to_owned();
+    let last = card.number.get(shown..).unwrap_or_default().to_owned();
+    card.number.zeroize();
+    card.number = last;
+}
+
+/// Overwrites the number.
+impl Drop for proto::Card {
+    fn drop(&mut self) {
+        self.number.zeroize();
+    }
 }
 
 /// Hides the number. `build.rs` suppresses the generated `Debug` of this message.

@@ -235,7 +235,8 @@ fn a_shard_that_dies_again_and_again_loses_nothing() {
 /// syncs each write to a file that is open with `O_DSYNC`.
 #[test]
 fn every_file_that_is_committed_to_is_synced_by_each_write() {
-    let store = Setup::new(1).durable().start();
+    // Without the option only root may look at the files of a process.
+    let store = Setup::new(1).durable().shard_options(&["--allow-core-dumps"]).start();
     store.client().post("/item/alice/tea", &offer("1", 1)).expect(201);
     let dsync = OFlags::DSYNC.bits();
     for name in ["0000.log", "manifest"] {

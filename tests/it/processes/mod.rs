@@ -1,5 +1,6 @@
 //! The processes: start, stop, options, clocks.
 
+mod cards;
 mod gateway;
 mod identity;
 mod launcher;

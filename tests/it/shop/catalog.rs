@@ -234,7 +234,7 @@ fn a_long_check_can_be_interrupted() {
     let rows: Vec<_> = (0..ROWS).map(|row| format!("p{row},Product {row},1.00,{row}")).collect();
     let rows: Vec<_> = rows.iter().map(String::as_str).collect();
     write_books(directory.path(), "many.csv", &rows);
-    let mut launcher = spawn(directory.path(), &["--catalog", "many.csv"]);
+    let mut launcher = spawn(directory.path(), &["--catalog", "many.csv", "--allow-core-dumps"]);
     eventually("the file is open", || {
         let files = fs::read_dir(format!("/proc/{}/fd", launcher.pid().as_raw_pid())).ok()?;
         files.flatten().filter_map(|file| fs::read_link(file.path()).ok()).find(|path| path.ends_with("many.csv"))
