@@ -79,6 +79,19 @@ pub struct ProductUpdate {
     pub stock: Option<u64>,
     /// The treatment of fields that are not given.
     pub mode: UpdateMode,
+    /// What is removed although the mode keeps what is not given.
+    pub cleared: Cleared,
+}
+
+/// The fields that a merge patch removes with `null` (RFC 7396).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cleared {
+    /// The author.
+    pub author: bool,
+    /// The topic.
+    pub topic: bool,
+    /// That the id is an ISBN.
+    pub isbn: bool,
 }
 
 /// The treatment of fields that an update does not give.
@@ -228,12 +241,15 @@ impl Product {
         if let Some(title) = &update.title {
             details.title.clone_from(title);
         }
-        for (field, new) in [(&mut details.author, &update.author), (&mut details.topic, &update.topic)] {
-            if new.is_some() || update.mode == UpdateMode::Replace {
+        for (field, new, is_cleared) in [
+            (&mut details.author, &update.author, update.cleared.author),
+            (&mut details.topic, &update.topic, update.cleared.topic),
+        ] {
+            if new.is_some() || is_cleared || update.mode == UpdateMode::Replace {
                 field.clone_from(new);
             }
         }
-        details.has_isbn |= update.has_isbn;
+        details.has_isbn = (details.has_isbn && !update.cleared.isbn) || update.has_isbn;
         details.price = update.price.unwrap_or(details.price);
         if let Some(stock) = update.stock {
             self.received = self.received - self.stock + stock;

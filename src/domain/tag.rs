@@ -57,12 +57,15 @@ pub enum Condition {
     Any,
     /// One of these tags. Tags that the store never makes match nothing and are left out.
     OneOf(Vec<Tag>),
+    /// `*` of an `If-None-Match` on a write: no record. An absent cart, which has version 0, is none.
+    Absent,
 }
 
 impl Condition {
     /// True when it matches the current tag, which is `None` when the record does not exist.
     pub fn matches(&self, current: Option<Tag>) -> bool {
         match (self, current) {
+            (Condition::Absent, current) => current.is_none_or(|tag| tag.version == 0),
             (_, None) => false,
             (Condition::Any, Some(_)) => true,
             (Condition::OneOf(tags), Some(current)) => tags.contains(&current),
@@ -75,6 +78,9 @@ impl Condition {
     /// [`Error::PreconditionFailed`] when it does not match.
     pub fn check(condition: Option<&Condition>, current: Option<Tag>) -> Result<()> {
         match condition {
+            Some(Condition::Absent) if !Condition::Absent.matches(current) => {
+                Err(Error::PreconditionFailed("If-None-Match: it exists already; nothing was applied".into()))
+            }
             Some(condition) if !condition.matches(current) => Err(Error::PreconditionFailed(
                 "If-Match: it does not match the current ETag; nothing was applied".into(),
             )),
@@ -102,6 +108,8 @@ mod tests {
     fn a_star_matches_only_an_existing_record() {
         assert!(Condition::Any.matches(Some(Tag::of_version(0))));
         assert!(!Condition::Any.matches(None));
+        assert!(Condition::Absent.matches(None) && Condition::Absent.matches(Some(Tag::of_version(0))));
+        assert!(!Condition::Absent.matches(Some(Tag::of_version(1))));
         assert!(Condition::OneOf(vec![Tag::of_version(3)]).matches(Some(Tag::of_version(3))));
         assert!(!Condition::OneOf(vec![]).matches(Some(Tag::of_version(3))));
     }

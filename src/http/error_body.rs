@@ -14,6 +14,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::raw_targets::RawTargets;
+
 /// How an interim response begins, such as `100 Continue`. It is hyper's own too, but no error, and has no body.
 const INTERIM: &[u8] = b"HTTP/1.1 1";
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
@@ -86,10 +88,11 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// A stream that replaces hyper's own error responses with problems.
+/// A stream that replaces hyper's own error responses with problems, and shows what it reads to the finder of `#`.
 pub struct ErrorBodies<S> {
     inner: S,
     due: DueResponses,
+    targets: RawTargets,
     /// The number of bytes until the next response begins.
     left: u64,
     replacement: Replacement,
@@ -99,8 +102,8 @@ pub struct ErrorBodies<S> {
 
 impl<S> ErrorBodies<S> {
     /// Wraps the stream of one connection.
-    pub fn new(inner: S, due: DueResponses, replacement: Replacement) -> Self {
-        ErrorBodies { inner, due, left: 0, replacement, rest: Vec::new() }
+    pub fn new(inner: S, due: DueResponses, targets: RawTargets, replacement: Replacement) -> Self {
+        ErrorBodies { inner, due, targets, left: 0, replacement, rest: Vec::new() }
     }
 
     fn pass(&mut self, place: &Place) {
@@ -150,7 +153,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for ErrorBodies<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        self.targets.note(&buffer.filled()[before..]);
+        read
     }
 }
 
@@ -219,7 +225,7 @@ mod tests {
             bodies.iter().for_each(|length| due.add(Some(*length as u64)));
             let replacement =
                 |status| Response::builder().status(status).header("x-id", "1").body("why".into()).unwrap();
-            let mut stream = ErrorBodies::new(near, due, Box::new(replacement));
+            let mut stream = ErrorBodies::new(near, due, RawTargets::default(), Box::new(replacement));
             let send = async move {
                 stream.write_all(bytes).await.unwrap();
                 stream.shutdown().await.unwrap();

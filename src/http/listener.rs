@@ -20,6 +20,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
 use super::error_body::{DueResponses, ErrorBodies};
+use super::raw_targets::RawTargets;
 use super::service::FacadeService;
 use crate::error::{Error, Result};
 use crate::process::shutdown::Shutdown;
@@ -87,7 +88,9 @@ where
         TcpListener::from_std(listener).map_err(|error| Error::Internal(format!("cannot use a listener: {error}")))?;
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD_BYTES).writev(false);
+    // A client may close its sending half once it has sent a request, and is answered all the same.
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD_BYTES);
+    http.half_close(true).writev(false);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &limits) => accepted,
@@ -101,9 +104,9 @@ where
                 continue;
             }
         };
-        let due = DueResponses::default();
-        let (service, refusing) = (service.on_connection(due.clone()), service.clone());
-        let stream = ErrorBodies::new(stream, due, Box::new(move |status| refusing.refuse_unreadable(status)));
+        let (due, targets) = (DueResponses::default(), RawTargets::default());
+        let (service, refusing) = (service.on_connection(due.clone(), targets.clone()), service.clone());
+        let stream = ErrorBodies::new(stream, due, targets, Box::new(move |status| refusing.refuse_unreadable(status)));
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {

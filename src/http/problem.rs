@@ -182,6 +182,18 @@ impl Problem {
         )
     }
 
+    /// 415: the body is compressed or encoded otherwise.
+    pub fn encoded() -> Self {
+        let detail = "Content-Encoding: the body must be sent as it is";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ProblemType::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// 501: the body comes in an encoding that is not understood.
+    pub fn unknown_transfer_encoding() -> Self {
+        let detail = "Transfer-Encoding: only chunked is understood";
+        Self::new(StatusCode::NOT_IMPLEMENTED, ProblemType::NOT_IMPLEMENTED, detail)
+    }
+
     /// A stored error, sent again for the same `Idempotency-Key`.
     pub fn replayed(error: &Error) -> Self {
         Problem { replayed: true, ..Problem::from(error) }

@@ -69,7 +69,8 @@ problem_types! {
     TOO_LARGE = "too-large" ["too_large"]
         "The body is longer than it may be. Nothing was applied.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" ["unsupported_media_type"]
-        "The body is not declared as `application/json` where JSON is required. Nothing was applied.";
+        "The body is not declared as `application/json` where JSON is required, or it has a `Content-Encoding`. Nothing was \
+         applied.";
     KEY_REUSED = "idempotency-key-reused" ["idempotency_key_reused"]
         "The `Idempotency-Key` was used before, with another request. Nothing was applied. Take a new key for each new \
          request.";
@@ -78,6 +79,8 @@ problem_types! {
     INTERNAL = "internal" ["internal"]
         "The server failed; its log has the cause under the `request_id`. A change may have been applied: repeat it with \
          the same `Idempotency-Key` only.";
+    NOT_IMPLEMENTED = "not-implemented" ["not_implemented"]
+        "The request has a `Transfer-Encoding` other than `chunked`. Nothing was applied.";
     UNAVAILABLE = "unavailable" ["unavailable"]
         "The part of the store that the request needs cannot take it now: it is starting, away, overloaded, or out of \
          disk space. Nothing was applied; send the request again after `Retry-After` seconds.";

@@ -75,6 +75,23 @@ impl HttpRequest {
         Ok(JsonObject::parse(&self.body)?)
     }
 
+    /// True for a `PATCH` with a merge patch (RFC 7396), in which `null` removes a member.
+    pub fn is_merge_patch(&self) -> bool {
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        self.method == Method::PATCH && essence(content_type).eq_ignore_ascii_case("application/merge-patch+json")
+    }
+
+    /// Refuses `If-Match` where there is no record that it could be about.
+    ///
+    /// # Errors
+    /// [`Invalid`] that names the header.
+    pub fn refuse_if_match(&self) -> Result<(), Invalid> {
+        match self.headers.contains_key(IF_MATCH) {
+            true => Err(Invalid::new("If-Match", "has no meaning here: the request makes a new record")),
+            false => Ok(()),
+        }
+    }
+
     /// Reads a parameter of the query and decodes it.
     ///
     /// # Errors
@@ -89,14 +106,25 @@ impl HttpRequest {
         Ok(value.map(|(_, value)| value))
     }
 
-    /// Makes the request of a command that writes, with the conditions of `Idempotency-Key` and `If-Match`.
+    /// Makes the request of a command that writes, with the conditions of `Idempotency-Key`, `If-Match` and
+    /// `If-None-Match`.
     ///
     /// # Errors
     /// [`Invalid`] that names the header.
     pub fn command(&self, command: Command) -> Result<Request, Invalid> {
         let idempotency =
             self.idempotency_key()?.map(|key| Idempotency { key, fingerprint: protocol::fingerprint(&command) });
-        Ok(Request { idempotency, if_match: self.condition(&IF_MATCH)?, ..Request::new(command) })
+        Ok(Request { idempotency, if_match: self.write_condition()?, ..Request::new(command) })
+    }
+
+    fn write_condition(&self) -> Result<Option<Condition>, Invalid> {
+        let invalid = |what: &str| Err(Invalid::new("If-None-Match", what));
+        match (self.condition(&IF_MATCH)?, self.condition(&IF_NONE_MATCH)?) {
+            (if_match, None) => Ok(if_match),
+            (None, Some(Condition::Any)) => Ok(Some(Condition::Absent)),
+            (Some(_), Some(_)) => invalid("cannot be given together with If-Match"),
+            (None, Some(_)) => invalid("must be * on a write"),
+        }
     }
 
     /// True if `If-None-Match` says that the client has the representation with this tag.
@@ -137,7 +165,7 @@ impl HttpRequest {
             if text.trim() == "*" {
                 return Ok(Some(Condition::Any));
             }
-            let mut rest = text.trim();
+            let mut rest = text.trim_matches(LIST_SPACE);
             while !rest.is_empty() {
                 let (weak, opaque, after) = split_tag(rest).ok_or_else(|| malformed(name))?;
                 members += 1;
@@ -154,6 +182,9 @@ impl HttpRequest {
     }
 }
 
+/// What may stand between the elements of a list: an empty element is skipped (RFC 9110, section 5.6.1).
+const LIST_SPACE: [char; 3] = [',', ' ', '\t'];
+
 fn malformed(name: &HeaderName) -> Invalid {
     Invalid::new(name.to_string(), "is neither * nor a list of quoted tags")
 }
@@ -167,15 +198,20 @@ fn split_tag(list: &str) -> Option<(bool, &str, &str)> {
     let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
     let rest = rest.trim_start();
     let after = match rest.strip_prefix(',') {
-        Some(after) => after.trim_start_matches([',', ' ', '\t']),
+        Some(after) => after.trim_start_matches(LIST_SPACE),
         None if rest.is_empty() => rest,
         None => return None,
     };
     Some((weak, opaque, after))
 }
 
+/// A media type without its parameters.
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
 fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence(content_type);
     essence.eq_ignore_ascii_case("application/json")
         || essence.to_ascii_lowercase().strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
 }
@@ -239,6 +275,7 @@ mod tests {
         assert_eq!(if_match(&["\"1\""]), of(&[1]));
         assert_eq!(if_match(&["\"1\" , \"2\"", "\"3\""]), of(&[1, 2, 3]));
         assert_eq!(if_match(&["W/\"1\", \"xyz\""]), of(&[]));
+        assert_eq!(if_match(&[", ,\"1\",, \"2\" ,"]), of(&[1, 2]));
         for text in ["1", "\"1", "\"1\" \"2\"", "W/1", "\"1\"x"] {
             assert!(if_match(&[text]).is_err(), "{text}");
         }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
@@ -17,9 +18,11 @@ use warp::Reply;
 use super::auth::{Auth, Port};
 use super::error_body::DueResponses;
 use super::execution::Executions;
+use super::head;
 use super::log_limit::LogLimit;
 use super::metrics::Metrics;
 use super::problem::Problem;
+use super::raw_targets::RawTargets;
 use super::request::HttpRequest;
 use super::request_id::{REQUEST_ID, RequestIds};
 use super::routes;
@@ -56,20 +59,21 @@ pub struct FacadeService<S> {
     worker: Arc<WorkerContext>,
     /// The responses of one connection; of no connection yet in the service of a listener.
     due: DueResponses,
+    targets: RawTargets,
 }
 
 impl<S> FacadeService<S> {
     /// Makes a service that calls `routes` after its own checks.
     pub fn new(routes: S, port: Port, worker: Arc<WorkerContext>) -> Self {
-        FacadeService { routes, port, worker, due: DueResponses::default() }
+        FacadeService { routes, port, worker, due: DueResponses::default(), targets: RawTargets::default() }
     }
 
-    /// The same service for one connection, which notes its responses in `due`.
-    pub fn on_connection(&self, due: DueResponses) -> Self
+    /// The same service for one connection, which notes its responses in `due`, and shows its requests to `targets`.
+    pub fn on_connection(&self, due: DueResponses, targets: RawTargets) -> Self
     where
         S: Clone,
     {
-        FacadeService { due, ..self.clone() }
+        FacadeService { due, targets, ..self.clone() }
     }
 
     /// The response to what is no request, which hyper refuses with this status. It is counted.
@@ -96,18 +100,27 @@ where
         let arrived = Instant::now();
         let id = self.worker.ids.of(&parts.headers);
         let authenticated = self.worker.auth.authenticate(self.port, &mut parts);
+        let target = match self.targets.had_hash(&parts.method, &parts.uri) {
+            true => Err(Invalid::new("target", "has a #; percent-encode it as %23").into()),
+            false => Ok(()),
+        };
+        let refusal = target.and_then(|()| head::check(&parts)).and(authenticated).err();
         let service = self.clone();
         if body.is_end_stream() {
             let request = HttpRequest::new(self.port, id, parts, Bytes::new());
-            return Box::pin(service.answer(arrived, request, authenticated.err().map(Rejection::from)));
+            return Box::pin(service.answer(arrived, request, refusal.map(Rejection::from)));
+        }
+        if let Some(rejection) = refused_unread(&parts, &body, refusal.as_ref()) {
+            let request = HttpRequest::new(self.port, id, parts, Bytes::new());
+            return Box::pin(service.answer(arrived, request, Some(rejection)));
         }
         Box::pin(async move {
             // A refused request's body is read too: its client could not read the response while it still sends.
             let body = read_within(service.worker.body_timeout, body).await;
-            let (body, rejection) = match (authenticated, body) {
-                (Ok(()), Ok(body)) => (body, None),
-                (Ok(()), Err(rejection)) => (Bytes::new(), Some(rejection)),
-                (Err(problem), body) => {
+            let (body, rejection) = match (refusal, body) {
+                (None, Ok(body)) => (body, None),
+                (None, Err(rejection)) => (Bytes::new(), Some(rejection)),
+                (Some(problem), body) => {
                     let is_last = body.is_err_and(|rejection| rejection.is_last);
                     (Bytes::new(), Some(Rejection { problem, is_last }))
                 }
@@ -156,7 +169,8 @@ where
             template.map_or_else(|| metrics.other(), |template| metrics.label(template))
         });
         let (method, route) = (&request.method, metrics.name(label));
-        if status.is_server_error() && self.worker.log_limit.allows_line() {
+        let has_failed = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+        if has_failed && self.worker.log_limit.allows_line() {
             let request_id = request.id.to_str().unwrap_or_default();
             tracing::error!(status = status.as_u16(), %method, route, request_id, "a request was not served");
         }
@@ -214,6 +228,19 @@ impl From<BodyError> for Rejection {
             },
         }
     }
+}
+
+/// The rejection of a request whose client waits for `100 Continue` before it sends the body, and need not send it.
+fn refused_unread(parts: &Parts, body: &Incoming, refusal: Option<&Problem>) -> Option<Rejection> {
+    if !parts.headers.contains_key(EXPECT) {
+        return None;
+    }
+    let too_large = || {
+        let is_too_large = body.size_hint().lower() > MAX_BODY_BYTES as u64;
+        is_too_large.then(|| Problem::too_large(MAX_BODY_BYTES))
+    };
+    let problem = refusal.cloned().or_else(too_large)?;
+    Some(Rejection { problem, is_last: true })
 }
 
 /// The reason why a body is refused.

@@ -48,6 +48,11 @@ impl<'a> JsonObject<'a> {
         Some(value.get()).filter(|text| *text != "null")
     }
 
+    /// True for a member that is present and null.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.members.iter().any(|(other, value)| other == name && value.get() == "null")
+    }
+
     fn required(&self, name: &str) -> Result<&'a str, Invalid> {
         self.get(name).ok_or_else(|| self.missing(name))
     }

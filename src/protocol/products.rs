@@ -4,7 +4,7 @@ use super::effect::Effect;
 use super::proto;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::money::Money;
-use crate::domain::product::{Details, NewProduct, ProductUpdate, UpdateMode};
+use crate::domain::product::{Cleared, Details, NewProduct, ProductUpdate, UpdateMode};
 use crate::error::{Error, Result};
 use crate::routing::ProductId;
 use proto::list_products::Filter as FilterMessage;
@@ -101,6 +101,9 @@ impl ProductCommand {
                 price: update.price.map(Money::hundredths),
                 stock: update.stock,
                 replaces: update.mode == UpdateMode::Replace,
+                clears_author: update.cleared.author,
+                clears_topic: update.cleared.topic,
+                clears_isbn: update.cleared.isbn,
             }),
             ProductCommand::Delete => Message::DeleteProduct(proto::DeleteProduct { product }),
             ProductCommand::Replenish { count } => Message::Replenish(proto::Replenish { product, count: *count }),
@@ -144,6 +147,7 @@ pub(super) fn update(message: proto::ChangeProduct) -> Result<(ProductId, Produc
         price: message.price.map(Money::from_hundredths).transpose()?,
         stock: message.stock,
         mode: if message.replaces { UpdateMode::Replace } else { UpdateMode::Merge },
+        cleared: Cleared { author: message.clears_author, topic: message.clears_topic, isbn: message.clears_isbn },
     };
     update.check(&product)?;
     Ok((product, ProductCommand::Update(update)))

@@ -114,10 +114,11 @@ fn decode_idempotency(message: proto::Idempotency) -> Result<Idempotency> {
 
 fn encode_condition(condition: &Condition) -> proto::Condition {
     match condition {
-        Condition::Any => proto::Condition { any: true, tags: Vec::new() },
+        Condition::Any => proto::Condition { any: true, ..proto::Condition::default() },
+        Condition::Absent => proto::Condition { absent: true, ..proto::Condition::default() },
         Condition::OneOf(tags) => proto::Condition {
-            any: false,
             tags: tags.iter().map(|tag| proto::Tag { version: tag.version, expired: tag.expired }).collect(),
+            ..proto::Condition::default()
         },
     }
 }
@@ -125,6 +126,9 @@ fn encode_condition(condition: &Condition) -> proto::Condition {
 fn decode_condition(message: proto::Condition) -> Result<Condition> {
     if message.any {
         return Ok(Condition::Any);
+    }
+    if message.absent {
+        return Ok(Condition::Absent);
     }
     if message.tags.len() > MAX_TAGS {
         return Err(Error::invalid("if_match", format!("more than {MAX_TAGS} tags")));

@@ -57,6 +57,7 @@ async fn purchase(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpRe
 }
 
 async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
+    request.refuse_if_match()?;
     let members = request.members()?;
     let customer = CustomerId::new(members.str("customer_id")?).map_err(|invalid| invalid.at("customer_id"))?;
     let lines = members.objects("items", MAX_ORDER_LINES)?;

@@ -8,7 +8,7 @@ use super::orders::place;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::order::OrderedItem;
-use crate::domain::product::{MAX_STOCK, NewProduct, Product, ProductUpdate, UpdateMode};
+use crate::domain::product::{Cleared, MAX_STOCK, NewProduct, Product, ProductUpdate, UpdateMode};
 use crate::error::Invalid;
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
@@ -176,6 +176,15 @@ async fn delete(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResu
     Ok(with_replayed(product_response(StatusCode::OK, &id, &product), replayed))
 }
 
+/// What a merge patch (RFC 7396) removes.
+fn cleared(members: &JsonObject<'_>) -> Result<Cleared, Problem> {
+    if let Some(field) = ["id", "title", "price", "stock"].into_iter().find(|field| members.is_null(field)) {
+        return Err(members.invalid(field, "is null, but cannot be removed").into());
+    }
+    let [author, topic, isbn] = ["author", "topic", "isbn"].map(|field| members.is_null(field));
+    Ok(Cleared { author, topic, isbn })
+}
+
 fn read_update(request: &HttpRequest, id: &ProductId, mode: UpdateMode) -> Result<ProductUpdate, Problem> {
     let members = request.members()?;
     for field in ["id", "isbn"] {
@@ -183,6 +192,7 @@ fn read_update(request: &HttpRequest, id: &ProductId, mode: UpdateMode) -> Resul
             return Err(members.invalid(field, "is not the one in the path; it cannot be changed").into());
         }
     }
+    let cleared = if request.is_merge_patch() { cleared(&members)? } else { Cleared::default() };
     let update = ProductUpdate {
         title: members.optional_str("title")?,
         author: members.optional_str("author")?,
@@ -191,6 +201,7 @@ fn read_update(request: &HttpRequest, id: &ProductId, mode: UpdateMode) -> Resul
         price: members.optional_money("price")?,
         stock: members.optional_u64("stock", MAX_STOCK)?,
         mode,
+        cleared,
     };
     let missing =
         [("title", update.title.is_none()), ("price", update.price.is_none()), ("stock", update.stock.is_none())];

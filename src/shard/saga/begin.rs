@@ -12,7 +12,7 @@ use crate::domain::reservation::{HoldMode, HoldResult};
 use crate::domain::tag::Condition;
 use crate::error::{Error, Result};
 use crate::protocol::{Basket, CommandOutput, Hold, PlaceOrder, Request};
-use crate::routing::OrderId;
+use crate::routing::{OrderId, ProductId};
 use crate::shard::engine::Transaction;
 use crate::shard::records::{carts, idempotency, orders, products, reservations};
 
@@ -74,11 +74,13 @@ fn new_order(
     let line = |item: OrderedItem| OrderLine::new(item, AgreedPrice::Catalog);
     let (origin, customer, lines) = match &place.basket {
         Basket::Purchase(product) => {
-            let current = products::find(txn, product)?;
-            Condition::check(request.if_match.as_ref(), current.map(|product| product.tag()))?;
+            check_product(txn, request, product)?;
             (Origin::Purchase, None, vec![line(OrderedItem { product: product.clone(), count: 1 })])
         }
-        Basket::Buy(item) => (Origin::Buy, None, vec![line(item.clone())]),
+        Basket::Buy(item) => {
+            check_product(txn, request, &item.product)?;
+            (Origin::Buy, None, vec![line(item.clone())])
+        }
         Basket::Books { customer, lines } => {
             (Origin::Books, Some(customer.clone()), lines.iter().cloned().map(line).collect())
         }
@@ -101,6 +103,13 @@ fn new_order(
         card: place.card.as_ref().map(|card| card.number.last_four()),
         idempotency: key.cloned(),
     })
+}
+
+/// Checks the condition of an order of one product, whose shard this is.
+fn check_product(txn: &mut Transaction<'_>, request: &Request, product: &ProductId) -> Result<()> {
+    let Some(condition) = &request.if_match else { return Ok(()) };
+    let current = products::find(txn, product)?;
+    Condition::check(Some(condition), current.map(|product| product.tag()))
 }
 
 /// Holds or quotes all lines, whose products are all on this shard.

@@ -101,6 +101,60 @@ fn a_list_matches_when_one_of_its_tags_does() {
 }
 
 #[test]
+fn a_star_that_must_not_match_makes_only_what_is_absent() {
+    let store = Setup::new(1).start();
+    let mut client = store.client();
+    let absent = |client: &mut Client, method: &str, path: &str, body: &str| {
+        client.call(method, path).header("If-None-Match", "*").json(body).send()
+    };
+    let book = r#"{"id":"b","title":"T","price":1,"stock":1}"#;
+    for (method, path, body) in [
+        ("POST", "/item/bob/tea", r#"{"offeredPrice":2,"itemCount":1}"#),
+        ("PUT", "/kv/one", "x"),
+        ("POST", "/catalog/books", book),
+    ] {
+        absent(&mut client, method, path, body).expect(201);
+        absent(&mut client, method, path, body).expect_problem(412, "If-None-Match");
+    }
+    absent(&mut client, "PUT", "/catalog/books/b", book).expect_problem(412, "If-None-Match");
+    for asked in CHANGES {
+        fresh_cart(&mut client);
+        let before = client.get("/items/alice").text();
+        absent(&mut client, asked.0, asked.1, asked.2).expect_problem(412, "If-None-Match");
+        let tagged = client.call(asked.0, asked.1).header("If-None-Match", "\"1\"").json(asked.2).send();
+        tagged.expect_problem(400, "If-None-Match");
+        let both =
+            client.call(asked.0, asked.1).header("If-None-Match", "*").header("If-Match", "*").json(asked.2).send();
+        both.expect_problem(400, "If-None-Match");
+        assert_eq!(client.get("/items/alice").text(), before, "{asked:?}");
+    }
+    client.delete("/items/alice");
+    absent(&mut client, "POST", CHANGES[0].1, CHANGES[0].2).expect(201);
+}
+
+#[test]
+fn a_sale_needs_the_current_tag_of_its_product() {
+    let store = Setup::new(2).start();
+    let mut client = store.client();
+    let buy = r#"{"id":"1","quantity":1,"card":"4242424242424242"}"#;
+    let bought = |client: &mut Client, tag: &str| client.call("PUT", "/buy").header("If-Match", tag).json(buy).send();
+    let stock = |client: &mut Client| client.get("/info/1").expect(200).json()["stock"].clone();
+    let before = stock(&mut client);
+    let tag = client.get("/info/1").etag();
+    for other in FOREIGN_TAGS {
+        bought(&mut client, other).expect_executed_problem(412, "If-Match");
+    }
+    assert_eq!(stock(&mut client), before);
+    bought(&mut client, &tag).expect(200);
+    bought(&mut client, &tag).expect_executed_problem(412, "If-Match");
+    let order = r#"{"customer_id":"alice","items":[{"isbn":"9780143127550","quantity":1}],"payment":{"card_number":"4242424242424242"}}"#;
+    for (path, body) in [("/api/orders", order), ("/api/delivery", r#"{"order_id":"x","address":"y"}"#)] {
+        let call = client.call("POST", path).header("X-API-Key", "secret123").header("If-Match", "\"1\"");
+        call.json(body).send().expect_problem(400, "If-Match");
+    }
+}
+
+#[test]
 fn a_tag_is_never_reused() {
     let store = Setup::new(1).start();
     let mut client = store.client();

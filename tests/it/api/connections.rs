@@ -1,6 +1,7 @@
 //! Connections as raw bytes: malformed HTTP, slow clients, pipelined requests, too many connections.
 
 use std::io::Write as _;
+use std::net::Shutdown;
 use std::thread;
 
 use socket2::{Domain, Socket, Type};
@@ -149,6 +150,68 @@ fn pipelined_requests_are_answered_in_order() {
             lines += 1;
             assert_eq!(answer.expect(201).json()["itemTotal"], lines);
         }
+    }
+}
+
+#[test]
+fn a_client_that_has_closed_its_sending_half_is_answered() {
+    let store = Setup::new(1).start();
+    let mut connection = connect(&store);
+    connection.send(addition("tea").as_bytes()).expect("the request is taken");
+    connection.another_end().expect("a handle").shutdown(Shutdown::Write).expect("it can be closed");
+    connection.receive("POST").expect("an answer").expect(201);
+    assert_eq!(connection.read_to_end().expect("the server closes the connection"), b"");
+}
+
+#[test]
+fn what_cannot_be_done_as_it_was_asked_is_refused() {
+    let store = Setup::new(1).start();
+    let mut wrong = Vec::new();
+    for (target, head, status, mentions) in [
+        ("/item/alice/tea", "", 400, "Host: is missing"),
+        ("/item/alice/tea", "Host: test\r\nHost: test\r\n", 400, "Host: must be given once"),
+        ("/item/alice/tea", "Host: a b\r\n", 400, "Host: is no host name"),
+        ("/item/alice/tea", "Host: test/\r\n", 400, "Host: is no host name"),
+        ("/item/alice/tea#x", "Host: test\r\n", 400, "target: has a #"),
+        ("/item/alice/tea#", "Host: test\r\n", 400, "target: has a #"),
+        ("/item/alice/tea?a=b#x", "Host: test\r\n", 400, "target: has a #"),
+        ("/item/alice/tea", "Host: test\r\nContent-Encoding: gzip\r\n", 415, "Content-Encoding"),
+        ("/item/alice/tea", "Host: test\r\nContent-Range: bytes 0-1/2\r\n", 400, "Content-Range"),
+        ("/item/alice/tea", "Host: test\r\nTransfer-Encoding: gzip, chunked\r\n", 501, "Transfer-Encoding"),
+    ] {
+        let body = offer("1", 1);
+        let (length, sent) = match head.contains("chunked") {
+            true => (String::new(), format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len())),
+            false => (format!("Content-Length: {}\r\n", body.len()), body),
+        };
+        let request = format!("POST {target} HTTP/1.1\r\n{head}Content-Type: application/json\r\n{length}\r\n{sent}");
+        let answer = exchange(&store, request.as_bytes());
+        if answer.status != status || !answer.text().contains(mentions) {
+            wrong.push(format!("{target} {head:?}: {answer:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(store.client().get("/items/alice").expect(200).version(), 0);
+    let mut client = store.client();
+    let identity = client.call("POST", "/item/alice/tea%23").header("Content-Encoding", "identity");
+    let cart = identity.json(&offer("1", 1)).send().expect(201).json();
+    assert_eq!(cart["items"][0]["itemId"], "tea#");
+    client.call("PUT", "/kv/key").body("POST /item/alice/tea#x HTTP/1.0").send().expect(201);
+    client.post("/item/alice/tea", &offer("1", 1)).expect(201);
+}
+
+#[test]
+fn a_refused_request_is_not_told_to_continue() {
+    let store = Setup::new(1).start();
+    for (head, status) in [
+        ("POST /api/orders HTTP/1.1\r\nContent-Length: 100\r\n", 401),
+        ("POST /item/alice/tea HTTP/1.1\r\nContent-Length: 100000\r\n", 413),
+        ("POST /item/alice/tea HTTP/1.1\r\nContent-Length: 100\r\nContent-Encoding: br\r\n", 415),
+    ] {
+        let mut connection = connect(&store);
+        let request = format!("{head}Host: test\r\nExpect: 100-continue\r\n\r\n");
+        connection.send(request.as_bytes()).expect("the head is taken");
+        assert_eq!(connection.read_interim().expect("an answer"), status, "{head}");
     }
 }
 

@@ -163,6 +163,17 @@ fn the_catalog_is_edited() {
     };
     let changed = change(&mut client, "PATCH", r#"{"price": 9, "author": null}"#).expect(200);
     assert_eq!((changed.number("price").as_str(), &changed.json()["author"]), ("9.00", &"A".into()));
+    let patched = |client: &mut Client, body: &str| {
+        let call = client.call("PATCH", path).header("Content-Type", "application/merge-patch+json");
+        call.body(body).send_as_documented(&document)
+    };
+    for field in ["title", "price", "stock"] {
+        patched(&mut client, &format!(r#"{{"{field}": null}}"#)).expect_problem(400, field);
+    }
+    let cleared = patched(&mut client, r#"{"author": null, "isbn": null, "topic": "T"}"#).expect(200).json();
+    assert_eq!((&cleared["author"], &cleared["isbn"], &cleared["topic"]), (&json!(null), &json!(null), &"T".into()));
+    let kept = patched(&mut client, r#"{"isbn": "978-c", "topic": null}"#).expect(200).json();
+    assert_eq!((&kept["isbn"], &kept["topic"], &kept["title"]), (&"978-c".into(), &json!(null), &"T".into()));
     let replaced = change(&mut client, "PUT", r#"{"title": "U", "price": 8, "stock": 3}"#).expect(200).json();
     assert_eq!(
         (&replaced["title"], &replaced["author"], &replaced["isbn"]),

@@ -1,0 +1,115 @@
+//! What every request's head must be, whatever its path: what a client asked for must never be ignored silently.
+
+use http::header::{CONTENT_ENCODING, CONTENT_RANGE, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, Method, Version};
+
+use super::problem::Problem;
+use crate::error::Invalid;
+
+/// The longest port in `Host`, in digits.
+const MAX_PORT_DIGITS: usize = 5;
+
+/// Checks a request's head.
+///
+/// # Errors
+/// 400 for `Host` and `Content-Range`, 415 for `Content-Encoding`, 501 for `Transfer-Encoding`.
+pub fn check(parts: &Parts) -> Result<(), Problem> {
+    check_host(parts)?;
+    match parts.method {
+        Method::GET | Method::HEAD => check_encoding(&parts.headers),
+        _ => check_encoding(&parts.headers).and_then(|()| check_content(&parts.headers)),
+    }
+}
+
+fn check_host(parts: &Parts) -> Result<(), Problem> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let reason = match (hosts.next(), hosts.next()) {
+        (None, _) if parts.version == Version::HTTP_10 => return Ok(()),
+        (Some(host), None) if host_name(host.as_bytes()).is_some() => return Ok(()),
+        (None, _) => "is missing",
+        (Some(_), None) => "is no host name or address, with or without a port",
+        (Some(_), Some(_)) => "must be given once",
+    };
+    Err(Invalid::new("Host", reason).into())
+}
+
+/// The name or address in `Host`, without its port and without the brackets of an IPv6 address. `None` when it is
+/// malformed.
+pub fn host_name(host: &[u8]) -> Option<&[u8]> {
+    let (name, port) = match host.strip_prefix(b"[") {
+        Some(rest) => {
+            let end = rest.iter().position(|byte| *byte == b']')?;
+            let (address, port) = (&rest[..end], &rest[end + 1..]);
+            let is_address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+            if !address.iter().all(is_address) {
+                return None;
+            }
+            (address, port)
+        }
+        None => {
+            let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
+            let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte);
+            if !host[..end].iter().all(is_name) {
+                return None;
+            }
+            host.split_at(end)
+        }
+    };
+    let digits = port.strip_prefix(b":").unwrap_or(port);
+    let is_port = port.is_empty()
+        || (port[0] == b':' && digits.len() <= MAX_PORT_DIGITS && digits.iter().all(u8::is_ascii_digit));
+    Some(name).filter(|name| !name.is_empty() && is_port)
+}
+
+/// The body must be as it is sent: the facade decodes nothing but chunks, once.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (encodings.next(), encodings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Problem::unknown_transfer_encoding()),
+    }
+}
+
+fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(CONTENT_RANGE) {
+        return Err(Invalid::new("Content-Range", "a part of a record cannot be written").into());
+    }
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    match headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        true => Ok(()),
+        false => Err(Problem::encoded()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address() {
+        for (host, name) in [
+            ("localhost", Some("localhost")),
+            ("shop.example:8080", Some("shop.example")),
+            ("127.0.0.1:5000", Some("127.0.0.1")),
+            ("[::1]:5000", Some("::1")),
+            ("[::1]", Some("::1")),
+            ("a:", Some("a")),
+            ("", None),
+            (":80", None),
+            ("[]", None),
+            ("[::1", None),
+            ("[::1]80", None),
+            ("::1", None),
+            ("a:b", None),
+            ("a:123456", None),
+            ("a b", None),
+            ("a/b", None),
+            ("user@a", None),
+            ("a,b:1:2", None),
+        ] {
+            assert_eq!(host_name(host.as_bytes()), name.map(str::as_bytes), "{host}");
+        }
+    }
+}
