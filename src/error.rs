@@ -31,7 +31,7 @@ pub enum Error {
     /// An `Idempotency-Key` was used before, with a different request.
     KeyReused(String),
     /// A limit on stored records was reached.
-    Exhausted(String),
+    Exhausted(Exhausted),
     /// Not applied and safe to retry: the shard is down, starting, overloaded or out of disk space.
     Unavailable(String),
     /// The shard asked does not own the slot: the sender's slot table is out of date.
@@ -40,6 +40,21 @@ pub enum Error {
     Indeterminate(String),
     /// A failure of the server itself: unreadable storage, a data directory of another store.
     Internal(String),
+}
+
+/// A limit that was reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exhausted {
+    /// The explanation for people.
+    pub detail: String,
+    /// The time after which there is room, in seconds, if that is known.
+    pub retry_after: Option<u32>,
+}
+
+impl From<&str> for Exhausted {
+    fn from(detail: &str) -> Self {
+        Exhausted { detail: detail.to_owned(), retry_after: None }
+    }
 }
 
 /// The reason why a request, an option or a file is malformed, and the field at fault.
@@ -284,7 +299,7 @@ impl Error {
             | Error::InFlight(text)
             | Error::PreconditionFailed(text)
             | Error::KeyReused(text)
-            | Error::Exhausted(text)
+            | Error::Exhausted(Exhausted { detail: text, .. })
             | Error::Unavailable(text)
             | Error::WrongSlot(text)
             | Error::Indeterminate(text)

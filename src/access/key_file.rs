@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::role::Role;
 use super::secret::{Digest, Secret};
-use crate::error::{Error, Invalid, Result};
+use crate::error::{Error, Exhausted, Invalid, Result};
 use crate::process::files::{self, failed_to};
 
 /// The most keys in a file.
@@ -80,7 +80,8 @@ impl KeyFile {
         let entry = Entry { id, name: name.into(), role, sha256: key.digest(), created: Timestamp::now() };
         Self::change(path, |file| {
             if file.keys.len() >= MAX_KEYS {
-                return Err(Error::Exhausted(format!("{} has {MAX_KEYS} keys already", path.display())));
+                let detail = format!("{} has {MAX_KEYS} keys already", path.display());
+                return Err(Error::Exhausted(Exhausted { detail, retry_after: None }));
             }
             file.keys.push(entry.clone());
             Ok(())

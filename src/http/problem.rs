@@ -257,7 +257,10 @@ impl From<&Error> for Problem {
             Error::Unavailable(_) | Error::WrongSlot(_) | Error::InFlight(_) => {
                 problem.with(RETRY_AFTER, RETRY_AFTER_SECONDS)
             }
-            Error::Exhausted(_) => problem.with(RETRY_AFTER, RETRY_AFTER_LIMIT_SECONDS),
+            Error::Exhausted(exhausted) => {
+                let seconds = exhausted.retry_after.map_or(RETRY_AFTER_LIMIT_SECONDS, HeaderValue::from);
+                problem.with(RETRY_AFTER, seconds)
+            }
             Error::Invalid(invalid) => Problem { faults: [invalid.clone()].into(), ..problem }.coded(invalid.code()),
             Error::CardMissing(_) => problem.coded("card_missing"),
             Error::Conflict(conflict) => problem.coded(conflict.code.name()),

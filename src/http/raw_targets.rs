@@ -116,7 +116,7 @@ mod tests {
         assert!(asks("/b"));
         targets.note(b"GET /b HTTP/1.1\r\n\r\n");
         assert!(!asks("/b") && !targets.0.keeps.load(Ordering::Relaxed));
-        targets.note(&[b'#'; 2 * MAX_KEPT_BYTES]);
+        targets.note(&vec![b'#'; 2 * MAX_KEPT_BYTES]);
         assert_eq!(targets.0.kept.lock().unwrap().bytes.len(), MAX_KEPT_BYTES);
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::product::Product;
 use crate::domain::reservation::{Decision, HoldResult};
 use crate::domain::time::Timestamp;
 use crate::domain::value::Value;
-use crate::error::{ConflictCode, Error, Invalid, LineProblem, RejectedLine, RejectedLines, Result};
+use crate::error::{ConflictCode, Error, Exhausted, Invalid, LineProblem, RejectedLine, RejectedLines, Result};
 use crate::routing::ProductId;
 use crate::storage::codec;
 use proto::failure::Reason;
@@ -258,7 +258,12 @@ fn failure(error: &Error) -> Outcomes {
         Error::Conflict(conflict) => conflict.code.name().to_owned(),
         _ => String::new(),
     };
-    Outcomes::Failure(proto::Failure { reason: reason.into(), detail: error.detail().into_owned(), lines, field, code })
+    let retry_after_s = match error {
+        Error::Exhausted(exhausted) => exhausted.retry_after.unwrap_or(0),
+        _ => 0,
+    };
+    let detail = error.detail().into_owned();
+    Outcomes::Failure(proto::Failure { reason: reason.into(), detail, lines, field, code, retry_after_s })
 }
 
 /// Decodes a reply. One that cannot be read is an [`Error::Internal`].
@@ -305,7 +310,10 @@ fn decode_failure(failure: proto::Failure) -> Error {
         Ok(Reason::InFlight) => Error::InFlight(detail),
         Ok(Reason::Precondition) => Error::PreconditionFailed(detail),
         Ok(Reason::KeyReused) => Error::KeyReused(detail),
-        Ok(Reason::Exhausted) => Error::Exhausted(detail),
+        Ok(Reason::Exhausted) => {
+            let retry_after = (failure.retry_after_s > 0).then_some(failure.retry_after_s);
+            Error::Exhausted(Exhausted { detail, retry_after })
+        }
         Ok(Reason::Unavailable) => Error::Unavailable(detail),
         Ok(Reason::WrongSlot) => Error::WrongSlot(detail),
         Ok(Reason::Indeterminate) => Error::Indeterminate(detail),

@@ -1,11 +1,38 @@
-//! The shard's clock: the system's clock, in microseconds.
+//! The shard's clocks: the system's clock, which people and programs set, and a steady one, by which records expire.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 
-/// The time. A system clock before 1970 or after 9999 counts as 1970.
+/// One moment on both clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moment {
+    /// The system's time.
+    pub system: Timestamp,
+    /// The system's time at the start of the process, and what has passed since. It never jumps, so nothing that expires
+    /// by it expires too early while the process runs.
+    pub steady: Timestamp,
+}
+
+/// A moment at which both clocks agree.
+impl From<Timestamp> for Moment {
+    fn from(time: Timestamp) -> Self {
+        Moment { system: time, steady: time }
+    }
+}
+
+/// The system's time. A clock before 1970 or after 9999 counts as 1970.
 pub fn now() -> Timestamp {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
     i64::try_from(micros).ok().and_then(|micros| Timestamp::from_micros(micros).ok()).unwrap_or_default()
+}
+
+/// The present moment.
+pub fn moment() -> Moment {
+    static START: OnceLock<(Instant, Timestamp)> = OnceLock::new();
+    let (since, start) = START.get_or_init(|| (Instant::now(), now()));
+    let passed = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
+    let steady = Timestamp::from_micros(start.micros().saturating_add(passed)).unwrap_or(*start);
+    Moment { system: now(), steady }
 }

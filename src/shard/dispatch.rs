@@ -1,12 +1,12 @@
 //! Runs one request: checks that it may run here and now, answers a repeated one from its stored reply, runs its
 //! command on the kind of record that it is for, and stores the reply.
 
+use super::clock::Moment;
 use super::engine::{CommitDependency, Fetched, StoredKey, Transaction, Writer};
 use super::records::{carts, deliveries, idempotency, orders, products, reservations, values};
 use super::saga::begin::{self, Begun};
 use crate::domain::card::Card;
 use crate::domain::order::IdempotencyRef;
-use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::protocol::{Command, CommandOutput, OrderCommand, PeerCommand, Request, WireReply, encode_reply};
 use crate::routing::OrderId;
@@ -29,20 +29,21 @@ pub enum Execution {
 
 /// Runs a request at the time `now`, with the records that were fetched for it. A command that fails after it has written
 /// ends the process: half a command must never become durable.
-pub fn execute(writer: &mut Writer, request: &Request, now: Timestamp, fetched: &[Fetched]) -> Execution {
+pub fn execute(writer: &mut Writer, request: &Request, now: impl Into<Moment>, fetched: &[Fetched]) -> Execution {
+    let now = now.into();
     let mut txn = Transaction::begin_with(writer, now, fetched);
     let result = run(&mut txn, request);
     if let Some(missing) = txn.take_missing() {
         return Execution::Fetch(missing);
     }
-    result.unwrap_or_else(|error| Execution::Replied(encode_reply(Err(error), now), txn.dependency()))
+    result.unwrap_or_else(|error| Execution::Replied(encode_reply(Err(error), now.system), txn.dependency()))
 }
 
 fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
     if request.command.owner().is_some() {
         txn.check_owner(request.hash)?;
     }
-    let key = idempotency::reference(request);
+    let (key, scope) = (idempotency::reference(request), idempotency::scope(request));
     if let Some(key) = &key
         && let Some(reply) = idempotency::replay(txn, request.hash, key)?
     {
@@ -52,7 +53,7 @@ fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
         txn.check_capacity()?;
     }
     if key.is_some() {
-        idempotency::check_capacity(txn)?;
+        idempotency::check_capacity(txn, scope)?;
     }
     let result = dispatch(txn, request, key.as_ref());
     txn.abort_if_torn(&result);
@@ -64,7 +65,7 @@ fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
     let is_final = result.as_ref().map_or_else(Error::is_final, |_| true);
     let reply = encode_reply(result, txn.now());
     if let Some(key) = key.filter(|_| is_final) {
-        idempotency::keep(txn, request.hash, &key, &reply);
+        idempotency::keep(txn, scope, &key, &reply);
     }
     Ok(Execution::Replied(reply, txn.dependency()))
 }

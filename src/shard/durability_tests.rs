@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::clock::{self, Moment};
 use super::dispatch::{self, Execution};
 use super::engine::{CommitDependency, Outbox, ReplyTo, Resident, SharedWriter, Transaction, Waiter, Writer};
 use super::options::DEFAULT_COMMIT_TIMEOUT;
@@ -103,6 +104,7 @@ struct Shard {
     outbox: Arc<Outbox>,
     delivered: Vec<WireReply>,
     next_id: u64,
+    now: Moment,
 }
 
 impl Shard {
@@ -111,7 +113,8 @@ impl Shard {
         let writer = Writer::new(Resident::default(), storage.clone(), 0..=SLOTS - 1);
         let writer = SharedWriter::new(writer, storage.clone());
         writer.start(DEFAULT_COMMIT_TIMEOUT).unwrap();
-        Shard { storage, writer, outbox: Arc::default(), delivered: Vec::new(), next_id: 0 }
+        let now = Timestamp::from_micros(1_000_000).unwrap().into();
+        Shard { storage, writer, outbox: Arc::default(), delivered: Vec::new(), next_id: 0, now }
     }
 
     /// Runs a request as a session does. Returns its id, and true if its reply may be sent at once.
@@ -119,7 +122,7 @@ impl Shard {
         let id = self.next_id;
         self.next_id += 1;
         let mut writer = self.writer.lock();
-        let now = Timestamp::from_micros(1_000_000).unwrap();
+        let now = self.now;
         let mut fetched = Vec::new();
         let (reply, dependency) = loop {
             match dispatch::execute(&mut writer, request, now, &fetched) {
@@ -157,6 +160,11 @@ impl Shard {
             }
             std::thread::yield_now();
         }
+    }
+
+    fn run_at(&mut self, request: &Request, now: Moment) -> Result<ReplyBody> {
+        self.now = now;
+        self.run(request)
     }
 
     fn run(&mut self, request: &Request) -> Result<ReplyBody> {
@@ -273,6 +281,38 @@ fn expired_stored_replies_are_removed() {
     let survivors = shard.storage.survivors();
     assert!(survivors.keys().all(|key| key.get(8) != Some(&(RecordKind::Idempotency as u8))));
     assert!(matches!(shard.run(&keyed(add("alice"), "k")), Ok(ReplyBody::Cart(cart)) if cart.lines[0].count == 2));
+}
+
+#[test]
+fn a_jump_of_the_clock_removes_no_stored_reply() {
+    let mut shard = Shard::new();
+    let start = clock::moment();
+    shard.run_at(&keyed(add("alice"), "before"), start).unwrap();
+    let steady = |seconds: i64| Timestamp::from_micros(start.steady.micros() + seconds * 1_000_000).unwrap();
+    let hour = 3_600;
+    // The clock is a year ahead for a while, and then right again.
+    let wrong = Moment { system: steady(365 * 24 * hour), steady: steady(hour) };
+    shard.run_at(&keyed(add("alice"), "wrong"), wrong).unwrap();
+    let live_at = |seconds: i64, system: Timestamp| {
+        let mut writer = shard.writer.lock();
+        idempotency::sweep(&mut Transaction::begin(&mut writer, Moment { system, steady: steady(seconds) }));
+        writer.indexes().idempotency.count()
+    };
+    assert_eq!(live_at(2 * hour, steady(366 * 24 * hour)), 2);
+    assert_eq!(live_at(24 * hour + 2, steady(24 * hour)), 1);
+    assert_eq!(live_at(25 * hour + 2, steady(0)), 0);
+}
+
+#[test]
+fn a_stored_reply_of_a_wrong_clock_lives_a_lifetime_after_a_start() {
+    let mut shard = Shard::new();
+    let now = clock::moment();
+    let wrong = Timestamp::from_micros(now.system.micros() + 365 * 86_400_000_000).unwrap();
+    shard.run_at(&keyed(add("alice"), "k"), Moment { system: wrong, steady: wrong }).unwrap();
+    let mut keys = startup::recover(&*shard.storage, &(0..=SLOTS - 1)).unwrap().indexes.idempotency;
+    let in_hours = |hours: i64| Timestamp::from_micros(now.steady.micros() + hours * 3_600_000_000).unwrap();
+    assert_eq!(keys.pop_expired(in_hours(23)), None);
+    assert!(keys.pop_expired(in_hours(25)).is_some());
 }
 
 #[test]

@@ -43,7 +43,7 @@ async fn run(
             Err(error) => return reply_to.send(encode_reply(Err(error), clock::now())),
         }
         let mut writer = context.writer.lock();
-        match dispatch::execute(&mut writer, request, clock::now(), &fetched) {
+        match dispatch::execute(&mut writer, request, clock::moment(), &fetched) {
             Execution::Replied(reply, dependency) => {
                 writer.wait(dependency, Waiter::Reply(reply_to, reply));
                 return context.writer.commit(writer);

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::records::{idempotency, reservations};
 
 /// The time between two sweeps of expired records.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs until the process ends.
 pub async fn run(options: Options, context: Arc<ShardContext>) {
@@ -30,7 +30,7 @@ fn sweep(context: &ShardContext) {
     if !writer.accepts_writes() {
         return;
     }
-    let mut txn = Transaction::begin(&mut writer, clock::now());
+    let mut txn = Transaction::begin(&mut writer, clock::moment());
     idempotency::sweep(&mut txn);
     reservations::sweep_settlements(&mut txn, reservations::MAX_SETTLEMENTS);
     context.writer.commit(writer);

@@ -90,21 +90,25 @@ fn deliveries_reservations_settlements_and_first_answers() {
     let answer = IdempotencyRecord {
         version: 7,
         expires_at: time(1_763_986_400_000_001),
+        is_customers: false,
         fingerprint: (0..32).collect(),
         reply: vec![1, 2, 3],
     };
+    let of_customer = IdempotencyRecord { is_customers: true, ..answer.clone() };
     let found = [
         ("delivery", codec::encode_delivery(&delivery)),
         ("reservation", codec::encode_reservation(&reservation)),
         ("claimed settlement", codec::encode_settlement(&settlement)),
         ("released settlement", codec::encode_settlement(&SettlementRecord { claimed: false, ..settlement })),
         ("first answer", codec::encode_idempotency(&answer)),
+        ("first answer of a customer", codec::encode_idempotency(&of_customer)),
     ];
     check(&found, &DELIVERIES_RESERVATIONS_SETTLEMENTS_AND_FIRST_ANSWERS);
     assert_eq!(codec::decode_delivery(&found[0].1).unwrap(), delivery);
     assert_eq!(codec::decode_reservation(&found[1].1).unwrap(), reservation);
     assert_eq!(codec::decode_settlement(&found[2].1).unwrap(), settlement);
     assert_eq!(codec::decode_idempotency(&found[4].1).unwrap(), answer);
+    assert_eq!(codec::decode_idempotency(&found[5].1).unwrap(), of_customer);
 }
 
 /// An order's state without a delivery.
@@ -288,12 +292,13 @@ const CARTS_VALUES_AND_PRODUCTS: [(&str, &str); 4] = [
     ("product", "01fb2c01fb2c010354c3a901014101017401fb13050702010a"),
 ];
 #[rustfmt::skip]
-const DELIVERIES_RESERVATIONS_SETTLEMENTS_AND_FIRST_ANSWERS: [(&str, &str); 5] = [
+const DELIVERIES_RESERVATIONS_SETTLEMENTS_AND_FIRST_ANSWERS: [(&str, &str); 6] = [
     ("delivery", "01fc70110100019ab0a20701821084d2fedcba987654019ab0a207008def84d20123456789ab0931204d61696e205374056c6f63616c01fd04b0d6f183880c00"),
     ("reservation", "0105019ab0a207008def84d20123456789ab0d393738303134333132373535300402fb130501fd06b0d6f183880c00"),
     ("claimed settlement", "0106fd0070852dac880c0001"),
     ("released settlement", "0106fd0070852dac880c0000"),
     ("first answer", "0107fd0270852dac880c0020000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f03010203"),
+    ("first answer of a customer", "0207fd0270852dac880c0020000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f03010203"),
 ];
 #[rustfmt::skip]
 const ORDERS: [(&str, &str); 11] = [

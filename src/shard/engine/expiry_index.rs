@@ -10,6 +10,8 @@ use hashbrown::HashTable;
 
 /// The most live records of one kind on one shard. Past that, a request that needs one more is refused.
 pub const MAX_LIVE: usize = 1_000_000;
+/// The most entries of the queue, with those of forgotten records.
+const MAX_QUEUED: usize = 2 * MAX_LIVE;
 /// The lifetime of a record, in microseconds: 24 hours.
 pub const LIFETIME_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -27,6 +29,16 @@ pub struct Expiry {
     pub id: DigestId,
     /// The time at which it expires, in whole seconds since the epoch, rounded up.
     expires_at: u32,
+    /// A note for whoever counts the records.
+    pub note: u32,
+}
+
+impl Expiry {
+    /// The time from `now` until it expires, in whole seconds, rounded up.
+    pub fn seconds_left(&self, now: Timestamp) -> u32 {
+        let left = i64::from(self.expires_at) - now.micros().div_euclid(1_000_000);
+        u32::try_from(left).unwrap_or(0)
+    }
 }
 
 /// All live records of a kind in the order of their expiry, about 40 bytes each.
@@ -48,7 +60,7 @@ impl ExpiryIndex {
 
     /// True when there is no room for another record.
     pub fn is_full(&self) -> bool {
-        self.queue.len() >= MAX_LIVE
+        self.count() >= MAX_LIVE || self.queue.len() >= MAX_QUEUED
     }
 
     /// The count of live records.
@@ -58,24 +70,33 @@ impl ExpiryIndex {
 
     /// Adds a record, or extends its lifetime. Each record must expire no earlier than the last one added; if the clock
     /// was set back, it is kept until then.
-    pub fn insert(&mut self, hash: KeyHash, id: DigestId, expires_at: Timestamp) {
+    pub fn insert(&mut self, hash: KeyHash, id: DigestId, expires_at: Timestamp, note: u32) {
         self.forget(id);
         let seconds = u32::try_from(expires_at.micros().div_euclid(1_000_000) + 1).unwrap_or(u32::MAX);
         let latest = self.queue.back().map_or(0, |live| live.expires_at);
         let position = self.front.wrapping_add(self.queue.len() as u32);
-        self.queue.push_back(Expiry { hash, id, expires_at: seconds.max(latest) });
+        self.queue.push_back(Expiry { hash, id, expires_at: seconds.max(latest), note });
         let (queue, front) = (&self.queue, self.front);
         let rehash = |at: &u32| queue[at.wrapping_sub(front) as usize].id.table_hash();
         self.by_id.insert_unique(id.table_hash(), position, rehash);
     }
 
-    /// Forgets a record.
-    pub fn forget(&mut self, id: DigestId) {
+    /// Forgets a record, and returns it if it was live.
+    pub fn forget(&mut self, id: DigestId) -> Option<Expiry> {
         let (queue, front) = (&self.queue, self.front);
         let found = self.by_id.find_entry(id.table_hash(), |at| queue[at.wrapping_sub(front) as usize].id == id);
-        if let Ok(entry) = found {
-            entry.remove();
-        }
+        let (position, _) = found.ok()?.remove();
+        Some(*self.at(position))
+    }
+
+    /// The live record that expires first among those that count. This looks at one after the other.
+    pub fn first(&self, counts: impl Fn(&Expiry) -> bool) -> Option<Expiry> {
+        let is_live = |at: usize, live: &Expiry| {
+            let position = self.front.wrapping_add(at as u32);
+            self.by_id.find(live.id.table_hash(), |other| *other == position).is_some()
+        };
+        let mut queue = self.queue.iter().enumerate();
+        queue.find(|(at, live)| counts(live) && is_live(*at, live)).map(|(_, live)| *live)
     }
 
     /// Removes and returns the next expired record.
@@ -113,7 +134,7 @@ mod tests {
         let ids: Vec<_> = (0..5).map(|n| DigestId::new(RecordKind::Cart, b"alice", &[n])).collect();
         for (n, id) in ids.iter().enumerate() {
             assert!(!keys.contains(*id));
-            keys.insert(KeyHash::of("alice"), *id, at(10 + n as i64));
+            keys.insert(KeyHash::of("alice"), *id, at(10 + n as i64), 0);
         }
         assert_eq!(keys.pop_expired(at(10)), None);
         assert_eq!(keys.pop_expired(at(11)).unwrap().id, ids[0]);
@@ -127,9 +148,10 @@ mod tests {
     fn an_extended_or_forgotten_record_does_not_expire_at_its_first_time() {
         let mut records = ExpiryIndex::default();
         let ids: Vec<_> = (0..3).map(|n| DigestId::new(RecordKind::Cart, b"alice", &[n])).collect();
-        ids.iter().for_each(|id| records.insert(KeyHash::of("alice"), *id, at(10)));
-        records.insert(KeyHash::of("alice"), ids[0], at(20));
-        records.forget(ids[1]);
+        ids.iter().for_each(|id| records.insert(KeyHash::of("alice"), *id, at(10), 0));
+        records.insert(KeyHash::of("alice"), ids[0], at(20), 0);
+        assert!(records.forget(ids[1]).is_some() && records.forget(ids[1]).is_none());
+        assert_eq!(records.first(|_| true).unwrap().id, ids[2]);
         assert_eq!(records.count(), 2);
         assert_eq!(records.pop_expired(at(15)).unwrap().id, ids[2]);
         assert_eq!(records.pop_expired(at(15)), None);

@@ -32,8 +32,10 @@ impl InDoubtQueue {
         self.0.push_back(InDoubt { hash, id, ask_at });
     }
 
-    /// Removes and returns the next reservation that is due.
+    /// Removes and returns the next reservation that is due. One whose turn is further away than a whole interval was added
+    /// before the clock was set back.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<InDoubt> {
-        self.0.front().is_some_and(|next| next.ask_at <= now).then(|| self.0.pop_front())?
+        let is_due = |next: &InDoubt| !(1..=ASK_INTERVAL_MICROS).contains(&(next.ask_at.micros() - now.micros()));
+        self.0.front().is_some_and(is_due).then(|| self.0.pop_front())?
     }
 }

@@ -2,11 +2,13 @@
 
 use super::batch::CommitDependency;
 use super::fetched::{Fetched, StoredKey};
+use super::idempotency_index::{Full, KeyScope};
 use super::writer::{Indexes, Writer};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::process::logging;
 use crate::routing::KeyHash;
+use crate::shard::clock::Moment;
 use crate::storage::{RecordKey, RecordKind};
 
 /// One command's access to the records, as of one time. It tracks the commit that the reply must wait for.
@@ -15,7 +17,7 @@ use crate::storage::{RecordKey, RecordKind};
 /// [`Transaction::is_torn`] detects one that broke this rule.
 pub struct Transaction<'w> {
     writer: &'w mut Writer,
-    now: Timestamp,
+    now: Moment,
     fetched: &'w [Fetched],
     missing: Option<StoredKey>,
     dependency: CommitDependency,
@@ -24,19 +26,24 @@ pub struct Transaction<'w> {
 
 impl<'w> Transaction<'w> {
     /// Begins a transaction at the time `now`.
-    pub fn begin(writer: &'w mut Writer, now: Timestamp) -> Self {
+    pub fn begin(writer: &'w mut Writer, now: impl Into<Moment>) -> Self {
         Self::begin_with(writer, now, &[])
     }
 
     /// Begins a transaction at the time `now`, with records that were fetched for it.
-    pub fn begin_with(writer: &'w mut Writer, now: Timestamp, fetched: &'w [Fetched]) -> Self {
+    pub fn begin_with(writer: &'w mut Writer, now: impl Into<Moment>, fetched: &'w [Fetched]) -> Self {
         let dependency = CommitDependency::None;
-        Transaction { writer, now, fetched, missing: None, dependency, has_written: false }
+        Transaction { writer, now: now.into(), fetched, missing: None, dependency, has_written: false }
     }
 
     /// The time as of which the command runs.
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.now.system
+    }
+
+    /// The same time on the clock by which records expire.
+    pub fn steady_now(&self) -> Timestamp {
+        self.now.steady
     }
 
     /// Reads a resident record. The reply will wait until the record, or its absence, is durable.
@@ -137,6 +144,14 @@ impl<'w> Transaction<'w> {
     pub fn indexes_mut(&mut self) -> &mut Indexes {
         self.has_written = true;
         self.writer.indexes_mut()
+    }
+
+    /// Checks that there is room for another idempotency key.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn idempotency_room(&mut self, scope: KeyScope, now: Timestamp) -> std::result::Result<(), Full> {
+        self.writer.indexes_mut().idempotency.check_room(scope, now)
     }
 
     /// The commit that the reply must wait for, as far as the command has run.

@@ -147,7 +147,7 @@ impl Session {
     /// Runs commands until there is no room for more replies. The rest stays in the backlog.
     fn run(&mut self, mut backlog: Backlog) {
         let shared = self.context.writer.clone();
-        let now = clock::now();
+        let now = clock::moment();
         let arrived = Instant::now();
         let clients_now = backlog.clients_then + (arrived - backlog.arrived);
         let mut writer = shared.lock();
@@ -160,7 +160,7 @@ impl Session {
             let request = match request {
                 Ok(request) => request,
                 Err(error) => {
-                    self.push_ready(WireReply { id, ..protocol::encode_reply(Err(error), now) });
+                    self.push_ready(WireReply { id, ..protocol::encode_reply(Err(error), now.system) });
                     continue;
                 }
             };

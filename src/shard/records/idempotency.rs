@@ -1,11 +1,10 @@
 //! Stored replies: a request that is repeated under its idempotency key gets the reply of the first one.
 
-use crate::domain::order::IdempotencyRef;
-use crate::domain::time::Timestamp;
-use crate::error::{Error, Result};
-use crate::protocol::{self, Request, WireReply};
+use crate::domain::order::{Facts, IdempotencyRef};
+use crate::error::{Error, Exhausted, Result};
+use crate::protocol::{self, Owner, Request, WireReply};
 use crate::routing::KeyHash;
-use crate::shard::engine::{Transaction, end_of_life};
+use crate::shard::engine::{KeyScope, Transaction, end_of_life};
 use crate::storage::codec::{self, IdempotencyRecord};
 use crate::storage::{DigestId, RecordKey, RecordKind};
 
@@ -46,27 +45,43 @@ pub fn replay(txn: &mut Transaction<'_>, hash: KeyHash, asked: &IdempotencyRef) 
     protocol::decode_stored_reply(&first.reply).map(Some)
 }
 
-/// Refuses a new key while too many are live.
+/// What a request's idempotency key belongs to.
+pub fn scope(request: &Request) -> KeyScope {
+    KeyScope { owner: request.hash, is_customer: matches!(request.command.owner(), Some(Owner::Customer(_))) }
+}
+
+/// What the idempotency key of an order belongs to: its customer or, without one, its product.
+pub fn scope_of_order(order: &Facts) -> KeyScope {
+    KeyScope { owner: order.home(), is_customer: order.customer.is_some() }
+}
+
+/// Refuses a new key while too many are live, or their replies take too many bytes.
 ///
 /// # Errors
 /// [`Error::Exhausted`].
-pub fn check_capacity(txn: &Transaction<'_>) -> Result<()> {
-    if txn.indexes().idempotency.is_full() {
-        return Err(Error::Exhausted("too many idempotency keys are live on this shard; nothing was applied".into()));
-    }
-    Ok(())
+pub fn check_capacity(txn: &mut Transaction<'_>, scope: KeyScope) -> Result<()> {
+    let now = txn.steady_now();
+    let Err(full) = txn.idempotency_room(scope, now) else { return Ok(()) };
+    let whose = if full.is_customers { "of this customer" } else { "on this shard" };
+    Err(Error::Exhausted(Exhausted {
+        detail: format!(
+            "too many idempotency keys {whose} are live, or their answers are too large; nothing was applied"
+        ),
+        retry_after: Some(full.retry_after),
+    }))
 }
 
 /// Stores the reply under a key.
-pub fn keep(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef, reply: &WireReply) {
-    let expires_at = put(txn, hash, reference, protocol::encode_stored_reply(reply));
-    txn.indexes_mut().idempotency.answer(hash, DigestId(reference.digest), expires_at);
+pub fn keep(txn: &mut Transaction<'_>, scope: KeyScope, reference: &IdempotencyRef, reply: &WireReply) {
+    let bytes = put(txn, scope, reference, protocol::encode_stored_reply(reply));
+    let expires_at = end_of_life(txn.steady_now());
+    txn.indexes_mut().idempotency.answer(scope, DigestId(reference.digest), expires_at, bytes);
 }
 
 /// Notes that the request under a key has no reply yet. The key lives as long as that.
-pub fn mark_in_flight(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef) {
-    put(txn, hash, reference, Vec::new());
-    txn.indexes_mut().idempotency.begin(DigestId(reference.digest));
+pub fn mark_in_flight(txn: &mut Transaction<'_>, scope: KeyScope, reference: &IdempotencyRef) {
+    put(txn, scope, reference, Vec::new());
+    txn.indexes_mut().idempotency.begin(scope, DigestId(reference.digest));
 }
 
 /// Frees a key.
@@ -75,21 +90,23 @@ pub fn forget(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyR
     txn.delete(key(hash, &reference.digest));
 }
 
-/// Writes the record of a key, and returns when it expires.
-fn put(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyRef, reply: Vec<u8>) -> Timestamp {
+/// Writes the record of a key, and returns its size in bytes.
+fn put(txn: &mut Transaction<'_>, scope: KeyScope, reference: &IdempotencyRef, reply: Vec<u8>) -> usize {
     let record = IdempotencyRecord {
         version: txn.next_version(),
         expires_at: end_of_life(txn.now()),
+        is_customers: scope.is_customer,
         fingerprint: reference.fingerprint.clone(),
         reply,
     };
-    txn.put(key(hash, &reference.digest), &codec::encode_idempotency(&record));
-    record.expires_at
+    let bytes = codec::encode_idempotency(&record);
+    txn.put(key(scope.owner, &reference.digest), &bytes);
+    bytes.len()
 }
 
 /// Removes keys that have expired.
 pub fn sweep(txn: &mut Transaction<'_>) {
-    let now = txn.now();
+    let now = txn.steady_now();
     for _ in 0..MAX_SWEPT {
         let Some(expired) = txn.indexes_mut().idempotency.pop_expired(now) else { break };
         txn.delete(key(expired.hash, &expired.id.0));

@@ -153,11 +153,11 @@ pub fn settle(txn: &mut Transaction<'_>, settle: &Settle) -> Result<()> {
         end(txn, settle.order, product, settle.settlement())?;
         // The order's home runs its holds and settlements one after the other, so on its own shard no hold is late.
         if !txn.owns(settle.order.hash()) && !txn.indexes().settlements.contains(id) {
-            let expires_at = end_of_life(txn.now());
+            let (expires_at, steadily) = (end_of_life(txn.now()), end_of_life(txn.steady_now()));
             let claimed = settle.settlement() == Settlement::Claim;
             let settlement = SettlementRecord { version: txn.next_version(), expires_at, claimed };
             txn.put(settlement_key(product.hash(), &id), &codec::encode_settlement(&settlement));
-            txn.indexes_mut().settlements.insert(product.hash(), id, expires_at);
+            txn.indexes_mut().settlements.insert(product.hash(), id, steadily, 0);
         }
     }
     Ok(())
@@ -183,7 +183,7 @@ fn end(txn: &mut Transaction<'_>, order: OrderId, product_id: &ProductId, settle
 
 /// Removes expired settlements and, while there are more than `most`, those older than a minute.
 pub fn sweep_settlements(txn: &mut Transaction<'_>, most: usize) {
-    let now = txn.now();
+    let now = txn.steady_now();
     let early = Timestamp::from_micros(now.micros() + LIFETIME_MICROS - MIN_SETTLEMENT_MICROS).unwrap_or(now);
     for _ in 0..MAX_SWEPT_SETTLEMENTS {
         let settlements = &mut txn.indexes_mut().settlements;

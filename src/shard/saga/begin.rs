@@ -141,7 +141,7 @@ where
     }
     orders::put_open(txn, &mut order);
     if let Some(key) = &order.idempotency {
-        idempotency::mark_in_flight(txn, request.hash, key);
+        idempotency::mark_in_flight(txn, idempotency::scope(request), key);
     }
     Ok(Begun::Placed { order: order.id, card: place.card.clone() })
 }

@@ -46,7 +46,7 @@ impl Coordinator {
     pub async fn transact<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
         let (result, step) = {
             let mut writer = self.writer.lock();
-            let mut txn = Transaction::begin(&mut writer, clock::now());
+            let mut txn = Transaction::begin(&mut writer, clock::moment());
             let result = change(&mut txn);
             let dependency = txn.dependency();
             let step = (dependency != CommitDependency::None).then(|| {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::process::announce::Progress;
 use crate::routing::{KeyHash, ProductId};
 use crate::shard::clock;
-use crate::shard::engine::{ExpiryIndex, IdempotencyIndex, Resident};
+use crate::shard::engine::{ExpiryIndex, IdempotencyIndex, KeyScope, Resident, end_of_life};
 use crate::storage::codec;
 use crate::storage::{
     COUNTER_KEY, DigestId, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Storage, naming,
@@ -22,8 +22,7 @@ type Expiring = (Timestamp, KeyHash, DigestId);
 struct Loader<'a> {
     slots: &'a RangeInclusive<u16>,
     resident: Resident,
-    idempotency: Vec<Expiring>,
-    in_flight: Vec<DigestId>,
+    idempotency: Vec<(Timestamp, KeyScope, DigestId, usize)>,
     settlements: Vec<Expiring>,
     now: Timestamp,
     newest_version: u64,
@@ -41,9 +40,8 @@ pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Res
         slots,
         resident: Resident::default(),
         idempotency: Vec::new(),
-        in_flight: Vec::new(),
         settlements: Vec::new(),
-        now: clock::now(),
+        now: clock::moment().steady,
         newest_version: 0,
         records: 0,
         progress: Progress::delayed(),
@@ -107,18 +105,25 @@ impl Loader<'_> {
             }
             RecordKind::Idempotency => {
                 let record = codec::decode_idempotency(value)?;
+                let scope = KeyScope { owner: hash, is_customer: record.is_customers };
                 match record.reply.is_empty() {
-                    true => self.in_flight.push(digest_id(id)?),
-                    false => self.idempotency.push((record.expires_at, hash, digest_id(id)?)),
+                    true => self.resident.indexes.idempotency.begin(scope, digest_id(id)?),
+                    false => self.idempotency.push((self.cap(record.expires_at), scope, digest_id(id)?, value.len())),
                 }
                 record.version
             }
             RecordKind::Settlement => {
                 let settlement = codec::decode_settlement(value)?;
-                self.settlements.push((settlement.expires_at, hash, digest_id(id)?));
+                self.settlements.push((self.cap(settlement.expires_at), hash, digest_id(id)?));
                 settlement.version
             }
         })
+    }
+
+    /// The time at which a record expires. It is a lifetime ahead at most: past that, the clock was wrong when the record was
+    /// written.
+    fn cap(&self, expires_at: Timestamp) -> Timestamp {
+        expires_at.min(end_of_life(self.now))
     }
 
     fn report(&mut self) {
@@ -135,8 +140,7 @@ impl Loader<'_> {
                 self.newest_version, resident.counter
             )));
         }
-        resident.indexes.idempotency = IdempotencyIndex::of(in_order(self.idempotency));
-        self.in_flight.into_iter().for_each(|id| resident.indexes.idempotency.begin(id));
+        fill(&mut resident.indexes.idempotency, self.idempotency);
         resident.indexes.settlements = in_order(self.settlements);
         tracing::debug!(records = self.records, counter = resident.counter, "loaded");
         Ok(resident)
@@ -147,11 +151,18 @@ fn digest_id(id: &[u8]) -> Result<DigestId> {
     id.try_into().map(DigestId).map_err(|_| Error::Internal("a stored record's key is damaged".into()))
 }
 
+fn fill(index: &mut IdempotencyIndex, mut records: Vec<(Timestamp, KeyScope, DigestId, usize)>) {
+    records.sort_unstable_by_key(|(expires_at, ..)| *expires_at);
+    for (expires_at, scope, id, bytes) in records {
+        index.answer(scope, id, expires_at, bytes);
+    }
+}
+
 fn in_order(mut records: Vec<Expiring>) -> ExpiryIndex {
     records.sort_unstable_by_key(|(expires_at, ..)| *expires_at);
     let mut index = ExpiryIndex::default();
     for (expires_at, hash, id) in records {
-        index.insert(hash, id, expires_at);
+        index.insert(hash, id, expires_at, 0);
     }
     index
 }

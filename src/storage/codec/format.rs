@@ -13,7 +13,7 @@ use crate::routing::OrderId;
 pub const MAX_ENCODED_BYTES: usize = 1 << 20;
 
 pub(super) const FORMAT_1: u8 = 1;
-/// The format of carts in checkout.
+/// The format of carts in checkout, and of the first answers of customers.
 pub(super) const FORMAT_2: u8 = 2;
 
 const CONFIG: Configuration<LittleEndian, Varint, Limit<MAX_ENCODED_BYTES>> =

@@ -128,3 +128,32 @@ fn many_reads_of_a_large_cart_take_little_memory_at_a_time() {
         assert!(grown < 64 << 20, "{grown} bytes");
     });
 }
+
+#[test]
+fn a_customer_can_use_up_only_a_share_of_the_idempotency_keys() {
+    let store = Setup::new(1).start();
+    let add = |number: u64| {
+        let (customer, item) = ("alice".into(), "tea".into());
+        let add = proto::AddLine { customer, item, price: 1, count: 1, ..proto::AddLine::default() };
+        let key = proto::Idempotency { key: number.to_string(), fingerprint: vec![0; 32] };
+        proto::Request { idempotency: Some(key), ..of_alice(number, request::Command::AddLine(add)) }
+    };
+    with_channel(&store, async |channel| {
+        for first in (0..10_000).step_by(250) {
+            let requests = (first..first + 250).map(add).collect();
+            let batch = proto::RequestBatch { requests, ..proto::RequestBatch::default() };
+            assert_eq!(receive(send(&channel, batch).await).await.unwrap(), 250);
+        }
+    });
+    let mut client = store.client();
+    let mut add = |customer: &str| {
+        let call = client.call("POST", &format!("/item/{customer}/tea"));
+        call.header("Idempotency-Key", "one-more").json(&offer("1", 1)).send()
+    };
+    let refused = add("alice").expect(429);
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((86_000..=86_401).contains(&seconds), "the first of the keys is live for a day: {seconds}");
+    add("bob").expect(201);
+    client.post("/item/alice/tea", &offer("1", 1)).expect(200);
+    assert_eq!(client.get("/items/alice").expect(200).json()["itemTotal"], 10_001);
+}
