@@ -10,6 +10,9 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 /// The least and the most that the disk may have for one commit.
 const COMMIT_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3_600);
 
+/// The least and the most silence after which a child is restarted. Children say that they go on once a second.
+const ANSWER_TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(3_600);
+
 /// A span of time, not negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DurationOption(pub Duration);
@@ -34,11 +37,20 @@ impl fmt::Display for DurationOption {
 
 /// Reads the time limit of a commit.
 pub fn commit_timeout(text: &str) -> Result<DurationOption, String> {
-    let timeout: DurationOption = text.parse()?;
-    if COMMIT_TIMEOUTS.contains(&timeout.0) {
-        return Ok(timeout);
+    within(text, &COMMIT_TIMEOUTS)
+}
+
+/// Reads the silence after which a child is restarted.
+pub fn answer_timeout(text: &str) -> Result<DurationOption, String> {
+    within(text, &ANSWER_TIMEOUTS)
+}
+
+fn within(text: &str, allowed: &RangeInclusive<Duration>) -> Result<DurationOption, String> {
+    let duration: DurationOption = text.parse()?;
+    if allowed.contains(&duration.0) {
+        return Ok(duration);
     }
-    let [least, most] = [*COMMIT_TIMEOUTS.start(), *COMMIT_TIMEOUTS.end()].map(DurationOption);
+    let [least, most] = [*allowed.start(), *allowed.end()].map(DurationOption);
     Err(format!("must be {least} to {most}"))
 }
 
@@ -60,5 +72,6 @@ mod tests {
             assert!(text.parse::<DurationOption>().is_err(), "{text}");
         }
         assert!(commit_timeout("1ms").is_err() && commit_timeout("2h").is_err());
+        assert!(answer_timeout("2s").is_err() && answer_timeout("3s").is_ok());
     }
 }

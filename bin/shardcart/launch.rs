@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, value_parser};
 use shardcart::catalog::Catalog;
-use shardcart::launcher::{self, MAX_LOCAL_SHARDS, Options, PaymentKind};
+use shardcart::launcher::{self, DEFAULT_ANSWER_TIMEOUT, MAX_LOCAL_SHARDS, Options, PaymentKind};
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::shard::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES};
@@ -15,7 +15,7 @@ use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 
 use crate::access::Access;
 use crate::byte_size::{ByteSize, log_size};
-use crate::duration::{DurationOption, commit_timeout};
+use crate::duration::{DurationOption, answer_timeout, commit_timeout};
 use crate::facade::Tuning;
 use crate::listen_address;
 
@@ -58,6 +58,9 @@ pub struct Arguments {
     /// End a shard whose disk takes longer than this for one commit, as 30s.
     #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_COMMIT_TIMEOUT), value_parser = commit_timeout)]
     commit_timeout: DurationOption,
+    /// Kill and restart a child that lives but has not answered for so long, as 30s. Loading counts as an answer.
+    #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_ANSWER_TIMEOUT), value_parser = answer_timeout)]
+    answer_timeout: DurationOption,
     /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
     #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
     min_free: ByteSize,
@@ -102,6 +105,7 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
         catalog: arguments.catalog,
         payment: arguments.payment,
         payment_insecure: arguments.payment_insecure,
+        answer_timeout: arguments.answer_timeout.0,
         common,
         shard: vec![
             format!("--min-free={}", arguments.min_free).into(),

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::rules::{Outcome, Payment, Request, apply};
 use crate::error::{Error, Result};
 use crate::payment::{Answer, State};
+use crate::process::logging;
 
 /// The most requests that wait for the ledger.
 const MAX_WAITING: usize = 4_096;
@@ -129,7 +130,7 @@ impl Book {
             if let Err(error) = self.answer(&mut batch) {
                 // What is on disk is unknown now. The next start reads it.
                 tracing::error!(%error, "the ledger of payments failed");
-                std::process::abort();
+                logging::abort();
             }
         }
     }

@@ -18,10 +18,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::ledger::Ledger;
 use super::server::Gateway;
 use crate::error::{Error, Invalid, Result};
-use crate::process::announce;
 use crate::process::files::{self, failed_to, make_directory};
+use crate::process::heartbeat::Heartbeat;
 use crate::process::shutdown::Shutdown;
 use crate::process::unix_socket::remove_stale_socket;
+use crate::process::{announce, descriptors};
 use crate::routing::Address;
 
 /// The most connections. More wait until one is closed.
@@ -59,6 +60,7 @@ pub struct Options {
 /// [`Error::Invalid`] for an address that other machines can reach; [`Error::Internal`] when the data or the address
 /// cannot be used.
 pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
+    descriptors::raise_limit();
     let data = &options.data;
     let payments = data.join(LEDGER_DIRECTORY);
     if options.require_payments && !payments.is_dir() {
@@ -78,6 +80,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     runtime.block_on(async {
         let listener = Listener::bind(&options.listen)?;
         announce::ready(listener.address(&options.listen)?);
+        Heartbeat::of(1).start(0, &shutdown);
         listener.serve(Arc::new(Gateway::new(ledger)), shutdown).await;
         Ok::<_, Error>(())
     })?;

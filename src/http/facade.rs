@@ -22,6 +22,7 @@ use super::shop::Shop;
 use crate::access;
 use crate::client::{Client, Shared};
 use crate::error::{Error, Invalid, Result};
+use crate::process::heartbeat::Heartbeat;
 use crate::process::shutdown::Shutdown;
 use crate::process::{announce, descriptors};
 use crate::routing::Address;
@@ -76,6 +77,8 @@ struct FacadeContext {
     connections: Arc<Semaphore>,
     auth: Arc<Auth>,
     executions: Arc<Executions>,
+    /// Says that all workers go on.
+    heartbeat: Heartbeat,
     /// The number of workers that have finished waiting for their sessions.
     started: Arc<AtomicUsize>,
 }
@@ -102,18 +105,19 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     }
     let connections = Arc::new(Semaphore::new(possible_connections(options.max_connections)));
     let executions = Arc::new(Executions::new(clock));
-    let context = FacadeContext { shared, connections, auth, executions, started: Arc::default() };
+    let heartbeat = Heartbeat::of(options.workers);
+    let context = FacadeContext { shared, connections, auth, executions, heartbeat, started: Arc::default() };
     let (first, options) = bind_first(options)?;
     let mut sockets = vec![first];
     for _ in 1..options.workers {
         sockets.push(bind_again(&options)?);
     }
     let metrics = Metrics::for_workers(options.workers, &routes::templates());
-    let workers = sockets.into_iter().zip(metrics).map(|(sockets, metrics)| {
+    let workers = sockets.into_iter().zip(metrics).enumerate().map(|(number, (sockets, metrics))| {
         let (options, shutdown, context) = (options.clone(), shutdown.clone(), context.clone());
         thread::Builder::new()
             .name("worker".into())
-            .spawn(move || run_worker(&options, sockets, &context, metrics, &shutdown))
+            .spawn(move || run_worker(number, &options, sockets, &context, metrics, &shutdown))
             .map_err(|error| Error::Internal(format!("cannot start a worker: {error}")))
     });
     let workers = workers.collect::<Result<Vec<_>>>()?;
@@ -156,6 +160,7 @@ fn bind_again(options: &Options) -> Result<Sockets> {
 }
 
 fn run_worker(
+    number: usize,
     options: &Options,
     sockets: Sockets,
     context: &FacadeContext,
@@ -166,10 +171,11 @@ fn run_worker(
         .enable_all()
         .build()
         .map_err(|error| Error::Internal(format!("cannot start a runtime: {error}")))?;
-    runtime.block_on(serve(options, sockets, context, metrics, shutdown))
+    runtime.block_on(serve(number, options, sockets, context, metrics, shutdown))
 }
 
 async fn serve(
+    number: usize,
     options: &Options,
     sockets: Sockets,
     context: &FacadeContext,
@@ -204,6 +210,7 @@ async fn serve(
     if context.started.fetch_add(1, Ordering::SeqCst) + 1 == options.workers {
         say_ready(options, &down);
     }
+    context.heartbeat.start(number, shutdown);
     while let Some(server) = servers.join_next().await {
         server.map_err(|error| Error::Internal(format!("a server task failed: {error}")))??;
     }

@@ -10,8 +10,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
 
 use super::restart::RestartDelay;
+use super::silence::{LOOK_INTERVAL, Silence};
 use crate::error::{Error, Result};
 use crate::process::announce::Announcement;
 use crate::process::logging::print;
@@ -30,6 +32,8 @@ pub struct Spec {
     pub arguments: Vec<OsString>,
     /// More arguments once it was ready.
     pub for_restarts: Vec<OsString>,
+    /// A child that is silent for so long is restarted.
+    pub answer_timeout: Duration,
 }
 
 /// The launcher's request to its children, from the mildest to the most urgent.
@@ -57,7 +61,7 @@ pub async fn keep_running(spec: Spec, ready: mpsc::Sender<()>, stop: watch::Rece
         let pid = started.as_ref().ok().and_then(Running::pid).map(Pid::as_raw_pid);
         let end = match started {
             Ok(mut running) => tokio::select! {
-                end = running.listen(&spec.name, &ready, &mut was_ready) => end,
+                end = running.listen(&spec, &ready, &mut was_ready) => end,
                 () = asked(&stop, StopRequest::Graceful) => {
                     running.end(&spec.name, &stop).await;
                     return Ok(());
@@ -120,21 +124,41 @@ impl Running {
         self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
     }
 
-    /// Prints the child's announcements until it ends.
-    async fn listen(&mut self, name: &str, ready: &mpsc::Sender<()>, was_ready: &mut bool) -> io::Result<ExitStatus> {
+    /// Prints the child's announcements until it ends. A child that lives and does not answer is killed.
+    async fn listen(&mut self, spec: &Spec, ready: &mpsc::Sender<()>, was_ready: &mut bool) -> io::Result<ExitStatus> {
         let started = Instant::now();
+        let mut silence = Silence::of(self.pid());
+        let mut is_loading = true;
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut lines = BufReader::new(&mut self.stdout).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
+        loop {
+            let line = tokio::select! {
+                line = lines.next_line() => line,
+                _ = looks.tick() => {
+                    let silent = silence.look(is_loading);
+                    if silent < spec.answer_timeout {
+                        continue;
+                    }
+                    let silent_s = silent.as_secs();
+                    tracing::error!(child = %spec.name, silent_s, "child lives but does not answer; killing");
+                    self.child.start_kill()?;
+                    break;
+                }
+            };
+            let Ok(Some(line)) = line else { break };
+            silence.end();
             match Announcement::parse(&line) {
-                Some(Announcement::Progress { text }) => print(format_args!("{name}: {text}")),
+                Some(Announcement::Progress { text }) => print(format_args!("{}: {text}", spec.name)),
                 Some(Announcement::Ready { .. }) => {
-                    print(format_args!("{name}: ready after {:.1} s", started.elapsed().as_secs_f64()));
+                    print(format_args!("{}: ready after {:.1} s", spec.name, started.elapsed().as_secs_f64()));
+                    is_loading = false;
                     // Sent only once, since the launcher counts the children that are ready.
                     if !std::mem::replace(was_ready, true) {
                         let _ = ready.try_send(());
                     }
                 }
-                None => {}
+                Some(Announcement::Alive) | None => {}
             }
         }
         self.child.wait().await

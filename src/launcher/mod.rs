@@ -8,9 +8,10 @@ mod data_directory;
 mod payment;
 mod port;
 mod restart;
+mod silence;
 mod store_file;
 mod supervisor;
 
 pub use data_directory::MAX_LOCAL_SHARDS;
 pub use payment::PaymentKind;
-pub use supervisor::{Options, run};
+pub use supervisor::{DEFAULT_ANSWER_TIMEOUT, Options, run};

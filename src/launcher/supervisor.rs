@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -18,6 +19,9 @@ use crate::error::{Error, Result};
 use crate::process::logging::print;
 use crate::process::shutdown::Shutdown;
 use crate::storage::StorageKind;
+
+/// The silence after which a child is restarted, by default.
+pub const DEFAULT_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The options of a launcher.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct Options {
     pub payment_insecure: bool,
     /// The options for API keys, which the facade gets as arguments.
     pub access: access::Settings,
+    /// A child that lives and is silent for so long is restarted.
+    pub answer_timeout: Duration,
     /// Arguments for every child, such as those for logs.
     pub common: Vec<OsString>,
     /// More arguments for the shards.
@@ -178,6 +184,11 @@ impl Launch<'_> {
         result
     }
 
+    fn spec(&self, name: String, arguments: Vec<OsString>, for_restarts: Vec<OsString>) -> Spec {
+        let answer_timeout = self.options.answer_timeout;
+        Spec { name, program: self.program.clone(), arguments, for_restarts, answer_timeout }
+    }
+
     fn gateway(&self) -> Spec {
         let mut arguments: Vec<OsString> = vec![
             "gateway".into(),
@@ -189,8 +200,7 @@ impl Launch<'_> {
         let must_remember = "--require-payments";
         arguments.extend(self.data.has_payments().then(|| must_remember.into()));
         arguments.extend(self.options.common.iter().cloned());
-        let for_restarts = vec![must_remember.into()];
-        Spec { name: "gateway".into(), program: self.program.clone(), arguments, for_restarts }
+        self.spec("gateway".into(), arguments, vec![must_remember.into()])
     }
 
     fn shard(&self, shard: u32) -> Spec {
@@ -216,12 +226,7 @@ impl Launch<'_> {
             arguments.push("--payment-insecure".into());
         }
         arguments.extend(self.options.common.iter().chain(&self.options.shard).cloned());
-        Spec {
-            name: format!("shard {shard} of {shards}"),
-            program: self.program.clone(),
-            arguments,
-            for_restarts: Vec::new(),
-        }
+        self.spec(format!("shard {shard} of {shards}"), arguments, Vec::new())
     }
 
     fn facade(&self) -> Spec {
@@ -236,7 +241,7 @@ impl Launch<'_> {
         ];
         arguments.extend(self.http.iter().map(|port| format!("--http={}", port.address).into()));
         arguments.extend(self.options.common.iter().chain(&self.options.facade).cloned());
-        Spec { name: "facade".into(), program: self.program.clone(), arguments, for_restarts: Vec::new() }
+        self.spec("facade".into(), arguments, Vec::new())
     }
 
     fn greet(&self) {

@@ -7,6 +7,7 @@ pub mod core_dumps;
 pub mod descriptors;
 pub mod fail_point;
 pub mod files;
+pub mod heartbeat;
 pub mod histogram;
 pub mod line_writer;
 pub mod logging;

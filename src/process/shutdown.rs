@@ -13,7 +13,10 @@ const ORPHAN_LIFETIME: Duration = Duration::from_millis(400);
 
 /// The request to end, shared by every thread and runtime of the process.
 #[derive(Debug, Clone)]
-pub struct Shutdown(watch::Receiver<u32>);
+pub struct Shutdown {
+    requests: watch::Receiver<u32>,
+    has_parent: bool,
+}
 
 impl Shutdown {
     /// Listens for SIGTERM, SIGINT and, unless it is ignored as under `nohup`, SIGHUP from now on. With `parent_pipe`, standard input is a pipe from a launcher. When
@@ -45,12 +48,17 @@ impl Shutdown {
                 }
             });
         })?;
-        Ok(Shutdown(shutdown))
+        Ok(Shutdown { requests: shutdown, has_parent: parent_pipe })
+    }
+
+    /// True when a launcher has started the process.
+    pub fn has_parent(&self) -> bool {
+        self.has_parent
     }
 
     /// True once a shutdown was requested.
     pub fn is_requested(&self) -> bool {
-        *self.0.borrow() > 0
+        *self.requests.borrow() > 0
     }
 
     /// Waits until a shutdown is requested.
@@ -64,7 +72,7 @@ impl Shutdown {
     }
 
     async fn wait_for_request(&mut self, number: u32) {
-        if self.0.wait_for(|count| *count >= number).await.is_err() {
+        if self.requests.wait_for(|count| *count >= number).await.is_err() {
             // The senders are gone, so no request can come.
             std::future::pending::<()>().await;
         }

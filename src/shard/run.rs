@@ -21,6 +21,7 @@ use crate::client::{Client, Shared};
 use crate::error::{Error, Result};
 use crate::payment::HttpGateway;
 use crate::process::files::{self, failed_to};
+use crate::process::heartbeat::Heartbeat;
 use crate::process::shutdown::Shutdown;
 use crate::process::{announce, descriptors, logging, scheduling};
 
@@ -93,6 +94,7 @@ async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {
     announce::ready(listener.address(&options.listen));
     let (index, shards) = context.identity.shard();
     tracing::debug!(shard = index, shards, address = %listener.address(&options.listen), "ready");
+    Heartbeat::of(1).start(0, &context.shutdown);
     driver::resume_all(&context.coordinator);
     let background = tokio::spawn(housekeeping::run(options.clone(), context.clone()));
     let polling = tokio::spawn(in_doubt::poll(context.coordinator.clone()));

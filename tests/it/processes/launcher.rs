@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use shardcart::access::{self, KEY_VARIABLES, KeyFile};
@@ -175,6 +175,29 @@ fn a_program_that_was_replaced_meanwhile_does_not_end_the_store() {
     eventually("a start fails", || launcher.log().contains("No such file").then_some(()));
     fs::copy(PROGRAM, &program).unwrap();
     wait_for_cart(launcher.shop(), 2);
+}
+
+#[test]
+fn a_child_that_lives_and_does_not_answer_is_restarted() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--shards", SHARDS, "--http", ANY_PORT, "--kv", ANY_PORT, "--answer-timeout", "3s"];
+    let launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options).until_ready();
+    add(launcher.shop(), "apple");
+    let hanging = [" gateway ", "--index=0", "--index=1", " facade "].map(|name| (name, launcher.child(name)));
+    for (_, pid) in hanging {
+        kill_process(pid, Signal::STOP).unwrap();
+    }
+    for (name, pid) in hanging {
+        eventually(&format!("{name} is another process"), || (launcher.child(name) != pid).then_some(()));
+    }
+    wait_for_cart(launcher.shop(), 2);
+    let log = launcher.log();
+    assert_eq!(log.matches("child lives but does not answer; killing").count(), 4, "{log}");
+    // Those that answer are left alone for longer than the limit.
+    let children = ["--index=0", " facade "].map(|name| launcher.child(name));
+    let since = Instant::now();
+    eventually("the limit is over", || (since.elapsed() > Duration::from_secs(4)).then_some(()));
+    assert_eq!(["--index=0", " facade "].map(|name| launcher.child(name)), children);
 }
 
 #[test]
