@@ -28,8 +28,9 @@ const LOCK_FILE: &str = "lock";
 const GATEWAY_DIRECTORY: &str = "gateway";
 /// The name of the socket in the directory of a shard, and of the gateway.
 const SOCKET_FILE: &str = "sock";
-/// The name of the copy of the catalog that the shards import.
-const CATALOG_FILE: &str = "catalog.jsonl";
+/// The name of the copy of the catalog that the shards import. It is removed afterwards, so it must be no name that a user
+/// would choose.
+const CATALOG_FILE: &str = "catalog-copied-by-launch.jsonl";
 
 /// A data directory, locked for this process until this is dropped.
 pub struct DataDirectory {

@@ -12,6 +12,9 @@ use serde_json::Value;
 use crate::harness::launcher::{Launcher, PROGRAM};
 use crate::harness::{Client, Facade, Process, Setup, eventually};
 
+/// The copy that the launcher makes for its shards.
+const COPY: &str = "data/catalog-copied-by-launch.jsonl";
+
 fn spawn(directory: &Path, more: &[&str]) -> Launcher {
     let ports = ["--shards", "2", "--http", "127.0.0.1:0", "--kv", "127.0.0.1:0"];
     Launcher::spawn(Path::new(PROGRAM), directory, &[&ports, more].concat())
@@ -71,7 +74,7 @@ fn a_file_fills_a_fresh_store_and_is_not_read_again() {
         let book = client.get("/info/978-1").expect(200);
         assert_eq!((book.number("price").as_str(), book.number("stock").as_str()), ("12.10", "3"));
         client.delete("/catalog/books/b").expect(200);
-        assert!(!directory.path().join("data/catalog.jsonl").exists());
+        assert!(!directory.path().join(COPY).exists());
         launcher.signal(Signal::TERM);
         launcher.wait();
     }
@@ -167,7 +170,7 @@ fn a_shard_in_memory_imports_at_every_start() {
         found
     };
     assert_eq!([products("two.csv"), products("sample"), products("none")], [Some(2), Some(11), Some(0)]);
-    assert!(!directory.path().join("data/catalog.jsonl").exists());
+    assert!(!directory.path().join(COPY).exists());
 }
 
 #[test]
@@ -220,11 +223,28 @@ fn a_pipe_is_refused_and_a_copy_that_was_left_behind_is_removed() {
     };
     stop(spawn(directory.path(), &["--catalog", "one.csv"]).until_ready());
     // As after a launcher that was killed just before it removed the copy.
-    let copy = directory.path().join("data/catalog.jsonl");
+    let copy = directory.path().join(COPY);
     fs::write(&copy, "").unwrap();
     let launcher = spawn(directory.path(), &[]).until_ready();
     assert_eq!(ids(&mut Client::new(launcher.shop())), ["a"]);
     assert!(!copy.exists());
+}
+
+#[test]
+fn a_file_of_the_user_in_the_data_directory_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = directory.path().join("data/catalog.jsonl");
+    let book = "{\"id\":\"a\",\"title\":\"A\",\"price\":1,\"stock\":1}\n";
+    fs::create_dir(own.parent().unwrap()).unwrap();
+    fs::write(&own, book).unwrap();
+    for catalog in ["data/catalog.jsonl", "none"] {
+        let mut launcher = spawn(directory.path(), &["--catalog", catalog]).until_ready();
+        assert_eq!(ids(&mut Client::new(launcher.shop())), ["a"]);
+        launcher.signal(Signal::TERM);
+        launcher.wait();
+        assert_eq!(fs::read_to_string(&own).unwrap(), book);
+        assert!(!directory.path().join(COPY).exists());
+    }
 }
 
 #[test]
