@@ -12,6 +12,7 @@ mod listen_address;
 mod repair;
 mod shard;
 
+use std::ffi::CStr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -62,7 +63,12 @@ enum Role {
     Repair(repair::Arguments),
 }
 
+/// The name in lists of processes. Without it a child of a launcher would have the name of the link that started it.
+const PROCESS_NAME: &CStr = c"shardcart";
+
 fn main() -> ExitCode {
+    // An error leaves another name, which harms nobody.
+    let _ = rustix::thread::set_name(PROCESS_NAME);
     let code = run();
     logging::finish();
     code

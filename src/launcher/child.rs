@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,13 +20,17 @@ use crate::process::logging::print;
 /// The time limit for a child to end after SIGTERM, after which it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// The image of the process that names it: here of the launcher, since the path is looked up between fork and exec. A file
+/// that replaced the launcher's own meanwhile is another version, which must not run beside this one.
+const OWN_IMAGE: &str = "/proc/self/exe";
+
 /// A child's name and command line.
 #[derive(Debug, Clone)]
 pub struct Spec {
     /// The name for people, such as "shard 2 of 4".
     pub name: String,
-    /// The program, which is the launcher's own. Its path was looked up at the launcher's start.
-    pub program: PathBuf,
+    /// The name of the program in lists of processes. What runs is the launcher's own image.
+    pub program: OsString,
     /// Its arguments.
     pub arguments: Vec<OsString>,
     /// More arguments once it was ready.
@@ -102,7 +105,8 @@ struct Running {
 
 impl Running {
     fn start(spec: &Spec, is_restart: bool) -> io::Result<Self> {
-        let mut child = Command::new(&spec.program)
+        let mut child = Command::new(OWN_IMAGE)
+            .arg0(&spec.program)
             .args(&spec.arguments)
             .args(spec.for_restarts.iter().filter(|_| is_restart))
             .arg("--parent-pipe")

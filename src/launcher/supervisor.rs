@@ -70,7 +70,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     let kv = Port::reserve(options.kv)?;
     let is_stopped = || shutdown.is_requested();
     let data = DataDirectory::open(&options.data, options.shards, options.storage, &options.catalog, &is_stopped)?;
-    let program = env::current_exe().map_err(|error| Error::Internal(format!("cannot find this program: {error}")))?;
+    let program = env::args_os().next().unwrap_or_else(|| "shardcart".into());
     let launch = Launch { options, program, data, http, kv };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -82,7 +82,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
 /// A store that is being launched, with its reserved ports and data directory.
 struct Launch<'a> {
     options: &'a Options,
-    program: PathBuf,
+    program: OsString,
     data: DataDirectory,
     http: Vec<Port>,
     kv: Port,

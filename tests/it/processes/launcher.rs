@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -161,7 +162,7 @@ fn a_dead_child_is_restarted_with_its_address() {
 }
 
 #[test]
-fn a_program_that_was_replaced_meanwhile_does_not_end_the_store() {
+fn after_the_program_was_replaced_children_are_still_of_the_launchers_version() {
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("shardcart");
     fs::copy(PROGRAM, &program).unwrap();
@@ -170,11 +171,19 @@ fn a_program_that_was_replaced_meanwhile_does_not_end_the_store() {
     add(launcher.shop(), "apple");
     // As an installation does: the old file is removed, and the new one is written a little later.
     fs::remove_file(&program).unwrap();
-    kill_process(launcher.child("--index=0"), Signal::KILL).unwrap();
-    kill_process(launcher.child("--index=1"), Signal::KILL).unwrap();
-    eventually("a start fails", || launcher.log().contains("No such file").then_some(()));
-    fs::copy(PROGRAM, &program).unwrap();
-    wait_for_cart(launcher.shop(), 2);
+    let image = |pid: Pid| fs::metadata(format!("/proc/{}/exe", pid.as_raw_pid())).unwrap().ino();
+    let ours = image(launcher.pid());
+    for name in ["--index=0", "--index=1"] {
+        let killed = launcher.child(name);
+        kill_process(killed, Signal::KILL).unwrap();
+        wait_for_cart(launcher.shop(), 2);
+        assert_ne!(launcher.child(name), killed);
+        assert_eq!(image(launcher.child(name)), ours);
+        fs::copy("/bin/true", &program).unwrap();
+    }
+    let name = fs::read_to_string(format!("/proc/{}/comm", launcher.child("--index=1").as_raw_pid())).unwrap();
+    assert_eq!(name, "shardcart\n");
+    assert!(!launcher.log().contains("No such file"), "{}", launcher.log());
 }
 
 #[test]
