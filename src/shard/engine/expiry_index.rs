@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 
+use super::split_table::SplitTable;
 use crate::domain::time::Timestamp;
 use crate::routing::KeyHash;
 use crate::storage::DigestId;
-use hashbrown::HashTable;
 
 /// The most live records of one kind on one shard. Past that, a request that needs one more is refused.
 pub const MAX_LIVE: usize = 1_000_000;
@@ -47,7 +47,7 @@ pub struct ExpiryIndex {
     queue: VecDeque<Expiry>,
     /// The position in the queue of each live record, counted from the first record ever added. A record that was
     /// forgotten or added again leaves a stale entry at its old position.
-    by_id: HashTable<u32>,
+    by_id: SplitTable<u32>,
     /// The position of the queue's front. Positions wrap around, since there are never 2^32 entries at once.
     front: u32,
 }
@@ -78,14 +78,13 @@ impl ExpiryIndex {
         self.queue.push_back(Expiry { hash, id, expires_at: seconds.max(latest), note });
         let (queue, front) = (&self.queue, self.front);
         let rehash = |at: &u32| queue[at.wrapping_sub(front) as usize].id.table_hash();
-        self.by_id.insert_unique(id.table_hash(), position, rehash);
+        self.by_id.put(id.table_hash(), position, |_| false, rehash);
     }
 
     /// Forgets a record, and returns it if it was live.
     pub fn forget(&mut self, id: DigestId) -> Option<Expiry> {
         let (queue, front) = (&self.queue, self.front);
-        let found = self.by_id.find_entry(id.table_hash(), |at| queue[at.wrapping_sub(front) as usize].id == id);
-        let (position, _) = found.ok()?.remove();
+        let position = self.by_id.remove(id.table_hash(), |at| queue[at.wrapping_sub(front) as usize].id == id)?;
         Some(*self.at(position))
     }
 
@@ -104,8 +103,7 @@ impl ExpiryIndex {
         loop {
             let live = *self.queue.front().filter(|live| i64::from(live.expires_at) * 1_000_000 <= now.micros())?;
             let front = self.front;
-            let entry = self.by_id.find_entry(live.id.table_hash(), |at| *at == front);
-            let was_live = entry.map(|entry| entry.remove()).is_ok();
+            let was_live = self.by_id.remove(live.id.table_hash(), |at| *at == front).is_some();
             self.queue.pop_front();
             self.front = front.wrapping_add(1);
             if was_live {

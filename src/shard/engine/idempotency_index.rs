@@ -44,7 +44,7 @@ struct Share {
     keys: usize,
     bytes: u64,
     /// The first of the customer's records, once it had to be found.
-    first: Option<Expiry>,
+    first: Option<Box<Expiry>>,
 }
 
 /// The live idempotency keys.
@@ -91,9 +91,9 @@ impl IdempotencyIndex {
         }
         // Finding it takes a moment when there are many keys, so it is found once for as long as it is live.
         if share.first.is_none() {
-            share.first = self.answered.first(|live| scope_of(live) == scope);
+            share.first = self.answered.first(|live| scope_of(live) == scope).map(Box::new);
         }
-        let left = share.first.map_or(RETRY_SECONDS, |first| first.seconds_left(now));
+        let left = share.first.as_ref().map_or(RETRY_SECONDS, |first| first.seconds_left(now));
         Err(Full { is_customers: true, retry_after: left.max(1) })
     }
 
@@ -141,7 +141,7 @@ impl IdempotencyIndex {
     fn count_answer_out(&mut self, live: &Expiry) {
         self.count_out(scope_of(live), u64::from(live.note & !IS_CUSTOMERS));
         if let Some(share) = self.shares.get_mut(&live.hash)
-            && share.first.is_some_and(|first| first.id == live.id)
+            && share.first.as_ref().is_some_and(|first| first.id == live.id)
         {
             share.first = None;
         }

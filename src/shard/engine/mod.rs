@@ -14,6 +14,7 @@ mod idempotency_index;
 mod in_doubt_queue;
 mod outbox;
 mod product_index;
+mod split_table;
 mod state;
 mod transaction;
 mod writer;

@@ -1,8 +1,6 @@
 //! The resident records: those that a shard holds in memory.
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-
+use super::split_table::SplitTable;
 use crate::routing::KeyHash;
 use crate::storage::{Record, RecordKey, RecordKind};
 
@@ -12,7 +10,7 @@ const KINDS: usize = RecordKind::Settlement as usize + 1;
 /// All resident records, found by their hash and compared by their whole key.
 #[derive(Default)]
 pub struct State {
-    records: HashTable<Record>,
+    records: SplitTable<Record>,
     /// The count of each kind.
     counts: [u64; KINDS],
     bytes: u64,
@@ -27,25 +25,16 @@ impl State {
     /// Stores the record of a key, in place of an earlier one.
     pub fn put(&mut self, key: RecordKey<'_>, record: Record) {
         let size = record.size() as u64;
-        let entry = self.records.entry(key.hash.table_hash(), |other| other.is_of(key), table_hash);
-        match entry {
-            Entry::Occupied(mut occupied) => {
-                self.bytes -= occupied.get().size() as u64;
-                *occupied.get_mut() = record;
-            }
-            Entry::Vacant(vacant) => {
-                vacant.insert(record);
-                self.counts[key.kind as usize] += 1;
-            }
+        match self.records.put(key.hash.table_hash(), record, |other| other.is_of(key), table_hash) {
+            Some(replaced) => self.bytes -= replaced.size() as u64,
+            None => self.counts[key.kind as usize] += 1,
         }
         self.bytes += size;
     }
 
     /// Removes a record.
     pub fn delete(&mut self, key: RecordKey<'_>) {
-        let found = self.records.find_entry(key.hash.table_hash(), |record| record.is_of(key));
-        if let Ok(entry) = found {
-            let (record, _) = entry.remove();
+        if let Some(record) = self.records.remove(key.hash.table_hash(), |record| record.is_of(key)) {
             self.bytes -= record.size() as u64;
             self.counts[key.kind as usize] -= 1;
         }
@@ -59,6 +48,11 @@ impl State {
     /// Calls `each` with every record of a kind.
     pub fn each<'a>(&'a self, kind: RecordKind, mut each: impl FnMut(&'a Record)) {
         self.records.iter().filter(|record| record.is_kind(kind)).for_each(&mut each);
+    }
+
+    /// The records of one of many parts; `None` past the last one. A record stays in its part.
+    pub fn part(&self, part: usize) -> Option<impl ExactSizeIterator<Item = &Record>> {
+        self.records.part(part)
     }
 
     /// The size of all keys and values, in bytes.
