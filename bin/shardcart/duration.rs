@@ -12,6 +12,8 @@ const COMMIT_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=D
 
 /// The least and the most silence after which a child is restarted. Children say that they go on once a second.
 const ANSWER_TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(3_600);
+/// The least time for which something is kept: less would mean not at all.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(1);
 
 /// A span of time, not negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,15 @@ impl fmt::Display for DurationOption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#}", SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX))
     }
+}
+
+/// Reads the time for which something is kept.
+pub fn lifetime(text: &str) -> Result<DurationOption, String> {
+    let lifetime: DurationOption = text.parse()?;
+    if lifetime.0 >= SHORTEST_LIFETIME {
+        return Ok(lifetime);
+    }
+    Err(format!("must be {} or more", DurationOption(SHORTEST_LIFETIME)))
 }
 
 /// Reads the time limit of a commit.
@@ -71,6 +82,7 @@ mod tests {
         for text in ["", "30", "soon", "-5s", "s", "5 parsecs"] {
             assert!(text.parse::<DurationOption>().is_err(), "{text}");
         }
+        assert!(lifetime("0s").is_err() && lifetime("1s").is_ok());
         assert!(commit_timeout("1ms").is_err() && commit_timeout("2h").is_err());
         assert!(answer_timeout("2s").is_err() && answer_timeout("3s").is_ok());
     }

@@ -10,12 +10,14 @@ use shardcart::catalog::Catalog;
 use shardcart::launcher::{self, DEFAULT_ANSWER_TIMEOUT, MAX_LOCAL_SHARDS, Options, PaymentKind};
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
-use shardcart::shard::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES};
+use shardcart::shard::{
+    DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES, DEFAULT_REFUSED_ORDER_LIFETIME,
+};
 use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 
 use crate::access::Access;
 use crate::byte_size::{ByteSize, log_size};
-use crate::duration::{DurationOption, answer_timeout, commit_timeout};
+use crate::duration::{DurationOption, answer_timeout, commit_timeout, lifetime};
 use crate::facade::Tuning;
 use crate::listen_address;
 
@@ -77,6 +79,12 @@ pub struct Arguments {
     /// away. Past that, paid orders get 503.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
     max_unresolved_orders: usize,
+    /// Remove carts that nobody has changed for so long, as 30d. Without it all are kept.
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+    cart_ttl: Option<DurationOption>,
+    /// Remove refused orders after so long.
+    #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_REFUSED_ORDER_LIFETIME), value_parser = lifetime)]
+    keep_refused_orders: DurationOption,
     #[command(flatten)]
     facade: Tuning,
     #[command(flatten)]
@@ -112,7 +120,11 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
             format!("--log-size={}", arguments.log_size).into(),
             format!("--commit-timeout={}", arguments.commit_timeout).into(),
             format!("--max-unresolved-orders={}", arguments.max_unresolved_orders).into(),
-        ],
+            format!("--keep-refused-orders={}", arguments.keep_refused_orders).into(),
+        ]
+        .into_iter()
+        .chain(arguments.cart_ttl.map(|lifetime| format!("--cart-ttl={lifetime}").into()))
+        .collect(),
         access: arguments.access.settings()?,
         facade: facade.collect(),
     };

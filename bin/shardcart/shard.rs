@@ -10,12 +10,15 @@ use shardcart::payment::GatewayAddress;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::routing::{Address, MAX_SHARDS};
-use shardcart::shard::{self, DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES, Options};
+use shardcart::shard::{
+    self, DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES, DEFAULT_REFUSED_ORDER_LIFETIME,
+    Options,
+};
 use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 use uuid::Uuid;
 
 use crate::byte_size::{ByteSize, log_size};
-use crate::duration::{DurationOption, commit_timeout};
+use crate::duration::{DurationOption, commit_timeout, lifetime};
 
 const EXAMPLES: &str = "\
 Examples, of a store of two shards on two machines:
@@ -74,6 +77,12 @@ pub struct Arguments {
     /// away. Past that, paid orders get 503.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
     max_unresolved_orders: usize,
+    /// Remove carts that nobody has changed for so long, as 30d. Without it all are kept.
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+    cart_ttl: Option<DurationOption>,
+    /// Remove refused orders after so long.
+    #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_REFUSED_ORDER_LIFETIME), value_parser = lifetime)]
+    keep_refused_orders: DurationOption,
     /// End when standard input, a pipe from a launcher, closes.
     #[arg(long, hide = true)]
     parent_pipe: bool,
@@ -97,6 +106,8 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         catalog: arguments.catalog,
         payment: arguments.payment,
         max_unresolved_orders: arguments.max_unresolved_orders,
+        cart_lifetime: arguments.cart_ttl.map(|lifetime| lifetime.0),
+        refused_order_lifetime: arguments.keep_refused_orders.0,
     };
     shard::run(options, shutdown).map_err(|error| match error {
         // The error names its option already.

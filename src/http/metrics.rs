@@ -195,13 +195,15 @@ impl Scrape {
     }
 
     fn encode_counters(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let counters: [Number; 6] = [
+        let counters: [Number; 8] = [
             ("shardcart_shard_operations", "Commands taken since the shard's start.", |s| s.operations),
             ("shardcart_shard_captures_failed", "Payments refused after they were authorised.", |s| s.captures_failed),
             ("shardcart_shard_checkpoints_failed", "Checkpoints that failed and were tried again.", |s| {
                 s.checkpoints_failed
             }),
             ("shardcart_shard_log_dropped", "Log lines that nobody took in time.", |s| s.log_dropped),
+            ("shardcart_shard_carts_removed", "Carts removed since they were not touched.", |s| s.carts_removed),
+            ("shardcart_shard_orders_removed", "Refused orders removed since they were old.", |s| s.orders_removed),
             ("shardcart_shard_damages", "Damages found on the shard's disk since its start.", |s| s.damages),
             ("shardcart_shard_commits", "Commits since the shard's start.", |s| s.commits),
         ];

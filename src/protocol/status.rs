@@ -51,6 +51,10 @@ pub struct ShardStatus {
     pub captures_failed: u64,
     /// The number of times that background work of storage failed and was tried again.
     pub checkpoints_failed: u64,
+    /// The number of carts that were removed because nobody touched them.
+    pub carts_removed: u64,
+    /// The number of refused orders that were removed because they were old.
+    pub orders_removed: u64,
     /// The number of damages on its disk that were found since the start.
     pub damages: u64,
     /// The number of log lines that were dropped because nobody took them in time.
@@ -106,6 +110,8 @@ impl From<ShardStatus> for proto::StatusReply {
             checkpoints_failed: status.checkpoints_failed,
             damages: status.damages,
             log_dropped: status.log_dropped,
+            carts_removed: status.carts_removed,
+            orders_removed: status.orders_removed,
         }
     }
 }
@@ -136,6 +142,8 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             checkpoints_failed: message.checkpoints_failed,
             damages: message.damages,
             log_dropped: message.log_dropped,
+            carts_removed: message.carts_removed,
+            orders_removed: message.orders_removed,
         })
     }
 }

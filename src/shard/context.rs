@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::damages::Damages;
 use super::disk::FreeSpace;
 use super::engine::SharedWriter;
+use super::removals::Removals;
 use super::saga::Coordinator;
 use super::startup::Identity;
 use super::stored_reads::StoredReads;
@@ -31,6 +32,8 @@ pub struct ShardContext {
     pub free_space: FreeSpace,
     /// The damages that were found on the disk.
     pub damages: Damages,
+    /// The carts and orders that were removed because they were old.
+    pub removals: Removals,
     /// The start of the process.
     pub started: Instant,
     /// The request to end.

@@ -3,14 +3,14 @@
 //! Modules from the top down; each imports only from those below it:
 //!
 //! - `run` starts everything.
-//! - `grpc` is the stream of commands and replies; `housekeeping` watches the disk and removes what has expired; `scrub`
-//!   looks for damage.
+//! - `grpc` is the stream of commands and replies; `housekeeping` watches the disk and removes what has expired;
+//!   `retention` removes old carts and orders; `scrub` looks for damage.
 //! - `fetch` reads records that are on disk only, and runs the request that needs them again.
 //! - [`dispatch`] runs one request. `context` is the state that sessions share.
 //! - `stored_reads` reads storage beside the writer; `saga` is an order's transaction over several shards.
 //! - `records` has each kind of record and the commands on it; `startup` has identity, catalog import and recovery.
 //! - [`engine`] is the single writer: state, batches, commits.
-//! - `options`, `disk`, `damages` and `clock` import none of the others.
+//! - `options`, `disk`, `damages`, `removals` and `clock` import none of the others.
 //!
 //! Sessions and commands run on one thread, commits on another, reads of the disk on a few more.
 
@@ -27,6 +27,8 @@ mod grpc;
 mod housekeeping;
 mod options;
 mod records;
+mod removals;
+mod retention;
 mod run;
 mod saga;
 mod scrub;
@@ -35,5 +37,5 @@ mod stored_reads;
 
 pub use disk::DEFAULT_MIN_FREE_BYTES;
 pub use engine::DEFAULT_MAX_UNRESOLVED;
-pub use options::{DEFAULT_COMMIT_TIMEOUT, Options};
+pub use options::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_REFUSED_ORDER_LIFETIME, Options};
 pub use run::{lock, run};

@@ -14,6 +14,9 @@ use crate::storage::StorageKind;
 /// The longest time that the device may take for one commit, by default.
 pub const DEFAULT_COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The time for which a refused order is kept, by default: 30 days.
+pub const DEFAULT_REFUSED_ORDER_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// The options of a shard process.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -41,6 +44,10 @@ pub struct Options {
     pub catalog: Catalog,
     /// The most undecided orders without a waiting customer. Past that, paid orders are refused.
     pub max_unresolved_orders: usize,
+    /// The time after which a cart that is not touched is removed; `None` to keep all.
+    pub cart_lifetime: Option<Duration>,
+    /// The time for which a refused order is kept.
+    pub refused_order_lifetime: Duration,
     /// The payment gateway.
     pub payment: GatewayAddress,
 }

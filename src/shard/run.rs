@@ -13,6 +13,8 @@ use super::engine::{SharedWriter, Writer};
 use super::grpc::{self, Listener};
 use super::housekeeping;
 use super::options::Options;
+use super::removals::Removals;
+use super::retention;
 use super::saga::{Coordinator, driver, in_doubt};
 use super::scrub;
 use super::startup::{self, ExpectedIdentity, Identity};
@@ -74,6 +76,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
             operations: AtomicU64::new(0),
             free_space: FreeSpace::default(),
             damages: Damages::default(),
+            removals: Removals::default(),
             started,
             shutdown,
         };
@@ -97,6 +100,7 @@ async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {
     Heartbeat::of(1).start(0, &context.shutdown);
     driver::resume_all(&context.coordinator);
     let background = tokio::spawn(housekeeping::run(options.clone(), context.clone()));
+    let retention = tokio::spawn(retention::run(options.clone(), context.clone()));
     let polling = tokio::spawn(in_doubt::poll(context.coordinator.clone()));
     let scrub = tokio::spawn(scrub::run(context.clone()));
     let mut shutdown = context.shutdown.clone();
@@ -112,6 +116,7 @@ async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {
         }
     };
     background.abort();
+    retention.abort();
     polling.abort();
     scrub.abort();
     result

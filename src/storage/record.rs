@@ -71,6 +71,12 @@ impl Record {
         Some(KeyHash::from_bits(u64::from_be_bytes(*bytes)))
     }
 
+    /// The key in its parts; `None` for one of the store itself.
+    pub fn parsed_key(&self) -> Option<RecordKey<'_>> {
+        let (hash, (kind, id)) = (self.hash()?, self.key().get(HASH_BYTES..)?.split_first()?);
+        Some(RecordKey { hash, kind: RecordKind::try_from(*kind).ok()?, id })
+    }
+
     /// True when the record is of this kind.
     pub fn is_kind(&self, kind: RecordKind) -> bool {
         self.key().get(HASH_BYTES) == Some(&(kind as u8))

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::process::logging;
 use crate::routing::KeyHash;
 use crate::shard::clock::Moment;
-use crate::storage::{RecordKey, RecordKind};
+use crate::storage::{Record, RecordKey, RecordKind};
 
 /// One command's access to the records, as of one time. It tracks the commit that the reply must wait for.
 ///
@@ -85,6 +85,18 @@ impl<'w> Transaction<'w> {
     pub fn delete(&mut self, key: RecordKey<'_>) {
         self.writer.delete(key);
         self.note_write();
+    }
+
+    /// Deletes a record that was found.
+    pub fn delete_record(&mut self, record: &Record) {
+        if let Some(key) = record.parsed_key() {
+            self.delete(key);
+        }
+    }
+
+    /// The resident records of one of many parts; `None` past the last one.
+    pub fn part(&self, part: usize) -> Option<impl ExactSizeIterator<Item = &Record>> {
+        self.writer.state().part(part)
     }
 
     fn note_write(&mut self) {

@@ -6,12 +6,17 @@ use super::orders;
 use crate::domain::cart::{Added, Cart, Offer};
 use crate::domain::order::{AgreedPrice, Facts, OrderLine, OrderedItem};
 use crate::domain::tag::Condition;
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::protocol::{CartCommand, CommandOutput, Request};
 use crate::routing::{CustomerId, ItemId, KeyHash, OrderId, ProductId};
 use crate::shard::engine::Transaction;
 use crate::storage::codec;
-use crate::storage::{RecordKey, RecordKind};
+use crate::storage::{Record, RecordKey, RecordKind};
+
+/// The records that one step of a removal looks at, and the carts that it removes, before it ends with a part.
+const MAX_LOOKED_AT: usize = 4_096;
+const MAX_REMOVED: usize = 1_000;
 
 fn key(hash: KeyHash, customer: &CustomerId) -> RecordKey<'_> {
     RecordKey { hash, kind: RecordKind::Cart, id: customer.as_str().as_bytes() }
@@ -130,6 +135,37 @@ fn take(txn: &mut Transaction<'_>, request: &Request, customer: &CustomerId) -> 
     Ok(CommandOutput::cart(Some(codec::encode_cart(&cart).into())))
 }
 
+/// One step in the removal of untouched carts.
+pub struct Removal {
+    /// The number of carts that were removed.
+    pub removed: u64,
+    /// The part at which the next step begins: 0 after the last one.
+    pub next: usize,
+}
+
+/// Removes carts that were last changed before a time, and are not being checked out, from `part` on. It ends after some
+/// thousand records at most.
+pub fn remove_untouched(txn: &mut Transaction<'_>, before: Timestamp, part: usize) -> Removal {
+    let mut untouched = Vec::new();
+    let (mut next, mut looked_at) = (part, 0);
+    while looked_at < MAX_LOOKED_AT && untouched.len() < MAX_REMOVED {
+        let Some(records) = txn.part(next) else {
+            next = 0;
+            break;
+        };
+        looked_at += records.len();
+        // A record that cannot be read is reported by whoever reads it.
+        let is_untouched = |record: &&Record| {
+            record.is_kind(RecordKind::Cart)
+                && codec::decode_untouched_since(record.value()).is_ok_and(|since| since.is_some_and(|at| at < before))
+        };
+        untouched.extend(records.filter(is_untouched).cloned());
+        next += 1;
+    }
+    untouched.iter().for_each(|record| txn.delete_record(record));
+    Removal { removed: untouched.len() as u64, next }
+}
+
 /// The lines of an order for everything in a cart, at the offered prices.
 ///
 /// # Errors
@@ -191,4 +227,43 @@ pub fn end_checkout(txn: &mut Transaction<'_>, order: &Facts, sold: bool) -> Res
         false => txn.put(key, &codec::encode_cart(&cart)),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::money::Money;
+    use crate::routing::{SLOTS, Slot};
+    use crate::shard::engine::{Resident, Writer};
+    use crate::storage::MemoryStorage;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000).unwrap()
+    }
+
+    #[test]
+    fn only_carts_that_are_untouched_and_not_in_checkout_are_removed() {
+        let mut writer = Writer::new(Resident::default(), Arc::new(MemoryStorage::default()), 0..=SLOTS - 1);
+        let offer = Offer { price: Money::default(), special_sale: false, sale_expiration: None };
+        for (name, changed) in [("old", 10), ("new", 30), ("in checkout", 10)] {
+            let customer = CustomerId::new(name).unwrap();
+            let command = CartCommand::AddLine { item: ItemId::new("tea").unwrap(), offer, count: 1 };
+            let request = Request::new(crate::protocol::Command::Cart { customer: customer.clone(), command });
+            let mut txn = Transaction::begin(&mut writer, at(changed));
+            add(&mut txn, &request, &customer, (&ItemId::new("tea").unwrap(), offer, 1)).unwrap();
+            if name == "in checkout" {
+                mark_checkout(&mut txn, &customer, OrderId::new(Slot(1), 2, 3)).unwrap();
+            }
+        }
+        let mut txn = Transaction::begin(&mut writer, at(40));
+        let step = remove_untouched(&mut txn, at(20), 0);
+        assert_eq!((step.removed, step.next), (1, 0));
+        let mut is_there = |name: &str| {
+            let customer = CustomerId::new(name).unwrap();
+            txn.read(key(customer.hash(), &customer)).is_some()
+        };
+        assert_eq!(["old", "new", "in checkout"].map(&mut is_there), [false, true, true]);
+    }
 }

@@ -1,13 +1,16 @@
 //! Orders as records. Open orders are in memory, closed ones on disk only.
 
+use std::ops::RangeInclusive;
+
 use crate::domain::order::{DecidedOrder, Order, OrderRecord, Recorded, SingleItem};
 use crate::domain::reservation::Decision;
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::protocol::CommandOutput;
 use crate::routing::OrderId;
 use crate::shard::engine::{State, Transaction};
 use crate::storage::codec;
-use crate::storage::{RecordKey, RecordKind, naming};
+use crate::storage::{Page, Record, RecordKey, RecordKind, Storage, naming};
 
 /// The most open orders on one shard. Past that, orders are refused before anything is applied.
 pub const MAX_OPEN_ORDERS: u64 = 10_000;
@@ -72,6 +75,25 @@ pub fn put_closed(txn: &mut Transaction<'_>, order: &mut DecidedOrder) {
         txn.delete(open);
     }
     txn.put(key(RecordKind::Order, &order.id), &codec::encode_order(order));
+}
+
+/// Up to `limit` closed orders of some slots, from the first key after `after` on.
+///
+/// # Errors
+/// [`Error::Internal`] when storage cannot be read.
+pub fn closed_after(storage: &dyn Storage, slots: &RangeInclusive<u16>, after: &[u8], limit: usize) -> Result<Page> {
+    storage.scan(RecordKind::Order, slots, after, limit)
+}
+
+/// Removes a closed order if it was refused before a time. A closed order never changes, and the answer under its
+/// idempotency key is a record of its own. To a shard that asks for its decision it counts as refused, as before.
+pub fn remove_refused(txn: &mut Transaction<'_>, record: &Record, before: Timestamp) -> bool {
+    let Ok(OrderRecord::Refused(order)) = codec::decode_order(record.value()) else { return false };
+    let is_old = order.steps.last().is_some_and(|step| step.at < before);
+    if is_old {
+        txn.delete_record(record);
+    }
+    is_old
 }
 
 /// Reads an order.

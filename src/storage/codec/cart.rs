@@ -4,7 +4,8 @@
 use bincode::{BorrowDecode, Encode};
 
 use super::format::{
-    FORMAT_1, FORMAT_2, corrupt, decode_body, encode, encode_as, money, order_id, split, time, unknown_format,
+    FORMAT_1, FORMAT_2, corrupt, decode_body, decode_changed_at, encode, encode_as, money, order_id, split, time,
+    unknown_format,
 };
 use crate::domain::cart::{Cart, Line, MAX_COUNT, MAX_LINES, Offer};
 use crate::domain::time::Timestamp;
@@ -86,6 +87,17 @@ pub fn decode_cart(bytes: &[u8]) -> Result<Cart> {
 pub fn decode_checkout(bytes: &[u8]) -> Result<Option<OrderId>> {
     match split(bytes)? {
         (FORMAT_2, _) => Ok(decode_cart(bytes)?.checkout),
+        _ => Ok(None),
+    }
+}
+
+/// Decodes only when a cart was last changed; `None` for a cart that is in checkout.
+///
+/// # Errors
+/// [`crate::error::Error::Internal`] when the bytes are not a cart.
+pub fn decode_untouched_since(bytes: &[u8]) -> Result<Option<Timestamp>> {
+    match split(bytes)? {
+        (FORMAT_1, _) => Ok(Some(decode_changed_at(bytes)?)),
         _ => Ok(None),
     }
 }

@@ -29,6 +29,14 @@ pub fn decode_version(bytes: &[u8]) -> Result<u64> {
     Ok(version)
 }
 
+/// Decodes the time that follows the version.
+pub(super) fn decode_changed_at(bytes: &[u8]) -> Result<Timestamp> {
+    let (_, body) = split(bytes)?;
+    let ((_, micros), _): ((u64, i64), usize) =
+        bincode::borrow_decode_from_slice(body, CONFIG).map_err(|error| corrupt(&error.to_string()))?;
+    time(micros)
+}
+
 pub(super) fn encode(body: &impl Encode) -> Vec<u8> {
     encode_as(FORMAT_1, body)
 }

@@ -15,7 +15,7 @@ mod product;
 mod reservation;
 mod value;
 
-pub use cart::{decode_cart, decode_checkout, encode_cart};
+pub use cart::{decode_cart, decode_checkout, decode_untouched_since, encode_cart};
 pub use check::check;
 pub use delivery::{decode_delivery, encode_delivery};
 pub use format::{MAX_ENCODED_BYTES, decode_version};

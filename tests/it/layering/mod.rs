@@ -17,7 +17,7 @@ use syn::Item;
 /// `src/lib.rs` have the same line.
 const FOLDERS: &str = "gateway, http, shard > client, launcher > protocol, catalog > json, storage, payment > domain, access > routing, process > error";
 /// The folders and files of `shard/` from the top down.
-const SHARD: &str = "run > grpc, housekeeping, scrub > fetch > dispatch, context > saga, stored_reads > records, startup > engine > clock, damages, disk, options";
+const SHARD: &str = "run > grpc, housekeeping, retention, scrub > fetch > dispatch, context > saga, stored_reads > records, startup > engine > clock, damages, disk, options, removals";
 /// The folders and files of `http/` from the top down.
 const HTTP: &str = "facade > listener > service > routes > api > endpoint, openapi > shop > request > auth, error_body, head, metrics > \
                     problem > problem_type, response > execution, log_limit, raw_targets, request_id";

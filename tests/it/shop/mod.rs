@@ -9,4 +9,5 @@ mod orders;
 mod oversell;
 mod payment;
 mod products;
+mod retention;
 mod sales;

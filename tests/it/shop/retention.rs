@@ -1,0 +1,55 @@
+//! What is removed because it is old: carts that nobody touches, and refused orders.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{Client, Setup, eventually, offer};
+
+fn metric(client: &mut Client, name: &str) -> u64 {
+    let text = String::from_utf8(client.get("/metrics").expect(200).body).unwrap();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_cart_that_nobody_touches_is_removed() {
+    let mut store = Setup::new(1).durable().shard_options(&["--cart-ttl", "2s"]).start();
+    let mut client = store.client();
+    let started = Instant::now();
+    client.post("/item/alice/tea", &offer("1", 1)).expect(201);
+    eventually("it is removed", || {
+        client.post("/item/bob/tea", &offer("1", 1));
+        (client.get("/items/alice").expect(200).version() == 0).then_some(())
+    });
+    assert!(started.elapsed() >= Duration::from_secs(2));
+    assert_eq!(metric(&mut client, "shardcart_shard_carts_removed_total"), 1);
+    assert!(
+        client.get("/items/bob").expect(200).json()["itemTotal"].as_u64() > Some(1),
+        "bob's is touched all the time"
+    );
+    store.restart_shard(0);
+    store.wait_for_shard(0);
+    assert_eq!(client.get("/items/alice").expect(200).version(), 0);
+}
+
+#[test]
+fn a_refused_order_is_removed_and_its_idempotency_key_is_not() {
+    let store = Setup::new(1).durable().shard_options(&["--keep-refused-orders", "1s"]).start();
+    let mut client = store.client();
+    let mut order = |key: &str, card: &str| {
+        let body = json!({"id": 2, "quantity": 1, "card": card}).to_string();
+        client.call("PUT", "/buy").header("Idempotency-Key", key).json(&body).send()
+    };
+    let created = order("b", "4242424242424242").expect(200).json()["order_id"].as_str().unwrap().to_owned();
+    let refused = order("a", "4242424242420002").expect(402);
+    let mut other = store.client();
+    eventually("the refused one is removed", || {
+        (metric(&mut other, "shardcart_shard_orders_removed_total") == 1).then_some(())
+    });
+    let again = order("a", "4242424242420002").expect(402);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.json()["detail"], refused.json()["detail"]);
+    let path = format!("/api/orders/{created}");
+    other.call("GET", &path).header("X-API-Key", "secret123").send().expect(200);
+}
