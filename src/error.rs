@@ -32,6 +32,8 @@ pub enum Error {
     KeyReused(String),
     /// A limit on stored records was reached.
     Exhausted(Exhausted),
+    /// The shard is at its memory limit: nothing that grows is applied.
+    OutOfMemory(String),
     /// Not applied and safe to retry: the shard is down, starting, overloaded or out of disk space.
     Unavailable(String),
     /// The shard asked does not own the slot: the sender's slot table is out of date.
@@ -300,6 +302,7 @@ impl Error {
             | Error::PreconditionFailed(text)
             | Error::KeyReused(text)
             | Error::Exhausted(Exhausted { detail: text, .. })
+            | Error::OutOfMemory(text)
             | Error::Unavailable(text)
             | Error::WrongSlot(text)
             | Error::Indeterminate(text)
@@ -318,6 +321,7 @@ impl Error {
             | Error::PreconditionFailed(_)
             | Error::KeyReused(_)
             | Error::Exhausted(_)
+            | Error::OutOfMemory(_)
             | Error::Unavailable(_)
             | Error::WrongSlot(_)
             | Error::Indeterminate(_)

@@ -12,6 +12,7 @@ use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::shard::{
     DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES, DEFAULT_REFUSED_ORDER_LIFETIME,
+    default_max_memory,
 };
 use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 
@@ -79,6 +80,10 @@ pub struct Arguments {
     /// away. Past that, paid orders get 503.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
     max_unresolved_orders: usize,
+    /// Refuse what grows with 507 while each shard counts more bytes of memory than this. By default 75% of the machine's or
+    /// control group's memory, divided by the shards.
+    #[arg(long, value_name = "BYTES")]
+    max_memory: Option<ByteSize>,
     /// Remove carts that nobody has changed for so long, as 30d. Without it all are kept.
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     cart_ttl: Option<DurationOption>,
@@ -104,6 +109,7 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
     let mut common = vec![format!("--log-format={format}").into()];
     common.extend(allow_core_dumps.then(|| "--allow-core-dumps".into()));
     let facade = arguments.facade.arguments().into_iter().map(OsString::from).chain(arguments.access.arguments());
+    let max_memory = arguments.max_memory.unwrap_or_else(|| ByteSize(default_max_memory(arguments.shards)));
     let options = Options {
         shards: arguments.shards,
         http: arguments.http,
@@ -120,6 +126,7 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
             format!("--log-size={}", arguments.log_size).into(),
             format!("--commit-timeout={}", arguments.commit_timeout).into(),
             format!("--max-unresolved-orders={}", arguments.max_unresolved_orders).into(),
+            format!("--max-memory={}", max_memory.0).into(),
             format!("--keep-refused-orders={}", arguments.keep_refused_orders).into(),
         ]
         .into_iter()

@@ -12,7 +12,7 @@ use shardcart::process::shutdown::Shutdown;
 use shardcart::routing::{Address, MAX_SHARDS};
 use shardcart::shard::{
     self, DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES, DEFAULT_REFUSED_ORDER_LIFETIME,
-    Options,
+    Options, default_max_memory,
 };
 use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 use uuid::Uuid;
@@ -77,6 +77,10 @@ pub struct Arguments {
     /// away. Past that, paid orders get 503.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
     max_unresolved_orders: usize,
+    /// Refuse what grows with 507 while the shard counts more bytes of memory than this. By default 75% of the
+    /// machine's or control group's memory.
+    #[arg(long, value_name = "BYTES")]
+    max_memory: Option<ByteSize>,
     /// Remove carts that nobody has changed for so long, as 30d. Without it all are kept.
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     cart_ttl: Option<DurationOption>,
@@ -106,6 +110,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         catalog: arguments.catalog,
         payment: arguments.payment,
         max_unresolved_orders: arguments.max_unresolved_orders,
+        max_memory: arguments.max_memory.map_or_else(|| default_max_memory(1), |bytes| bytes.0),
         cart_lifetime: arguments.cart_ttl.map(|lifetime| lifetime.0),
         refused_order_lifetime: arguments.keep_refused_orders.0,
     };

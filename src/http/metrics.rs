@@ -169,8 +169,10 @@ impl Scrape {
     }
 
     fn encode_gauges(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let gauges: [Number; 4] = [
+        let gauges: [Number; 6] = [
             ("shardcart_shard_resident_bytes", "Keys and values held in memory.", |s| s.resident_bytes),
+            ("shardcart_shard_memory_bytes", "Memory that the shard counts.", |s| s.memory_bytes),
+            ("shardcart_shard_max_memory_bytes", "The limit of that memory.", |s| s.max_memory_bytes),
             ("shardcart_shard_idempotency_keys", "Live idempotency keys.", |s| s.idempotency_keys),
             ("shardcart_shard_free_disk_bytes", "Room on the shard's disk.", |s| s.free_disk_bytes),
             ("shardcart_shard_accepts_writes", "0 while the disk or the commit log is nearly full.", |s| {

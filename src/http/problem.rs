@@ -243,6 +243,7 @@ impl From<&Error> for Problem {
             Error::PreconditionFailed(_) => (StatusCode::PRECONDITION_FAILED, ProblemType::PRECONDITION_FAILED),
             Error::KeyReused(_) => (StatusCode::UNPROCESSABLE_ENTITY, ProblemType::KEY_REUSED),
             Error::Exhausted(_) => (StatusCode::TOO_MANY_REQUESTS, ProblemType::TOO_MANY),
+            Error::OutOfMemory(_) => (StatusCode::INSUFFICIENT_STORAGE, ProblemType::OUT_OF_MEMORY),
             Error::Unavailable(_) | Error::WrongSlot(_) => (StatusCode::SERVICE_UNAVAILABLE, ProblemType::UNAVAILABLE),
             Error::Indeterminate(_) => (StatusCode::GATEWAY_TIMEOUT, ProblemType::OUTCOME_UNKNOWN),
             Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ProblemType::INTERNAL),

@@ -76,6 +76,9 @@ problem_types! {
          request.";
     TOO_MANY = "too-many" ["too_many"]
         "A limit on stored records is reached. Nothing was applied; send the request again after `Retry-After` seconds.";
+    OUT_OF_MEMORY = "out-of-memory" ["out_of_memory"]
+        "The part of the store that the request needs is at its memory limit. Nothing was applied. Reads, removals and \
+         checkouts go on; what grows is taken again once there is room.";
     INTERNAL = "internal" ["internal"]
         "The server failed; its log has the cause under the `request_id`. A change may have been applied: repeat it with \
          the same `Idempotency-Key` only.";

@@ -1,5 +1,5 @@
 //! Services for every process of the store: logs, signals, files, sockets, announcements to the process that started it,
-//! pauses between attempts, scheduling, core dumps, latency histograms.
+//! pauses between attempts, scheduling, memory, core dumps, latency histograms.
 
 pub mod announce;
 pub mod backoff;
@@ -11,6 +11,7 @@ pub mod heartbeat;
 pub mod histogram;
 pub mod line_writer;
 pub mod logging;
+pub mod memory;
 pub mod scheduling;
 pub mod shutdown;
 pub mod unix_socket;

@@ -77,6 +77,16 @@ impl Command {
         }
     }
 
+    /// True when it may make the shard's records larger, and nothing that is under way depends on it.
+    pub fn grows(&self) -> bool {
+        matches!(
+            self,
+            Command::Cart { command: CartCommand::AddLine { .. }, .. }
+                | Command::Value { command: ValueCommand::Put { .. }, .. }
+                | Command::Product { command: ProductCommand::Create { .. }, .. }
+        )
+    }
+
     /// The name for logs and metrics, such as `cart.add_line`.
     pub fn name(&self) -> &'static str {
         match self {

@@ -241,6 +241,7 @@ fn failure(error: &Error) -> Outcomes {
         Error::PreconditionFailed(_) => Reason::Precondition,
         Error::KeyReused(_) => Reason::KeyReused,
         Error::Exhausted(_) => Reason::Exhausted,
+        Error::OutOfMemory(_) => Reason::OutOfMemory,
         Error::Unavailable(_) => Reason::Unavailable,
         Error::WrongSlot(_) => Reason::WrongSlot,
         Error::Indeterminate(_) => Reason::Indeterminate,
@@ -314,6 +315,7 @@ fn decode_failure(failure: proto::Failure) -> Error {
             let retry_after = (failure.retry_after_s > 0).then_some(failure.retry_after_s);
             Error::Exhausted(Exhausted { detail, retry_after })
         }
+        Ok(Reason::OutOfMemory) => Error::OutOfMemory(detail),
         Ok(Reason::Unavailable) => Error::Unavailable(detail),
         Ok(Reason::WrongSlot) => Error::WrongSlot(detail),
         Ok(Reason::Indeterminate) => Error::Indeterminate(detail),

@@ -53,6 +53,10 @@ pub struct ShardStatus {
     pub checkpoints_failed: u64,
     /// The number of carts that were removed because nobody touched them.
     pub carts_removed: u64,
+    /// What the shard counts of its memory, in bytes.
+    pub memory_bytes: u64,
+    /// The limit of that, in bytes.
+    pub max_memory_bytes: u64,
     /// The number of refused orders that were removed because they were old.
     pub orders_removed: u64,
     /// The number of damages on its disk that were found since the start.
@@ -112,6 +116,8 @@ impl From<ShardStatus> for proto::StatusReply {
             log_dropped: status.log_dropped,
             carts_removed: status.carts_removed,
             orders_removed: status.orders_removed,
+            memory_bytes: status.memory_bytes,
+            max_memory_bytes: status.max_memory_bytes,
         }
     }
 }
@@ -144,6 +150,8 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             log_dropped: message.log_dropped,
             carts_removed: message.carts_removed,
             orders_removed: message.orders_removed,
+            memory_bytes: message.memory_bytes,
+            max_memory_bytes: message.max_memory_bytes,
         })
     }
 }
@@ -161,7 +169,7 @@ pub fn status_of(error: &Error) -> tonic::Status {
         | Error::PreconditionFailed(_)
         | Error::KeyReused(_)
         | Error::WrongSlot(_) => tonic::Code::FailedPrecondition,
-        Error::Exhausted(_) => tonic::Code::ResourceExhausted,
+        Error::Exhausted(_) | Error::OutOfMemory(_) => tonic::Code::ResourceExhausted,
         Error::Unavailable(_) => tonic::Code::Unavailable,
         Error::Indeterminate(_) => tonic::Code::DeadlineExceeded,
         Error::Internal(_) => tonic::Code::Internal,

@@ -36,7 +36,12 @@ pub fn execute(writer: &mut Writer, request: &Request, now: impl Into<Moment>, f
     if let Some(missing) = txn.take_missing() {
         return Execution::Fetch(missing);
     }
-    result.unwrap_or_else(|error| Execution::Replied(encode_reply(Err(error), now.system), txn.dependency()))
+    let dependency = txn.dependency();
+    if request.is_read() && dependency != CommitDependency::None && writer.has_full_queue() {
+        let error = Error::Unavailable("too many replies wait for the shard's disk".into());
+        return Execution::Replied(encode_reply(Err(error), now.system), CommitDependency::None);
+    }
+    result.unwrap_or_else(|error| Execution::Replied(encode_reply(Err(error), now.system), dependency))
 }
 
 fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
@@ -51,6 +56,9 @@ fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
     }
     if !request.is_read() {
         txn.check_capacity()?;
+    }
+    if request.command.grows() {
+        txn.check_memory()?;
     }
     if key.is_some() {
         idempotency::check_capacity(txn, scope)?;

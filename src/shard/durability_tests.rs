@@ -10,6 +10,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use prost::Message as _;
 
 use super::clock::{self, Moment};
 use super::dispatch::{self, Execution};
@@ -138,7 +139,7 @@ impl Shard {
         if at_once {
             self.delivered.push(WireReply { id, ..reply });
         } else {
-            let reply_to = ReplyTo { outbox: self.outbox.clone(), id, bytes: 0 };
+            let reply_to = ReplyTo { outbox: self.outbox.clone(), id, bytes: reply.encoded_len() };
             writer.wait(dependency, Waiter::Reply(reply_to, reply));
         }
         self.writer.commit(writer);
@@ -335,6 +336,28 @@ fn writes_are_refused_before_they_are_applied_while_the_disk_is_full() {
     assert!(matches!(shard.run(&add("alice")), Err(Error::Unavailable(_))));
     assert!(shard.run(&keyed(add("alice"), "k")).is_ok(), "a replay writes nothing");
     assert!(matches!(shard.run(&get("alice")), Ok(ReplyBody::Cart(cart)) if cart.lines[0].count == 1));
+}
+
+#[test]
+fn replies_that_wait_for_the_disk_are_limited_in_bytes() {
+    let mut shard = Shard::new();
+    let item = |number: usize| ItemId::new(format!("{number:0128}")).unwrap();
+    let offer = Offer { price: Money::default(), special_sale: false, sale_expiration: None };
+    let add = |number: usize| {
+        let command = CartCommand::AddLine { item: item(number % 500), offer, count: 1 };
+        Request::new(Command::Cart { customer: customer("alice"), command })
+    };
+    (0..500).for_each(|number| _ = shard.run(&add(number)).unwrap());
+    shard.storage.shut(true);
+    // Each reply has some 70 KB. The last ones are refused, additions and reads alike.
+    let sent: Vec<_> = (0..1_500).map(|number| shard.send(&add(number))).collect();
+    assert!(sent.iter().filter(|(_, at_once)| !at_once).count() < 1_200);
+    let (refused_read, at_once) = shard.send(&get("alice"));
+    assert!(at_once);
+    shard.storage.shut(false);
+    let refused = protocol::decode_reply(shard.finish(refused_read)).result;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert!(shard.run(&get("alice")).is_ok());
 }
 
 #[test]

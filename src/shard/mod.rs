@@ -37,5 +37,5 @@ mod stored_reads;
 
 pub use disk::DEFAULT_MIN_FREE_BYTES;
 pub use engine::DEFAULT_MAX_UNRESOLVED;
-pub use options::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_REFUSED_ORDER_LIFETIME, Options};
+pub use options::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_REFUSED_ORDER_LIFETIME, Options, default_max_memory};
 pub use run::{lock, run};

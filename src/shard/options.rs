@@ -8,11 +8,20 @@ use uuid::Uuid;
 use crate::catalog::Catalog;
 use crate::error::{Error, Invalid, Result};
 use crate::payment::GatewayAddress;
+use crate::process::memory;
 use crate::routing::{Address, MAX_SHARDS};
 use crate::storage::StorageKind;
 
 /// The longest time that the device may take for one commit, by default.
 pub const DEFAULT_COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The part of the memory limit that all shards of a machine take by default, in percent.
+const SHARE_OF_MEMORY: u64 = 75;
+
+/// The memory limit of each of so many shards on this machine, by default, in bytes.
+pub fn default_max_memory(shards: u32) -> u64 {
+    memory::limit().map_or(u64::MAX, |limit| limit / 100 * SHARE_OF_MEMORY / u64::from(shards.max(1)))
+}
 
 /// The time for which a refused order is kept, by default: 30 days.
 pub const DEFAULT_REFUSED_ORDER_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -44,6 +53,8 @@ pub struct Options {
     pub catalog: Catalog,
     /// The most undecided orders without a waiting customer. Past that, paid orders are refused.
     pub max_unresolved_orders: usize,
+    /// The memory that the shard counts itself, past which it takes nothing that grows, in bytes.
+    pub max_memory: u64,
     /// The time after which a cart that is not touched is removed; `None` to keep all.
     pub cart_lifetime: Option<Duration>,
     /// The time for which a refused order is kept.

@@ -52,7 +52,9 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let identity = startup::open(&*storage, expected, &options.catalog, &shutdown)?;
     let mut resident = startup::recover(&*storage, &identity.slots())?;
     resident.indexes.orders.most_unresolved = options.max_unresolved_orders;
-    let writer = SharedWriter::new(Writer::new(resident, storage.clone(), identity.slots()), storage.clone());
+    let mut writer = Writer::new(resident, storage.clone(), identity.slots());
+    writer.set_max_memory(options.max_memory);
+    let writer = SharedWriter::new(writer, storage.clone());
     if !storage.is_volatile() {
         writer
             .start(options.commit_timeout)

@@ -71,6 +71,14 @@ pub enum Waiter {
 }
 
 impl Waiter {
+    /// The bytes of its reply.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Waiter::Reply(reply_to, _) => reply_to.bytes,
+            Waiter::Step(_) => 0,
+        }
+    }
+
     /// Tells the waiter that the commit is durable.
     pub fn wake(self) {
         match self {

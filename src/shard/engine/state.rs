@@ -40,6 +40,11 @@ impl State {
         }
     }
 
+    /// The count of all records.
+    pub fn count_all(&self) -> usize {
+        self.records.len()
+    }
+
     /// The count of records of a kind.
     pub fn count(&self, kind: RecordKind) -> u64 {
         self.counts[kind as usize]

@@ -133,6 +133,19 @@ impl<'w> Transaction<'w> {
         self.writer.check_capacity()
     }
 
+    /// Refuses a command that makes records larger while the shard is at its memory limit.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn check_memory(&self) -> Result<()> {
+        if self.writer.memory() < self.writer.max_memory() {
+            return Ok(());
+        }
+        let text = "the shard is at its memory limit (--max-memory); nothing was applied, and reads, removals and \
+                    checkouts go on";
+        Err(Error::OutOfMemory(text.into()))
+    }
+
     /// The count of resident records of a kind.
     pub fn count(&self, kind: RecordKind) -> u64 {
         self.writer.state().count(kind)

@@ -21,6 +21,15 @@ use crate::storage::{COUNTER_KEY, HEADER_KEY, Record, RecordKey, RecordKind, Sto
 /// The most replies that wait for commits. Past that, commands are refused before they are applied.
 pub const MAX_WAITING_REPLIES: usize = 16_384;
 
+/// The bytes of replies that wait for commits, past which commands are refused before they are applied.
+const MAX_WAITING_BYTES: usize = 64 << 20;
+/// What a resident record takes beside its key and value: its place in a table and in the allocator. In bytes.
+const RECORD_OVERHEAD: u64 = 64;
+/// What an idempotency key or a settlement takes in its index, in bytes.
+const EXPIRING_BYTES: u64 = 64;
+/// What the id of a product takes in the indexes that list it, in bytes.
+const LISTED_BYTES: u64 = 256;
+
 /// Everything that a shard holds in memory.
 #[derive(Default)]
 pub struct Resident {
@@ -54,6 +63,9 @@ pub struct Writer {
     open_waiters: Vec<Waiter>,
     in_flight: Option<Arc<Batch>>,
     in_flight_waiters: Vec<Waiter>,
+    /// The bytes of replies that wait for the open batch and for the one in flight.
+    waiting_bytes: [usize; 2],
+    max_memory: u64,
     storage: Arc<dyn Storage>,
     /// The sequence of the batch in flight, or of the last one.
     sequence: u64,
@@ -72,6 +84,8 @@ impl Writer {
             open_waiters: Vec::new(),
             in_flight: None,
             in_flight_waiters: Vec::new(),
+            waiting_bytes: [0; 2],
+            max_memory: u64::MAX,
             max_batch_bytes: storage.max_batch_bytes(),
             sequence: storage.sequence(),
             stored_changes: StoredChanges::default(),
@@ -94,11 +108,38 @@ impl Writer {
                 "the shard's log is full until its checkpoint goes on; nothing was applied".into(),
             ));
         }
-        let waiting = self.open_waiters.len() + self.in_flight_waiters.len();
-        if waiting >= MAX_WAITING_REPLIES || self.open.bytes() >= self.max_batch_bytes {
+        if self.has_full_queue() || self.open.bytes() >= self.max_batch_bytes {
             return Err(Error::Unavailable("the shard's commit queue is full; nothing was applied".into()));
         }
         Ok(())
+    }
+
+    /// True while no more replies may wait for a commit.
+    pub fn has_full_queue(&self) -> bool {
+        self.open_waiters.len() + self.in_flight_waiters.len() >= MAX_WAITING_REPLIES
+            || self.waiting_bytes.iter().sum::<usize>() >= MAX_WAITING_BYTES
+    }
+
+    /// The memory that records, their indexes, and what waits for a commit take, in bytes, as the writer counts them.
+    pub fn memory(&self) -> u64 {
+        let Resident { state, indexes, .. } = &self.resident;
+        let expiring = (indexes.idempotency.count() + indexes.settlements.count()) as u64;
+        let batches = self.open.bytes() + self.in_flight.as_ref().map_or(0, |batch| batch.bytes());
+        state.bytes()
+            + state.count_all() as u64 * RECORD_OVERHEAD
+            + expiring * EXPIRING_BYTES
+            + state.count(RecordKind::Product) * LISTED_BYTES
+            + (batches + self.waiting_bytes.iter().sum::<usize>()) as u64
+    }
+
+    /// The memory past which nothing that grows is taken, in bytes.
+    pub fn max_memory(&self) -> u64 {
+        self.max_memory
+    }
+
+    /// Sets the memory past which nothing that grows is taken, in bytes.
+    pub fn set_max_memory(&mut self, bytes: u64) {
+        self.max_memory = bytes;
     }
 
     /// The commit that a reader of a record depends on.
@@ -203,10 +244,17 @@ impl Writer {
 
     /// Registers a waiter, which is woken once the commit that it depends on is durable.
     pub fn wait(&mut self, dependency: CommitDependency, waiter: Waiter) {
+        let [open, in_flight] = &mut self.waiting_bytes;
         match dependency {
             CommitDependency::None => waiter.wake(),
-            CommitDependency::InFlight => self.in_flight_waiters.push(waiter),
-            CommitDependency::Open => self.open_waiters.push(waiter),
+            CommitDependency::InFlight => {
+                *in_flight += waiter.bytes();
+                self.in_flight_waiters.push(waiter);
+            }
+            CommitDependency::Open => {
+                *open += waiter.bytes();
+                self.open_waiters.push(waiter);
+            }
         }
     }
 
@@ -224,12 +272,14 @@ impl Writer {
         let batch = Arc::new(batch);
         self.in_flight = Some(batch.clone());
         self.in_flight_waiters = std::mem::take(&mut self.open_waiters);
+        self.waiting_bytes = [0, self.waiting_bytes[0]];
         Some(batch)
     }
 
     /// Notes that the batch in flight is durable, and returns the waiters for it.
     pub fn committed(&mut self) -> Vec<Waiter> {
         self.in_flight = None;
+        self.waiting_bytes[1] = 0;
         std::mem::take(&mut self.in_flight_waiters)
     }
 

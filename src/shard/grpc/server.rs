@@ -84,6 +84,8 @@ fn status(context: &ShardContext) -> ShardStatus {
         checkpoints_failed: context.storage.background_failures(),
         damages: context.damages.count(),
         log_dropped: logging::dropped(),
+        memory_bytes: writer.memory(),
+        max_memory_bytes: writer.max_memory(),
         carts_removed: context.removals.carts.load(Ordering::Relaxed),
         orders_removed: context.removals.orders.load(Ordering::Relaxed),
         uptime: context.started.elapsed(),

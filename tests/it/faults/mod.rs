@@ -8,6 +8,7 @@ mod disk_full;
 mod down;
 mod hostile_peer;
 mod linearizability;
+mod memory_limit;
 mod resend;
 mod saga;
 mod slow_disk;
