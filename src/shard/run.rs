@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::context::ShardContext;
 use super::damages::Damages;
-use super::disk::FreeSpace;
+use super::disk::{DiskLimit, FreeSpace};
 use super::engine::{SharedWriter, Writer};
 use super::grpc::{self, Listener};
 use super::housekeeping;
@@ -48,8 +48,9 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     fs::create_dir_all(&options.data).map_err(failed_to("make", &options.data))?;
     let _lock = lock(&options.data)?;
     let storage = options.storage.open(&options.data, options.log_bytes)?;
+    let disk = DiskLimit { directory: options.data.clone(), min_free: options.min_free };
     let expected = ExpectedIdentity { store_id: options.store_id, shard: options.index, shards: options.shards };
-    let identity = startup::open(&*storage, expected, &options.catalog, &shutdown)?;
+    let identity = startup::open(&*storage, expected, &options.catalog, &disk, &shutdown)?;
     let mut resident = startup::recover(&*storage, &identity.slots())?;
     resident.indexes.orders.most_unresolved = options.max_unresolved_orders;
     let mut writer = Writer::new(resident, storage.clone(), identity.slots());
@@ -82,7 +83,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
             started,
             shutdown,
         };
-        serve(&options, Arc::new(context)).await
+        serve(&options, disk, Arc::new(context)).await
     })?;
     // A read of a disk that hangs must not keep the process.
     runtime.shutdown_background();
@@ -93,15 +94,15 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     storage.close()
 }
 
-async fn serve(options: &Options, context: Arc<ShardContext>) -> Result<()> {
+async fn serve(options: &Options, disk: DiskLimit, context: Arc<ShardContext>) -> Result<()> {
     let listener = Listener::bind(&options.listen).await?;
-    housekeeping::watch_disk(options, &context);
+    housekeeping::watch_disk(&disk, true, &context);
     announce::ready(listener.address(&options.listen));
     let (index, shards) = context.identity.shard();
     tracing::debug!(shard = index, shards, address = %listener.address(&options.listen), "ready");
     Heartbeat::of(1).start(0, &context.shutdown);
     driver::resume_all(&context.coordinator);
-    let background = tokio::spawn(housekeeping::run(options.clone(), context.clone()));
+    let background = tokio::spawn(housekeeping::run(disk, context.clone()));
     let retention = tokio::spawn(retention::run(options.clone(), context.clone()));
     let polling = tokio::spawn(in_doubt::poll(context.coordinator.clone()));
     let scrub = tokio::spawn(scrub::run(context.clone()));

@@ -9,11 +9,15 @@ use crate::domain::product::{NewProduct, Product};
 use crate::error::{Error, Result};
 use crate::process::announce;
 use crate::process::shutdown::Shutdown;
+use crate::shard::disk::DiskLimit;
 use crate::storage::codec;
 use crate::storage::{COUNTER_KEY, Record, RecordKey, RecordKind, Storage, Write};
 
 /// The number of products in one commit, and between two checks of the clock.
 const BATCH: usize = 4_096;
+
+/// What ends an import early: a disk that is nearly full, and a shutdown. The next start goes on.
+type Limits<'a> = (&'a DiskLimit, &'a Shutdown);
 
 /// Collects the writes of products, each under the next version of a new counter.
 #[derive(Default)]
@@ -49,12 +53,12 @@ pub fn sample_records(slots: &RangeInclusive<u16>) -> Vec<Write> {
 ///
 /// # Errors
 /// [`Error::Internal`] when the file changes meanwhile or storage fails; [`Error::Invalid`] that names a bad row;
-/// [`Error::Unavailable`] when a shutdown is requested.
-pub fn import(storage: &dyn Storage, identity: &Identity, path: &Path, shutdown: &Shutdown) -> Result<()> {
-    let checked = check(path, shutdown)?;
+/// [`Error::Unavailable`] when a shutdown is requested or the disk is nearly full.
+pub fn import(storage: &dyn Storage, identity: &Identity, path: &Path, limits: Limits<'_>) -> Result<()> {
+    let checked = check(path, limits.1)?;
     let file = PendingImport { file: path.display().to_string(), sha256: checked.digest.to_string() };
     identity.begin_import(storage, file)?;
-    write(storage, identity, path, checked, shutdown)
+    write(storage, identity, path, checked, limits)
 }
 
 /// Finishes an interrupted import. Writing the same file again from its beginning gives the same records.
@@ -66,14 +70,14 @@ pub fn resume(
     identity: &Identity,
     begun: &PendingImport,
     catalog: &Catalog,
-    shutdown: &Shutdown,
+    limits: Limits<'_>,
 ) -> Result<()> {
     let Catalog::File(path) = catalog else { return Err(other_file(begun, catalog)) };
-    let checked = check(path, shutdown)?;
+    let checked = check(path, limits.1)?;
     if begun.sha256 != checked.digest.to_string() {
         return Err(other_file(begun, catalog));
     }
-    write(storage, identity, path, checked, shutdown)
+    write(storage, identity, path, checked, limits)
 }
 
 fn check(path: &Path, shutdown: &Shutdown) -> Result<CatalogSummary> {
@@ -90,9 +94,11 @@ fn write(
     identity: &Identity,
     path: &Path,
     checked: CatalogSummary,
-    shutdown: &Shutdown,
+    (disk, shutdown): Limits<'_>,
 ) -> Result<()> {
     let slots = identity.slots();
+    let room = || if storage.is_volatile() { Ok(()) } else { disk.check() };
+    room()?;
     let (mut importer, mut progress) = (Importer::default(), Progress::default());
     let written = catalog::read(path, |new, _| {
         if slots.contains(&new.id.hash().slot().0) {
@@ -101,6 +107,7 @@ fn write(
         if importer.batch.len() < BATCH {
             return Ok(());
         }
+        room()?;
         storage.commit_next(&importer.take())?;
         progress.tell("filling", importer.counter, shutdown)
     })?;

@@ -5,6 +5,7 @@ use super::import;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::process::shutdown::Shutdown;
+use crate::shard::disk::DiskLimit;
 use crate::storage::Storage;
 
 /// Opens a storage for a shard. A new one gets a header and the initial catalog. An interrupted import is finished
@@ -17,11 +18,12 @@ pub fn open(
     storage: &dyn Storage,
     expected: ExpectedIdentity,
     catalog: &Catalog,
+    disk: &DiskLimit,
     shutdown: &Shutdown,
 ) -> Result<Identity> {
     if let Some(identity) = Identity::load(storage, expected)? {
         if let Some(interrupted) = identity.pending_import() {
-            import::resume(storage, &identity, &interrupted, catalog, shutdown)?;
+            import::resume(storage, &identity, &interrupted, catalog, (disk, shutdown))?;
         }
         return Ok(identity);
     }
@@ -29,7 +31,7 @@ pub fn open(
     match catalog {
         Catalog::None => identity.create(storage, Vec::new())?,
         Catalog::Sample => identity.create(storage, import::sample_records(&identity.slots()))?,
-        Catalog::File(path) => import::import(storage, &identity, path, shutdown)?,
+        Catalog::File(path) => import::import(storage, &identity, path, (disk, shutdown))?,
     }
     Ok(identity)
 }

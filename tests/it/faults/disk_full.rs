@@ -151,6 +151,37 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
 }
 
 #[test]
+fn a_disk_that_takes_no_more_files_refuses_writes_and_nothing_else() {
+    const FILES: u64 = 2_000;
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let options = format!("size={DISK_BYTES},nr_inodes={FILES}");
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", &options, "shardcart-test"]).arg(directory.path()).output();
+    if !mount.is_ok_and(|output| output.status.success()) {
+        println!("nothing can be mounted here");
+        return;
+    }
+    let disk = Disk { directory, mounted: true, min_free: MIN_FREE };
+    let mut store = start(&disk);
+    let mut client = store.client();
+    client.post("/item/bob/tea", &offer("1", 1)).expect(201);
+    let fillers = disk.directory.path().join("fillers");
+    fs::create_dir(&fillers).unwrap();
+    let made = (0..FILES).take_while(|number| File::create(fillers.join(number.to_string())).is_ok()).count();
+    assert!(made < FILES as usize, "no file can be made any more");
+    let acknowledged = add_until_refused(&mut client);
+    client.post("/item/new/tea", &offer("1", 1)).expect_problem(503, "disk");
+    assert_eq!(count(&mut client), acknowledged);
+    client.get("/items/bob").expect(200);
+    fs::remove_dir_all(&fillers).unwrap();
+    eventually("writes are taken again", || {
+        (client.post("/item/alice/tea", &offer("1", 1)).status != 503).then_some(())
+    });
+    store.restart_shard(0);
+    assert_eq!(count(&mut client), acknowledged + 1);
+}
+
+#[test]
 fn a_disk_that_is_full_to_the_last_byte_loses_nothing() {
     let disk = Disk::new();
     let mut store = start(&disk);

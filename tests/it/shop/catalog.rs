@@ -264,3 +264,23 @@ fn a_long_check_can_be_interrupted() {
     assert!(launcher.log().contains("asked to end before it was read"), "{}", launcher.log());
     assert!(!launcher.printed("catalog: ") && !directory.path().join("data").exists());
 }
+
+#[test]
+fn an_import_leaves_the_disk_its_free_space_and_goes_on_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = (0..10).map(|id| format!("b{id},T,1,1\n")).collect::<String>();
+    let catalog = directory.path().join("books.csv");
+    fs::write(&catalog, format!("id,title,price,stock\n{rows}")).unwrap();
+    let (data, socket) = (directory.path().join("data"), directory.path().join("sock"));
+    let arguments = |min_free: &str| {
+        let listen = format!("unix:{}", socket.display());
+        let words = ["shard", "--index", "0", "--shards", "1", "--listen", &listen, "--data", data.to_str().unwrap()];
+        let more = ["--log-size", "32MiB", "--catalog", catalog.to_str().unwrap(), "--min-free", min_free];
+        words.iter().chain(&more).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let Err((status, log)) = Process::try_start("shard", directory.path(), &arguments("1000TiB")) else {
+        panic!("it is imported")
+    };
+    assert!(!status.success() && log.contains("the disk is nearly full"), "{log}");
+    Process::try_start("shard", directory.path(), &arguments("1MiB")).expect("the import goes on");
+}
