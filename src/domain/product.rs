@@ -14,7 +14,7 @@ pub const MAX_AUTHOR_BYTES: usize = 256;
 pub const MAX_TOPIC_BYTES: usize = 128;
 /// The longest ISBN, in letters, digits and hyphens.
 pub const MAX_ISBN_BYTES: usize = 20;
-/// The most stock that a product can have.
+/// The most stock that a product can have, with what orders hold, since that can come back.
 pub const MAX_STOCK: u64 = 1_000_000_000;
 
 /// The fields of a product except its stock.
@@ -226,17 +226,29 @@ impl Product {
     /// [`Error::Conflict`] past [`MAX_STOCK`].
     pub fn replenish(&mut self, count: u32) -> Result<()> {
         let count = u64::from(count);
-        if self.stock + count > MAX_STOCK {
-            let detail = format!("quantity: {} + {count} is more than {MAX_STOCK}", self.stock);
-            return Err(Error::conflict(ConflictCode::StockLimit, detail));
-        }
+        self.check_sum("quantity", self.stock + count)?;
         self.stock += count;
         self.received += count;
         Ok(())
     }
 
+    /// Refuses a stock that would pass the limit once everything that is held comes back.
+    fn check_sum(&self, field: &str, stock: u64) -> Result<()> {
+        if stock + self.held <= MAX_STOCK {
+            return Ok(());
+        }
+        let detail = format!("{field}: {stock} and {} that orders hold are more than {MAX_STOCK}", self.held);
+        Err(Error::conflict(ConflictCode::StockLimit, detail))
+    }
+
     /// Applies a checked update. A difference in stock counts as received or written off.
-    pub fn apply(&mut self, update: &ProductUpdate) {
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] for stock past [`MAX_STOCK`]; nothing is changed then.
+    pub fn apply(&mut self, update: &ProductUpdate) -> Result<()> {
+        if let Some(stock) = update.stock {
+            self.check_sum("stock", stock)?;
+        }
         let details = &mut self.details;
         if let Some(title) = &update.title {
             details.title.clone_from(title);
@@ -255,6 +267,7 @@ impl Product {
             self.received = self.received - self.stock + stock;
             self.stock = stock;
         }
+        Ok(())
     }
 
     fn insufficient(&self, count: u32) -> Error {
@@ -299,6 +312,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn stock_that_comes_back_does_not_pass_the_limit() {
+        let mut product = product(10);
+        product.hold(4).unwrap();
+        let to = |stock| ProductUpdate { stock: Some(stock), ..ProductUpdate::default() };
+        assert!(matches!(product.apply(&to(MAX_STOCK - 3)), Err(Error::Conflict(_))));
+        assert_eq!((product.stock, product.received), (6, 10));
+        product.apply(&to(MAX_STOCK - 4)).unwrap();
+        assert!(matches!(product.replenish(1), Err(Error::Conflict(_))));
+        product.release(4);
+        assert_eq!((product.stock, product.held, product.is_balanced()), (MAX_STOCK, 0, true));
+    }
+
     proptest! {
         #[test]
         fn stock_stays_balanced(steps in prop::collection::vec((0..5_u8, 1..50_u32), 0..200)) {
@@ -310,7 +336,10 @@ mod tests {
                     1 => if let Some(count) = holds.pop() { product.claim(count) },
                     2 => if let Some(count) = holds.pop() { product.release(count) },
                     3 => product.replenish(count).unwrap(),
-                    _ => product.apply(&ProductUpdate { stock: Some(u64::from(count)), ..ProductUpdate::default() }),
+                    _ => {
+                        let update = ProductUpdate { stock: Some(u64::from(count)), ..ProductUpdate::default() };
+                        product.apply(&update).unwrap();
+                    }
                 }
                 prop_assert!(product.is_balanced(), "{product:?}");
                 prop_assert_eq!(product.held, holds.iter().map(|count| u64::from(*count)).sum::<u64>());

@@ -105,7 +105,7 @@ fn create(
 fn update(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, new: &ProductUpdate) -> Result<CommandOutput> {
     let old = checked(txn, request, id)?;
     let mut product = old.clone();
-    product.apply(new);
+    product.apply(new)?;
     put(txn, id, Some(&old), &mut product);
     Ok(output(&product))
 }
