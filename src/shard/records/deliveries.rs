@@ -54,15 +54,22 @@ pub fn schedule(txn: &mut Transaction<'_>, order: OrderId, address: &str, courie
 /// a move that is not allowed.
 pub fn execute(txn: &mut Transaction<'_>, request: &Request, command: &DeliveryCommand) -> Result<CommandOutput> {
     match command {
-        DeliveryCommand::Create { order, address, courier } => create(txn, *order, address, courier),
+        DeliveryCommand::Create { order, address, courier } => create(txn, request, *order, (address, courier)),
         DeliveryCommand::Get(delivery) => get(txn, *delivery),
         DeliveryCommand::Move { delivery, status } => move_to(txn, request, *delivery, *status),
     }
 }
 
-/// Creates a delivery of an order.
-fn create(txn: &mut Transaction<'_>, order: OrderId, address: &str, courier: &str) -> Result<CommandOutput> {
-    let found = orders::find(txn, order)?.ok_or_else(orders::no_such_order)?;
+/// Creates a delivery of an order. The request's condition is on the order.
+fn create(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    order: OrderId,
+    (address, courier): (&str, &str),
+) -> Result<CommandOutput> {
+    let found = orders::find(txn, order)?;
+    Condition::check(request.if_match.as_ref(), found.as_ref().map(|order| order.tag()))?;
+    let found = found.ok_or_else(orders::no_such_order)?;
     let OrderRecord::Created(_) = &found else {
         let status = found.recorded_state().status.name();
         let detail = format!("order_id: the order is {status}, not created");

@@ -105,3 +105,24 @@ fn a_delivery_is_made_once_and_is_there_after_a_restart() {
     let read = client.call("GET", &path).header("X-API-Key", KEY).send().expect(200);
     assert_eq!(read.json(), first.json());
 }
+
+#[test]
+fn a_delivery_is_created_only_of_the_order_that_the_caller_has_seen() {
+    let (_store, mut client, document, order) = start();
+    let path = format!("/api/orders/{order}");
+    let mut tag = || {
+        let call = client.call("GET", &path).header("X-API-Key", KEY);
+        call.send_as_documented(&document).expect(200)
+    };
+    let tag = crate::harness::eventually("the order is closed", || {
+        let order = tag();
+        (order.json()["payment_status"] == "captured").then(|| order.etag())
+    });
+    let body = json!({"order_id": order, "address": "1 Main St"}).to_string();
+    let mut create = |tag: &str| {
+        let call = client.call("POST", "/api/delivery").header("X-API-Key", KEY).header("If-Match", tag);
+        call.json(&body).send_as_documented(&document)
+    };
+    create("\"1\"").expect(412);
+    create(&tag).expect(201);
+}
