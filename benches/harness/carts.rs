@@ -17,14 +17,14 @@ pub const MAX_LINES: u64 = 1_000;
 
 /// `GET /items/{customer}`.
 pub fn read_request(customer: u64) -> Vec<u8> {
-    format!("GET /items/{} HTTP/1.1\r\nHost: bench\r\n\r\n", customer_id(customer)).into_bytes()
+    format!("GET /items/{} HTTP/1.1\r\nHost: localhost\r\n\r\n", customer_id(customer)).into_bytes()
 }
 
 /// `POST /item/{customer}/{item}`: adds one to the count of a line, or creates the line.
 pub fn add_request(customer: u64, line: u64) -> Vec<u8> {
     let body = offer(line);
     format!(
-        "POST /item/{}/{} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /item/{}/{} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         customer_id(customer),
         item_id(customer, line),
         body.len(),

@@ -48,10 +48,12 @@ pub fn orders(customers: u64, books: u64) -> Vec<Vec<u8>> {
 /// Searches for every topic.
 pub fn searches(products: u64) -> Vec<Vec<u8>> {
     let topics = 0..products.div_ceil(TOPIC_SIZE);
-    topics.map(|topic| format!("GET /search/topic%20{topic} HTTP/1.1\r\nHost: bench\r\n\r\n").into_bytes()).collect()
+    topics
+        .map(|topic| format!("GET /search/topic%20{topic} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes())
+        .collect()
 }
 
 fn post(path: &str, body: &str) -> Vec<u8> {
-    let head = "Host: bench\r\nX-API-Key: secret123\r\nContent-Type: application/json";
+    let head = "Host: localhost\r\nX-API-Key: secret123\r\nContent-Type: application/json";
     format!("POST {path} HTTP/1.1\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

@@ -21,6 +21,9 @@ pub struct Access {
     /// Allow writes without an API key although other machines can connect.
     #[arg(long)]
     open_writes: bool,
+    /// Require an API key for writes on loopback too, as where a proxy stands in front.
+    #[arg(long, conflicts_with = "open_writes")]
+    guard_writes: bool,
 }
 
 impl Access {
@@ -31,6 +34,7 @@ impl Access {
             file: self.api_keys.clone(),
             require_key: self.require_key,
             open_writes: self.open_writes,
+            guard_writes: self.guard_writes,
         })
     }
 
@@ -42,6 +46,7 @@ impl Access {
         }
         arguments.extend(self.require_key.then(|| "--require-key".into()));
         arguments.extend(self.open_writes.then(|| "--open-writes".into()));
+        arguments.extend(self.guard_writes.then(|| "--guard-writes".into()));
         arguments
     }
 }

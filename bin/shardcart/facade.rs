@@ -11,7 +11,7 @@ use clap::{Args, value_parser};
 use shardcart::error::{Error, Invalid};
 use shardcart::http::{
     self, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_WRITE_TIMEOUT, NtpServer,
-    Options,
+    Options, Origin,
 };
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
@@ -85,6 +85,9 @@ pub struct Tuning {
     /// The time in which a client has to take some of what is sent to it, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = millis(DEFAULT_WRITE_TIMEOUT), value_parser = value_parser!(u64).range(1..=MAX_WRITE_TIMEOUT_MS))]
     write_timeout_ms: u64,
+    /// An origin whose web pages may use the store, as https://shop.example; may be given more than once.
+    #[arg(long, value_name = "ORIGIN")]
+    cors_origin: Vec<Origin>,
     /// A time server, asked in the background, that corrects the clock of the execution ids [default: the
     /// system's clock].
     #[arg(long, value_name = "HOST[:PORT]")]
@@ -122,6 +125,7 @@ impl Tuning {
             format!("--write-timeout-ms={}", self.write_timeout_ms),
         ];
         arguments.extend(self.workers.map(|workers| format!("--workers={workers}")));
+        arguments.extend(self.cors_origin.iter().map(|origin| format!("--cors-origin={origin}")));
         arguments.extend(self.ntp_server.iter().map(|server| format!("--ntp-server={server}")));
         arguments
     }
@@ -144,6 +148,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         write_timeout: Duration::from_millis(tuning.write_timeout_ms),
         store_id: arguments.store_id,
         access: arguments.access.settings()?,
+        cors_origins: tuning.cors_origin,
         ntp_server: tuning.ntp_server,
         exclusive: !arguments.parent_pipe,
     };

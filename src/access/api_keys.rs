@@ -17,6 +17,11 @@ use crate::error::{Error, Invalid, Result};
 pub const KEY_VARIABLES: [&str; 2] = ["BOOKSTORE_API_KEY", "SHARDCART_API_KEY"];
 /// The key that works when none is configured and no other machine can connect.
 const DEVELOPMENT_KEY: &str = "secret123";
+/// Keys that are in documents and lists, and so no secrets.
+const WELL_KNOWN_KEYS: [&str; 6] =
+    [DEVELOPMENT_KEY, "changeme", "changeit", "password", "your-api-key", "0123456789abcdef"];
+/// The shortest key that a person may choose where others can connect, in bytes.
+const MIN_KEY_BYTES: usize = 16;
 /// The interval at which the file of keys is checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -31,6 +36,8 @@ pub struct Settings {
     pub require_key: bool,
     /// True when writes need no key although other machines can connect.
     pub open_writes: bool,
+    /// True when writes need a key although no other machine can connect, since a proxy stands in front.
+    pub guard_writes: bool,
 }
 
 /// The first address that other machines can reach.
@@ -60,14 +67,7 @@ impl ApiKeys {
         let development = || (is_development && exposed.is_none()).then(|| Secret::of_text(DEVELOPMENT_KEY));
         let own = settings.key.clone().or_else(development);
         let keys = KeySet::new(own, listed.as_ref());
-        if let Some(address) = exposed.filter(|_| keys.is_empty()) {
-            let [variable, _] = KEY_VARIABLES;
-            return Err(Invalid::general(format!(
-                "{address} can be reached from other machines and there is no API key: set {variable}, or make a \
-                 file with `shardcart keys new` and give it as --api-keys"
-            ))
-            .into());
-        }
+        check_strength(settings, exposed, &keys)?;
         Ok(ApiKeys { keys: RwLock::new(keys), watch, is_development })
     }
 
@@ -100,6 +100,11 @@ impl ApiKeys {
         Ok(keys)
     }
 
+    /// True when no key is configured, so that the development key works.
+    pub fn is_development(&self) -> bool {
+        self.is_development
+    }
+
     /// Checks that a key has a role.
     ///
     /// # Errors
@@ -128,6 +133,30 @@ impl ApiKeys {
             }
         }
     }
+}
+
+/// Checks that there are keys, and that none is easily guessed, where other machines can send requests: to the address
+/// `exposed`, or through a proxy.
+fn check_strength(settings: &Settings, exposed: Option<SocketAddr>, keys: &KeySet) -> Result<()> {
+    let reachable = match exposed {
+        Some(address) => format!("{address} can be reached from other machines"),
+        None if settings.guard_writes => "--guard-writes says that a proxy stands in front".to_owned(),
+        None => return Ok(()),
+    };
+    let [variable, _] = KEY_VARIABLES;
+    let refuse = |reason: String| Err(Invalid::general(format!("{reachable} and {reason}")).into());
+    if keys.is_empty() || settings.key.is_none() && settings.file.is_none() {
+        return refuse(format!(
+            "there is no API key: set {variable}, or make a file with `shardcart keys new` and give it as --api-keys"
+        ));
+    }
+    if settings.key.as_ref().is_some_and(|key| key.reveal().len() < MIN_KEY_BYTES) {
+        return refuse(format!("the API key in the environment is shorter than {MIN_KEY_BYTES} characters"));
+    }
+    if WELL_KNOWN_KEYS.iter().any(|known| keys.role_of(known.as_bytes()).is_some()) {
+        return refuse("an API key is a well-known one: make another with `shardcart keys new`".into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

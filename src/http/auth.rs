@@ -36,19 +36,30 @@ impl Auth {
     /// [`crate::error::Error::Invalid`] when other machines can connect and no key is configured,
     /// [`crate::error::Error::Internal`] when the keys cannot be read or followed.
     pub fn open(settings: &Settings, listeners: impl Iterator<Item = SocketAddr> + Clone) -> Result<Self> {
-        let guard_writes = access::exposed(listeners.clone()).is_some() && !settings.open_writes;
+        let is_exposed = access::exposed(listeners.clone()).is_some();
+        let guard_writes = settings.guard_writes || (is_exposed && !settings.open_writes);
         let policy = Policy { require_key: settings.require_key, guard_writes };
         Ok(Auth { policy, keys: ApiKeys::open(settings, listeners)?.follow()? })
     }
 
-    /// Authenticates a request, and removes the key from its head.
+    /// True while no key is configured, so that the development key works.
+    pub fn has_development_key(&self) -> bool {
+        self.keys.is_development()
+    }
+
+    /// The role that a request needs, if it needs a key.
+    pub fn wanted(&self, port: Port, parts: &Parts) -> Option<Role> {
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+        self.policy.wanted(port, parts.uri.path(), is_read)
+    }
+
+    /// Authenticates a request that needs this role, and removes the key from its head.
     ///
     /// # Errors
     /// 401 where a key is needed and the request has not exactly one, or an unknown one; 403 when the key's role does
     /// not include the needed one.
-    pub fn authenticate(&self, port: Port, parts: &mut Parts) -> std::result::Result<(), Problem> {
-        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
-        let authenticated = match self.policy.wanted(port, parts.uri.path(), is_read) {
+    pub fn authenticate(&self, wanted: Option<Role>, parts: &mut Parts) -> std::result::Result<(), Problem> {
+        let authenticated = match wanted {
             None => Ok(()),
             Some(wants) => the_key(&parts.headers).and_then(|key| self.keys.check(key, wants).map_err(problem)),
         };
@@ -177,7 +188,7 @@ mod tests {
                 request = request.header(API_KEY, *key);
             }
             let mut parts = request.body(()).unwrap().into_parts().0;
-            let authenticated = auth.authenticate(Port::Shop, &mut parts);
+            let authenticated = auth.authenticate(auth.wanted(Port::Shop, &parts), &mut parts);
             assert!(!parts.headers.contains_key(API_KEY));
             authenticated.map_err(|problem| problem.status)
         };

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::auth::{Auth, Port};
+use super::browsers::{Browsers, Origin};
 use super::execution::{Clock, Executions, NtpServer, follow};
 use super::listener::{self, Limits};
 use super::log_limit::LogLimit;
@@ -63,6 +64,8 @@ pub struct Options {
     pub store_id: Option<Uuid>,
     /// The API keys, and the requests that need them.
     pub access: access::Settings,
+    /// The origins whose web pages may use the store.
+    pub cors_origins: Vec<Origin>,
     /// The time server that corrects the clock of the execution ids.
     pub ntp_server: Option<NtpServer>,
     /// True to check that no other process listens on the addresses.
@@ -76,6 +79,7 @@ struct FacadeContext {
     /// The permits for open connections, of all workers.
     connections: Arc<Semaphore>,
     auth: Arc<Auth>,
+    browsers: Arc<Browsers>,
     executions: Arc<Executions>,
     /// Says that all workers go on.
     heartbeat: Heartbeat,
@@ -106,7 +110,8 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let connections = Arc::new(Semaphore::new(possible_connections(options.max_connections)));
     let executions = Arc::new(Executions::new(clock));
     let heartbeat = Heartbeat::of(options.workers);
-    let context = FacadeContext { shared, connections, auth, executions, heartbeat, started: Arc::default() };
+    let browsers = Arc::new(Browsers::new(options.cors_origins.clone(), auth.has_development_key()));
+    let context = FacadeContext { shared, connections, auth, browsers, executions, heartbeat, started: Arc::default() };
     let (first, options) = bind_first(options)?;
     let mut sockets = vec![first];
     for _ in 1..options.workers {
@@ -192,6 +197,7 @@ async fn serve(
         metrics: metrics.clone(),
         body_timeout: options.body_timeout,
         auth: context.auth.clone(),
+        browsers: context.browsers.clone(),
         executions: context.executions.clone(),
         ids: RequestIds::new(),
         log_limit: LogLimit::new(),

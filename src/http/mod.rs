@@ -6,6 +6,7 @@
 
 mod api;
 mod auth;
+mod browsers;
 mod endpoint;
 mod error_body;
 mod execution;
@@ -25,6 +26,7 @@ mod routes;
 mod service;
 mod shop;
 
+pub use browsers::Origin;
 pub use execution::NtpServer;
 pub use facade::{
     DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_WRITE_TIMEOUT, Options, run,

@@ -141,6 +141,18 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, ProblemType::FORBIDDEN, detail)
     }
 
+    /// 403: the store has no configured keys, and `Host` is not on loopback.
+    pub fn host_not_allowed() -> Self {
+        Self::forbidden("Host: without configured API keys only localhost and loopback addresses are served".into())
+            .coded("host_not_allowed")
+    }
+
+    /// 403: a web page of another site sends a write.
+    pub fn cross_site() -> Self {
+        Self::forbidden("Origin: a page of another origin may not write; --cors-origin can allow it".into())
+            .coded("cross_site")
+    }
+
     /// 404: no such path.
     pub fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, ProblemType::NOT_FOUND, "there is no such path").coded("no_such_path")

@@ -39,8 +39,10 @@ problem_types! {
     PAYMENT_REQUIRED = "payment-required" ["card_declined", "card_missing"]
         "The payment gateway refused the payment (`card_declined`), or no card was given where one is needed \
          (`card_missing`). Stock, cart and payment are as they were.";
-    FORBIDDEN = "forbidden" ["forbidden"]
-        "The API key is known, and its role does not allow this. Nothing was applied.";
+    FORBIDDEN = "forbidden" ["forbidden", "host_not_allowed", "cross_site"]
+        "The API key is known, and its role does not allow this (`forbidden`); or the store has no configured keys and serves \
+         only `localhost` and loopback addresses, and `Host` names another (`host_not_allowed`); or a web page of another \
+         origin sent a write, and `--cors-origin` does not name it (`cross_site`). Nothing was applied.";
     NOT_FOUND = "not-found" ["not_found", "no_such_path"]
         "There is no such record, or no such path (`no_such_path`). Nothing was applied.";
     METHOD_NOT_ALLOWED = "method-not-allowed" ["method_not_allowed"]

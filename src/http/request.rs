@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
@@ -22,6 +23,17 @@ use crate::protocol::{Command, Idempotency, Request};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// What is known of a request as soon as its head has arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// The time.
+    pub time: Instant,
+    /// The kind of port.
+    pub port: Port,
+    /// True when it needs a key, so that no cache may keep the answer.
+    pub is_guarded: bool,
+}
+
 /// A request whose body has been read.
 #[derive(Debug)]
 pub struct HttpRequest {
@@ -35,16 +47,17 @@ pub struct HttpRequest {
     pub body: Bytes,
     /// The id that its answer carries.
     pub id: HeaderValue,
-    port: Port,
+    /// When its head arrived, where, and whether it needs a key.
+    pub arrival: Arrival,
     /// The label, set by the endpoint that matches. An extension of the response would cost an allocation.
     label: OnceLock<Label>,
 }
 
 impl HttpRequest {
-    /// Makes a request that arrived at a port and got an id.
-    pub fn new(port: Port, id: HeaderValue, parts: Parts, body: Bytes) -> Self {
+    /// Makes a request that has arrived and got an id.
+    pub fn new(arrival: Arrival, id: HeaderValue, parts: Parts, body: Bytes) -> Self {
         let Parts { method, uri, headers, .. } = parts;
-        HttpRequest { method, uri, headers, body, id, port, label: OnceLock::new() }
+        HttpRequest { method, uri, headers, body, id, arrival, label: OnceLock::new() }
     }
 
     /// Notes the endpoint that has matched.
@@ -60,7 +73,7 @@ impl HttpRequest {
 
     /// A new execution id, if responses to this path carry one.
     pub fn execution_id(&self, executions: &Executions) -> Option<String> {
-        (self.port == Port::Shop && carries_id(self.uri.path())).then(|| executions.next())
+        (self.arrival.port == Port::Shop && carries_id(self.uri.path())).then(|| executions.next())
     }
 
     /// Reads the body's members, where JSON is required.
@@ -260,7 +273,8 @@ mod tests {
             request = request.header(name.clone(), *value);
         }
         let id = HeaderValue::from_static("id");
-        HttpRequest::new(Port::Shop, id, request.body(()).unwrap().into_parts().0, Bytes::new())
+        let arrival = Arrival { time: Instant::now(), port: Port::Shop, is_guarded: false };
+        HttpRequest::new(arrival, id, request.body(()).unwrap().into_parts().0, Bytes::new())
     }
 
     fn if_match(values: &[&str]) -> Result<Option<Condition>, Invalid> {

@@ -1,7 +1,7 @@
 //! Builds responses: JSON, empty ones, and common headers.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -39,6 +39,12 @@ pub fn empty(status: StatusCode) -> Response<Bytes> {
 pub fn with_tag(mut response: Response<Bytes>, tag: Tag) -> Response<Bytes> {
     let value = HeaderValue::try_from(tag.quoted()).expect("a tag is made of digits and a point");
     response.headers_mut().insert(ETAG, value);
+    response
+}
+
+/// Lets only the browser that asked keep the response, and makes it ask each time whether it is current.
+pub fn with_private(mut response: Response<Bytes>) -> Response<Bytes> {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     response
 }
 

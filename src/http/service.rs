@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::header::{CACHE_CONTROL, CONNECTION, EXPECT, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -16,6 +16,7 @@ use tower_service::Service;
 use warp::Reply;
 
 use super::auth::{Auth, Port};
+use super::browsers::Browsers;
 use super::error_body::DueResponses;
 use super::execution::Executions;
 use super::head;
@@ -23,7 +24,7 @@ use super::log_limit::LogLimit;
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::raw_targets::RawTargets;
-use super::request::HttpRequest;
+use super::request::{Arrival, HttpRequest};
 use super::request_id::{REQUEST_ID, RequestIds};
 use super::routes;
 use crate::error::Invalid;
@@ -43,6 +44,8 @@ pub struct WorkerContext {
     pub body_timeout: Duration,
     /// Authentication.
     pub auth: Arc<Auth>,
+    /// The rules for web pages.
+    pub browsers: Arc<Browsers>,
     /// The source of execution ids.
     pub executions: Arc<Executions>,
     /// The source of request ids.
@@ -82,6 +85,7 @@ impl<S> FacadeService<S> {
         let id = self.worker.ids.make();
         let mut response = Problem::unreadable(status).into_response(&id, None);
         response.headers_mut().insert(REQUEST_ID, id);
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }
 }
@@ -97,22 +101,30 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let arrived = Instant::now();
+        let wanted = self.worker.auth.wanted(self.port, &parts);
+        let arrival = Arrival { time: Instant::now(), port: self.port, is_guarded: wanted.is_some() };
         let id = self.worker.ids.of(&parts.headers);
-        let authenticated = self.worker.auth.authenticate(self.port, &mut parts);
+        if let Some(preflight) = self.worker.browsers.preflight(&parts) {
+            let request = HttpRequest::new(arrival, id, parts, Bytes::new());
+            let mut response = preflight.into_response();
+            self.finish(&request, &mut response);
+            return Box::pin(std::future::ready(Ok(response)));
+        }
+        let authenticated = self.worker.auth.authenticate(wanted, &mut parts);
         let target = match self.targets.had_hash(&parts.method, &parts.uri) {
             true => Err(Invalid::new("target", "has a #; percent-encode it as %23").into()),
             false => Ok(()),
         };
-        let refusal = target.and_then(|()| head::check(&parts)).and(authenticated).err();
+        let refusal = target.and_then(|()| head::check(&parts)).and_then(|()| self.worker.browsers.check(&parts));
+        let refusal = refusal.and(authenticated).err();
         let service = self.clone();
         if body.is_end_stream() {
-            let request = HttpRequest::new(self.port, id, parts, Bytes::new());
-            return Box::pin(service.answer(arrived, request, refusal.map(Rejection::from)));
+            let request = HttpRequest::new(arrival, id, parts, Bytes::new());
+            return Box::pin(service.answer(request, refusal.map(Rejection::from)));
         }
         if let Some(rejection) = refused_unread(&parts, &body, refusal.as_ref()) {
-            let request = HttpRequest::new(self.port, id, parts, Bytes::new());
-            return Box::pin(service.answer(arrived, request, Some(rejection)));
+            let request = HttpRequest::new(arrival, id, parts, Bytes::new());
+            return Box::pin(service.answer(request, Some(rejection)));
         }
         Box::pin(async move {
             // A refused request's body is read too: its client could not read the response while it still sends.
@@ -125,8 +137,8 @@ where
                     (Bytes::new(), Some(Rejection { problem, is_last }))
                 }
             };
-            let request = HttpRequest::new(service.port, id, parts, body);
-            service.answer(arrived, request, rejection).await
+            let request = HttpRequest::new(arrival, id, parts, body);
+            service.answer(request, rejection).await
         })
     }
 }
@@ -137,7 +149,6 @@ where
 {
     fn answer(
         mut self,
-        arrived: Instant,
         request: HttpRequest,
         rejection: Option<Rejection>,
     ) -> impl Future<Output = Result<WarpResponse, Infallible>> {
@@ -153,15 +164,27 @@ where
                     rejection.into_response(&request.id, execution_id.as_deref())
                 }
             };
-            self.note(&request, arrived, response.status());
-            response.headers_mut().insert(REQUEST_ID, request.id.clone());
-            self.due.add(length_on_wire(&request.method, &response));
+            self.finish(&request, &mut response);
             Ok(response)
         }
     }
 
+    /// Completes a response, which hyper has next.
+    fn finish(&self, request: &HttpRequest, response: &mut WarpResponse) {
+        self.note(request, response.status());
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, request.id.clone());
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if request.arrival.is_guarded {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.append(VARY, HeaderValue::from_static("x-api-key"));
+        }
+        self.worker.browsers.share(&request.headers, headers);
+        self.due.add(length_on_wire(&request.method, response));
+    }
+
     /// Counts and logs a response.
-    fn note(&self, request: &HttpRequest, arrived: Instant, status: StatusCode) {
+    fn note(&self, request: &HttpRequest, status: StatusCode) {
         let metrics = &self.worker.metrics;
         let label = request.label().unwrap_or_else(|| {
             // No endpoint has matched. On the key-value port a path is a key and has no template.
@@ -175,13 +198,14 @@ where
             tracing::error!(status = status.as_u16(), %method, route, request_id, "a request was not served");
         }
         tracing::debug!(status = status.as_u16(), %method, route, "answered");
-        metrics.observe(label, method, status, arrived.elapsed());
+        metrics.observe(label, method, status, request.arrival.time.elapsed());
     }
 }
 
 /// The number of bytes that hyper writes of a response's body; `None` when the body does not say it.
 fn length_on_wire(method: &Method, response: &WarpResponse) -> Option<u64> {
-    let is_without_body = *method == Method::HEAD || response.status() == StatusCode::NOT_MODIFIED;
+    let is_bodiless = matches!(response.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
+    let is_without_body = *method == Method::HEAD || is_bodiless;
     if is_without_body { Some(0) } else { response.body().size_hint().exact() }
 }
 

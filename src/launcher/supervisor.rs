@@ -266,7 +266,7 @@ impl Launch<'_> {
     fn wants_key(&self) -> bool {
         let access = &self.options.access;
         let mut addresses = self.http.iter().chain([&self.kv]).map(|port| port.address.ip().to_canonical());
-        access.require_key || (!access.open_writes && addresses.any(|ip| !ip.is_loopback()))
+        access.require_key || access.guard_writes || (!access.open_writes && addresses.any(|ip| !ip.is_loopback()))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
-use crate::http::response::{json_text, not_modified, with_replayed, with_tag};
+use crate::http::response::{json_text, not_modified, with_private, with_replayed, with_tag};
 use crate::http::shop::Shop;
 use crate::json::faults::AllOf as _;
 use crate::json::writer::Json;
@@ -67,7 +67,7 @@ async fn show(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> Http
     let Answer { body: cart, at, .. } = shop.read::<Cart>(command).await?;
     let tag = cart.tag(at);
     if request.has_current(tag)? {
-        return Ok(not_modified(tag));
+        return Ok(with_private(not_modified(tag)));
     }
     Ok(cart_response(StatusCode::OK, &customer, &cart, at))
 }
@@ -122,5 +122,5 @@ async fn change(shop: &Shop, request: &HttpRequest, customer: CustomerId, comman
 }
 
 fn cart_response(status: StatusCode, customer: &CustomerId, cart: &Cart, at: Timestamp) -> Response<Bytes> {
-    with_tag(json_text(status, cart_json(customer, cart, at)), cart.tag(at))
+    with_private(with_tag(json_text(status, cart_json(customer, cart, at)), cart.tag(at)))
 }

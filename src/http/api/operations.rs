@@ -105,12 +105,12 @@ async fn problem_type(_: &Shop, _: &HttpRequest, name: PathSegment) -> HttpResul
     Ok(response)
 }
 
-async fn openapi_json(_: &Shop, _: &HttpRequest) -> HttpResult {
-    Ok(openapi::json())
+async fn openapi_json(_: &Shop, request: &HttpRequest) -> HttpResult {
+    Ok(openapi::compressed("openapi.json", &request.headers, openapi::json()).await?)
 }
 
-async fn openapi_yaml(_: &Shop, _: &HttpRequest) -> HttpResult {
-    Ok(openapi::yaml())
+async fn openapi_yaml(_: &Shop, request: &HttpRequest) -> HttpResult {
+    Ok(openapi::compressed("openapi.yaml", &request.headers, openapi::yaml()).await?)
 }
 
 async fn docs(_: &Shop, request: &HttpRequest) -> HttpResult {
@@ -118,6 +118,8 @@ async fn docs(_: &Shop, request: &HttpRequest) -> HttpResult {
     if request.uri.path().ends_with('/') { openapi::docs("") } else { Ok(openapi::to_docs()) }
 }
 
-async fn docs_file(_: &Shop, _: &HttpRequest, file: PathSegment) -> HttpResult {
-    openapi::docs(&file.decode()?)
+async fn docs_file(_: &Shop, request: &HttpRequest, file: PathSegment) -> HttpResult {
+    let file = file.decode()?;
+    let found = openapi::docs(&file)?;
+    Ok(openapi::compressed(&format!("docs/{file}"), &request.headers, found).await?)
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use utoipa_swagger_ui::{Config, SwaggerFile, serve};
 
@@ -27,10 +27,10 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(config.persist_authorization(false).try_it_out_enabled(true))
 });
 
-/// Redirects from `/docs` to the page.
+/// Redirects from `/docs` to the page. The target is relative, so that it also works behind a prefix.
 pub fn to_docs() -> Response<Bytes> {
     let mut response = empty(StatusCode::PERMANENT_REDIRECT);
-    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/docs/"));
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("docs/"));
     response
 }
 
@@ -54,7 +54,6 @@ fn respond(file: SwaggerFile<'static>) -> HttpResult {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(response)
 }
 

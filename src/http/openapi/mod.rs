@@ -9,8 +9,10 @@
 //! - `components/` has one file for each section of the components. Paths refer to
 //!   `../components/schemas.yaml#/Cart`, which becomes `#/components/schemas/Cart`.
 
+mod compressed;
 mod docs;
 mod document;
 
+pub use compressed::compressed;
 pub use docs::{docs, to_docs};
 pub use document::{json, yaml};

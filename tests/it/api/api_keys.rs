@@ -205,7 +205,7 @@ fn a_facade_that_others_can_reach_is_refused_without_a_key() {
 
 /// A store that other machines can reach, and its address for them.
 fn exposed(options: &[&str]) -> (Store, SocketAddr) {
-    let setup = Setup::new(1).facade_environment(KEY_VARIABLES[0], "a-key-of-mine");
+    let setup = Setup::new(1).facade_environment(KEY_VARIABLES[0], "a-long-key-of-mine");
     let store = setup.facade_options(&["--http", "0.0.0.0:0"]).facade_options(options).start();
     let mut address = store.facade.http[2];
     assert!(address.ip().is_unspecified());
@@ -229,11 +229,52 @@ fn writes_need_a_key_where_others_can_connect() {
         expect_unauthorized(client.get(ANYTHING));
     }
     let mut client = Client::new(address);
-    client.call("POST", "/item/alice/tea").header("X-API-Key", "a-key-of-mine").json(&tea).send().expect(201);
+    client.call("POST", "/item/alice/tea").header("X-API-Key", "a-long-key-of-mine").json(&tea).send().expect(201);
     let mut kv = store.kv_client();
     expect_unauthorized(kv.call("PUT", "/key").body("x").send());
-    kv.call("PUT", "/key").header("X-API-Key", "a-key-of-mine").body("x").send().expect(201);
+    kv.call("PUT", "/key").header("X-API-Key", "a-long-key-of-mine").body("x").send().expect(201);
     kv.get("/key").expect(200);
+}
+
+#[test]
+fn a_proxy_in_front_makes_writes_need_a_key() {
+    let setup = Setup::new(1).facade_environment(KEY_VARIABLES[0], "a-long-key-of-mine");
+    let store = setup.facade_options(&["--guard-writes"]).start();
+    let mut client = store.client();
+    expect_unauthorized(client.post("/item/alice/tea", &offer("1", 1)));
+    expect_unauthorized(store.kv_client().call("PUT", "/key").body("x").send());
+    client.get("/items/alice").expect(200);
+    let call = client.call("POST", "/item/alice/tea").header("X-API-Key", "a-long-key-of-mine");
+    call.json(&offer("1", 1)).send().expect(201);
+    let (status, log) = refusal(&["--http", "127.0.0.1:0", "--guard-writes"]);
+    assert!(status == Some(2) && log.contains("there is no API key"), "{log}");
+}
+
+#[test]
+fn a_key_that_is_easily_guessed_is_refused_where_others_can_connect() {
+    let keys = Keys::none();
+    keys.make("read");
+    let sha256_of_password = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
+    let known = fs::read_to_string(&keys.file).unwrap();
+    let (before, rest) = known.split_once("\"sha256\": \"").unwrap();
+    let (_, after) = rest.split_once('"').unwrap();
+    fs::write(&keys.file, format!("{before}\"sha256\": \"{sha256_of_password}\"{after}")).unwrap();
+    for (environment, options, reason) in [
+        (Some("secret123"), &["--http", "0.0.0.0:0"][..], "shorter than 16"),
+        (Some("15-characters-x"), &["--http", "0.0.0.0:0"], "shorter than 16"),
+        (Some("15-characters-x"), &["--http", "127.0.0.1:0", "--guard-writes"], "shorter than 16"),
+        (Some("0123456789abcdef"), &["--http", "[::]:0"], "well-known"),
+        (None, &["--http", "0.0.0.0:0", "--api-keys", keys.path()], "well-known"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let arguments: Vec<_> =
+            ["facade", "--shards", "unix:/none"].iter().chain(options).map(ToString::to_string).collect();
+        let environment: Vec<_> =
+            environment.map(|key| (KEY_VARIABLES[0].to_owned(), key.to_owned())).into_iter().collect();
+        let refused = Process::try_start_in("facade", directory.path(), &arguments, &environment);
+        let (status, log) = refused.err().unwrap_or_else(|| panic!("{options:?} was not refused"));
+        assert!(status.code() == Some(2) && log.contains(reason), "{options:?}: {log}");
+    }
 }
 
 #[test]
@@ -289,7 +330,7 @@ fn a_client_without_a_key_gets_a_readable_answer_for_any_body() {
     }
     let mut connection = Connection::open(store.facade.http[0]).unwrap();
     connection
-        .send(format!("POST {ANYTHING} HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nx").as_bytes())
+        .send(format!("POST {ANYTHING} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx").as_bytes())
         .unwrap();
     let answer = connection.receive("POST").unwrap();
     assert_eq!(answer.header("connection"), Some("close"));

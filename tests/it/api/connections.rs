@@ -23,7 +23,7 @@ fn exchange(store: &Store, bytes: &[u8]) -> Answer {
 fn addition(item: &str) -> String {
     let body = offer("1", 1);
     format!(
-        "POST /item/alice/{item} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /item/alice/{item} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
@@ -33,13 +33,13 @@ fn malformed_http_gets_a_problem_too() {
     let store = Setup::new(1).start();
     store.client().post("/item/alice/tea", &offer("1", 1)).expect(201);
     let before = store.client().get("/items/alice").text();
-    let long_header = format!("DELETE /items/alice HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n", "x".repeat(100_000));
-    let many_headers = format!("DELETE /items/alice HTTP/1.1\r\nHost: test\r\n{}\r\n", "X: x\r\n".repeat(200));
+    let long_header = format!("DELETE /items/alice HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let many_headers = format!("DELETE /items/alice HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: x\r\n".repeat(200));
     let mut wrong = Vec::new();
     for (bytes, status) in [
-        (&b"DELETE /items/alice\xff HTTP/1.1\r\nHost: test\r\n\r\n"[..], 400),
-        (b"DELETE /items/alice b HTTP/1.1\r\nHost: test\r\n\r\n", 400),
-        (b"DELETE items/alice HTTP/1.1\r\nHost: test\r\n\r\n", 400),
+        (&b"DELETE /items/alice\xff HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], 400),
+        (b"DELETE /items/alice b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"DELETE items/alice HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
         (b"nonsense\r\n\r\n", 400),
         (b"DELETE /items/alice HTTP/1.1\r\nContent-Length: 1, 2\r\n\r\n", 400),
         (b"DELETE /items/alice HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
@@ -78,18 +78,18 @@ fn the_facade_survives_any_target() {
         ("GET", "//", 4),
         ("GET", "/?", 2),
     ] {
-        let answer = exchange(&store, format!("{method} {target} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes());
+        let answer = exchange(&store, format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         assert_eq!(answer.status / 100, class, "{method} {target}: {answer:?}");
         store.client().get("/items/alice").expect(200);
     }
-    exchange(&store, b"GET http://test/items/alice HTTP/1.1\r\nHost: test\r\n\r\n").expect(200);
+    exchange(&store, b"GET http://test/items/alice HTTP/1.1\r\nHost: localhost\r\n\r\n").expect(200);
 }
 
 #[test]
 fn a_head_that_never_ends_is_given_up_and_others_are_served_meanwhile() {
     let store = Setup::new(1).facade_options(&["--header-timeout-ms", "500"]).start();
     let halves =
-        [&b""[..], b"G", b"GET /items/alice HTTP/1.1\r\nHost: te", b"GET /items/alice HTTP/1.1\r\nHost: test\r\n"];
+        [&b""[..], b"G", b"GET /items/alice HTTP/1.1\r\nHost: te", b"GET /items/alice HTTP/1.1\r\nHost: localhost\r\n"];
     let half_sent = halves.map(|bytes| {
         let mut connection = connect(&store);
         connection.send(bytes).expect("the half is taken");
@@ -108,7 +108,7 @@ fn a_head_that_never_ends_is_given_up_and_others_are_served_meanwhile() {
 fn a_body_that_never_ends_is_given_up() {
     let store = Setup::new(1).facade_options(&["--body-timeout-ms", "500"]).start();
     for rest in ["Content-Length: 100\r\n\r\n{\"offeredPrice\":1,", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"off"] {
-        let head = "POST /item/alice/tea HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
+        let head = "POST /item/alice/tea HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
         let mut connection = connect(&store);
         connection.send(format!("{head}{rest}").as_bytes()).expect("the half is taken");
         store.client().get("/items/alice").expect(200);
@@ -136,7 +136,7 @@ fn pipelined_requests_are_answered_in_order() {
     let mut connection = connect(&store);
     let requests: String = (0..REQUESTS)
         .map(|number| match number % 4 {
-            3 => format!("GET /none/{number} HTTP/1.1\r\nHost: test\r\n\r\n"),
+            3 => format!("GET /none/{number} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
             _ => addition(&format!("i{number}")),
         })
         .collect();
@@ -169,15 +169,15 @@ fn what_cannot_be_done_as_it_was_asked_is_refused() {
     let mut wrong = Vec::new();
     for (target, head, status, mentions) in [
         ("/item/alice/tea", "", 400, "Host: is missing"),
-        ("/item/alice/tea", "Host: test\r\nHost: test\r\n", 400, "Host: must be given once"),
+        ("/item/alice/tea", "Host: localhost\r\nHost: localhost\r\n", 400, "Host: must be given once"),
         ("/item/alice/tea", "Host: a b\r\n", 400, "Host: is no host name"),
         ("/item/alice/tea", "Host: test/\r\n", 400, "Host: is no host name"),
-        ("/item/alice/tea#x", "Host: test\r\n", 400, "target: has a #"),
-        ("/item/alice/tea#", "Host: test\r\n", 400, "target: has a #"),
-        ("/item/alice/tea?a=b#x", "Host: test\r\n", 400, "target: has a #"),
-        ("/item/alice/tea", "Host: test\r\nContent-Encoding: gzip\r\n", 415, "Content-Encoding"),
-        ("/item/alice/tea", "Host: test\r\nContent-Range: bytes 0-1/2\r\n", 400, "Content-Range"),
-        ("/item/alice/tea", "Host: test\r\nTransfer-Encoding: gzip, chunked\r\n", 501, "Transfer-Encoding"),
+        ("/item/alice/tea#x", "Host: localhost\r\n", 400, "target: has a #"),
+        ("/item/alice/tea#", "Host: localhost\r\n", 400, "target: has a #"),
+        ("/item/alice/tea?a=b#x", "Host: localhost\r\n", 400, "target: has a #"),
+        ("/item/alice/tea", "Host: localhost\r\nContent-Encoding: gzip\r\n", 415, "Content-Encoding"),
+        ("/item/alice/tea", "Host: localhost\r\nContent-Range: bytes 0-1/2\r\n", 400, "Content-Range"),
+        ("/item/alice/tea", "Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n", 501, "Transfer-Encoding"),
     ] {
         let body = offer("1", 1);
         let (length, sent) = match head.contains("chunked") {
@@ -209,7 +209,7 @@ fn a_refused_request_is_not_told_to_continue() {
         ("POST /item/alice/tea HTTP/1.1\r\nContent-Length: 100\r\nContent-Encoding: br\r\n", 415),
     ] {
         let mut connection = connect(&store);
-        let request = format!("{head}Host: test\r\nExpect: 100-continue\r\n\r\n");
+        let request = format!("{head}Host: localhost\r\nExpect: 100-continue\r\n\r\n");
         connection.send(request.as_bytes()).expect("the head is taken");
         assert_eq!(connection.read_interim().expect("an answer"), status, "{head}");
     }
@@ -228,7 +228,7 @@ fn a_value_that_looks_like_an_answer_is_only_a_value() {
     socket.connect(&store.facade.http[0].into()).expect("the facade listens");
     let mut connection = Connection::of(socket.into()).expect("a connection");
     let mut sender = connection.another_end().expect("a second handle");
-    let requests = "GET /kv/hostile HTTP/1.1\r\nHost: test\r\n\r\n".repeat(REQUESTS) + "nonsense\r\n\r\n";
+    let requests = "GET /kv/hostile HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(REQUESTS) + "nonsense\r\n\r\n";
     thread::scope(|scope| {
         scope.spawn(move || sender.write_all(requests.as_bytes()).expect("the requests are taken"));
         for number in 0..REQUESTS {
@@ -260,7 +260,7 @@ fn http_1_0_and_expect_100_are_served() {
     let text = String::from_utf8(connection.read_to_end().expect("the server closes the connection")).expect("text");
     assert!(text.starts_with("HTTP/1.0 200") || text.starts_with("HTTP/1.1 200"), "{text}");
     let (head, body) = {
-        let request = addition("tea").replace("Host: test", "Host: test\r\nExpect: 100-continue");
+        let request = addition("tea").replace("Host: localhost", "Host: localhost\r\nExpect: 100-continue");
         let at = request.find("\r\n\r\n").expect("a head ends") + 4;
         (request[..at].to_owned(), request[at..].to_owned())
     };

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod bad_input;
+mod browsers;
 mod carts;
 mod conditional;
 mod connections;

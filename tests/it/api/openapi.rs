@@ -2,7 +2,9 @@
 //! Swagger UI shows it.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use shardcart::http::templates;
 
@@ -275,6 +277,24 @@ fn answers_for_operators_are_as_it_says() {
 }
 
 #[test]
+fn what_a_browser_loads_is_compressed_for_those_who_take_it_so() {
+    let (_store, mut client, _) = start();
+    for path in ["/openapi.json", "/openapi.yaml", "/docs/swagger-ui-bundle.js"] {
+        let plain = client.get(path).expect(200);
+        assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")), "{path}");
+        for _ in 0..2 {
+            let packed = client.call("GET", path).header("Accept-Encoding", "br, gzip").send().expect(200);
+            assert_eq!(packed.header("content-encoding"), Some("gzip"), "{path}");
+            assert_eq!(packed.header("content-type"), plain.header("content-type"), "{path}");
+            assert!(packed.body.len() < plain.body.len() / 2, "{path}: {} of {}", packed.body.len(), plain.body.len());
+            let mut unpacked = Vec::new();
+            GzDecoder::new(&*packed.body).read_to_end(&mut unpacked).expect("it is gzip");
+            assert!(unpacked == plain.body, "{path}");
+        }
+    }
+}
+
+#[test]
 fn each_code_is_listed_with_its_type() {
     let (_store, mut client, document) = start();
     let listed = document.root()["components"]["schemas"]["ProblemCode"]["enum"].as_array().expect("a list");
@@ -295,7 +315,7 @@ fn each_code_is_listed_with_its_type() {
 #[test]
 fn swagger_ui_has_all_it_needs() {
     let (_store, mut client, document) = start();
-    assert_eq!(client.get("/docs").expect(308).header("location"), Some("/docs/"));
+    assert_eq!(client.get("/docs").expect(308).header("location"), Some("docs/"));
     let page = client.get("/docs/").expect(200);
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let policy = page.header("content-security-policy").expect("a policy");

@@ -44,7 +44,7 @@ impl Client {
 
     /// Begins a request.
     pub fn call<'a>(&'a mut self, method: &'a str, path: &str) -> Call<'a> {
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
         Call { client: self, method, head, body: Vec::new(), chunked: false }
     }
 

@@ -54,7 +54,7 @@ fn a_request_under_way_is_answered_before_the_store_stops() {
     let mut launcher = Launcher::start(directory.path());
     let body = offer("12.10", 2);
     let head = format!(
-        "POST /item/alice/apple HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST /item/alice/apple HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     let mut connection = Connection::open(launcher.shop()).unwrap();

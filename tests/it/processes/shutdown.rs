@@ -68,7 +68,7 @@ fn a_facade_answers_requests_in_progress() {
     let mut begun = Connection::open(address).expect("the facade listens");
     let body = offer("1", 1);
     let head =
-        "POST /item/bob/tea HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n";
+        "POST /item/bob/tea HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n";
     begun.send(format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes()).expect("the head is taken");
     assert_eq!(begun.read_interim().expect("it was begun"), 100);
     let code = thread::scope(|scope| {

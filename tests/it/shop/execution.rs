@@ -26,11 +26,12 @@ fn every_problem_of_the_three_paths_carries_one() {
         }
         let mut connection = Connection::open(store.facade.http[0]).unwrap();
         connection
-            .send(format!("PUT {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\n{{").as_bytes())
+            .send(format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{").as_bytes())
             .unwrap();
         connection.receive("PUT").unwrap().expect_executed_problem(408, "in time");
         let mut connection = Connection::open(store.facade.http[0]).unwrap();
-        let chunked = format!("PUT {path} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n");
+        let chunked =
+            format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n");
         connection.send(chunked.as_bytes()).unwrap();
         connection.receive("PUT").unwrap().expect_executed_problem(400, "body");
     }
