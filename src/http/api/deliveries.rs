@@ -37,7 +37,6 @@ fn delivery_response(status: StatusCode, delivery: &Delivery) -> Response<Bytes>
 }
 
 async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
-    request.refuse_if_match()?;
     let members = request.members()?;
     let (order, address, courier) = (members.str("order_id"), address(&members), courier(&members)).all()?;
     let order = OrderId::parse(&order);

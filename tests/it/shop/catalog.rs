@@ -275,7 +275,16 @@ fn an_import_leaves_the_disk_its_free_space_and_goes_on_later() {
     let arguments = |min_free: &str| {
         let listen = format!("unix:{}", socket.display());
         let words = ["shard", "--index", "0", "--shards", "1", "--listen", &listen, "--data", data.to_str().unwrap()];
-        let more = ["--log-size", "32MiB", "--catalog", catalog.to_str().unwrap(), "--min-free", min_free];
+        let more = [
+            "--payment",
+            "unix:nobody",
+            "--log-size",
+            "32MiB",
+            "--catalog",
+            catalog.to_str().unwrap(),
+            "--min-free",
+            min_free,
+        ];
         words.iter().chain(&more).map(ToString::to_string).collect::<Vec<_>>()
     };
     let Err((status, log)) = Process::try_start("shard", directory.path(), &arguments("1000TiB")) else {
