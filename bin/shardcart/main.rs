@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use shardcart::process::core_dumps;
+use shardcart::process::files;
 use shardcart::process::logging::{self, LogFormat};
 
 /// The allocator, which was measured with a million carts to be smaller and faster than the system's.
@@ -83,6 +84,10 @@ fn run() -> ExitCode {
         && let Err(error) = core_dumps::forbid()
     {
         return failure::report(&anyhow::Error::new(error).context("cannot forbid core dumps"), cli.log_format);
+    }
+    if !matches!(cli.role, Role::Keys(_)) {
+        // The file of keys has an owner and permissions of its own.
+        files::keep_private();
     }
     let result = match cli.role {
         Role::Launch(arguments) => launch::run(arguments, cli.log_format, cli.allow_core_dumps),

@@ -70,6 +70,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
         )));
     }
     make_directory(data).map_err(failed_to("make", data))?;
+    files::warn_if_open(data);
     let in_use = || Error::Internal(format!("{}: another process uses this directory", data.display()));
     let _lock = files::lock(&data.join(LOCK_FILE), LOCK_MODE, LOCK_TIMEOUT)?.ok_or_else(in_use)?;
     let (ledger, thread) = Ledger::open(&payments)?;

@@ -2,15 +2,35 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use crate::error::{Error, Result};
 
 /// The time between two attempts to take a lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The permissions that new files and directories are denied: all of group and others.
+const PRIVATE_UMASK: Mode = Mode::from_bits_truncate(0o077);
+
+/// Makes every file, directory and socket that this process makes from now on its user's alone: 0600 and 0700.
+pub fn keep_private() {
+    umask(PRIVATE_UMASK);
+}
+
+/// Warns about a directory that is there already and lets group or others in. Whoever made it may want that, so it stays.
+pub fn warn_if_open(directory: &Path) {
+    let mode = fs::metadata(directory).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+    if mode & PRIVATE_UMASK.bits() != 0 {
+        let (directory, mode) = (directory.display(), format!("{mode:o}"));
+        tracing::warn!(%directory, mode, "other users may read this data directory: chmod -R go= keeps them out");
+    }
+}
 
 /// Turns an I/O error into an [`Error::Internal`] that names the action and the file, such as
 /// `cannot read /data/store.json: permission denied`.

@@ -46,6 +46,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let started = Instant::now();
     descriptors::raise_limit();
     fs::create_dir_all(&options.data).map_err(failed_to("make", &options.data))?;
+    files::warn_if_open(&options.data);
     let _lock = lock(&options.data)?;
     let storage = options.storage.open(&options.data, options.log_bytes)?;
     let disk = DiskLimit { directory: options.data.clone(), min_free: options.min_free };

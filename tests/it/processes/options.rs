@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -53,6 +54,35 @@ fn a_time_server_is_passed_on_to_the_facade() {
     let _launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options);
     let mut packet = [0; 64];
     assert_eq!(socket.recv(&mut packet).unwrap(), 48);
+}
+
+/// The files and directories below a path that group or others have rights to.
+fn open_to_others(path: &Path) -> Vec<String> {
+    let metadata = fs::symlink_metadata(path).unwrap();
+    let is_open = metadata.permissions().mode() & 0o077 != 0;
+    let mut found: Vec<_> = is_open.then(|| path.display().to_string()).into_iter().collect();
+    if metadata.is_dir() {
+        found.extend(fs::read_dir(path).unwrap().flat_map(|entry| open_to_others(&entry.unwrap().path())));
+    }
+    found
+}
+
+#[test]
+fn what_a_store_writes_is_its_users_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let mut launcher = Launcher::start(directory.path());
+    Client::new(launcher.shop()).put("/kv/a", "value").expect(201);
+    assert_eq!(open_to_others(&data), Vec::<String>::new());
+    launcher.signal(Signal::TERM);
+    launcher.wait();
+    assert_eq!(open_to_others(&data), Vec::<String>::new());
+    assert!(!launcher.log().contains("other users"), "{}", launcher.log());
+    for name in ["shard-0", "gateway"] {
+        fs::set_permissions(data.join(name), fs::Permissions::from_mode(0o750)).unwrap();
+    }
+    let log = Launcher::start(directory.path()).log();
+    assert_eq!(log.matches("other users may read this data directory").count(), 2, "{log}");
 }
 
 /// Commands that show their help.
