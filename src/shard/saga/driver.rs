@@ -126,7 +126,7 @@ async fn reserve_and_pay(
         (Ok(Reserved::Free(order)), _) => Ok((order, item)),
         (Ok(Reserved::Due(order)), Some(card)) => {
             let deadline = since + ANSWER_TIMEOUT - RESOLVE_TIME;
-            pay(coordinator, order, &card, deadline).await.map(|order| (order, item))
+            pay(coordinator, order, card, deadline).await.map(|order| (order, item))
         }
         (Ok(Reserved::Due(order)), None) => Err(order.refuse(card_missing(), RefusedPayment::NotAsked, clock::now())),
         (Err(Unreserved { order, error }), _) => Err(not_asked(order, error)),
@@ -141,7 +141,7 @@ fn not_asked(order: Order<Pending>, error: Error) -> Refusal {
 async fn pay(
     coordinator: &Coordinator,
     order: Order<Unpaid>,
-    card: &Card,
+    card: Card,
     deadline: Instant,
 ) -> std::result::Result<Order<Payable>, Refusal> {
     fail_point::hit("paying");

@@ -65,11 +65,14 @@ fn pause_after(payment: &Payment, no_answer: &GatewayUnavailable) -> Duration {
 pub async fn authorise(
     coordinator: &Coordinator,
     payment: &Payment,
-    card: &Card,
+    card: Card,
     deadline: Instant,
 ) -> Result<String, NotAuthorised> {
     let left = deadline.saturating_duration_since(Instant::now());
-    match coordinator.gateway.authorise(payment, card, left).await {
+    let asked = coordinator.gateway.authorise(payment, &card, left).await;
+    // Its number is not needed any more, and finding out may take long.
+    drop(card);
+    match asked {
         Ok(Authorisation::Authorised { transaction }) => Ok(transaction),
         Ok(Authorisation::Refused { reason }) => Err(NotAuthorised::declined(&reason)),
         Err(no_answer) => {
