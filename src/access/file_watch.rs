@@ -15,8 +15,8 @@ use crate::error::Result;
 struct Stamp {
     inode: u64,
     size: u64,
-    /// Seconds and nanoseconds of its last change.
-    modified: (i64, i64),
+    /// Seconds and nanoseconds of its last change, that of its permissions too.
+    changed: (i64, i64),
 }
 
 /// A file of API keys and its last known state.
@@ -52,12 +52,14 @@ impl FileWatch {
 
 fn stamp(path: &PathBuf) -> std::result::Result<Stamp, io::ErrorKind> {
     let metadata = fs::metadata(path).map_err(|error| error.kind())?;
-    let modified = (metadata.mtime(), metadata.mtime_nsec());
-    Ok(Stamp { inode: metadata.ino(), size: metadata.size(), modified })
+    let changed = (metadata.ctime(), metadata.ctime_nsec());
+    Ok(Stamp { inode: metadata.ino(), size: metadata.size(), changed })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::super::role::Role;
     use super::*;
 
@@ -86,5 +88,7 @@ mod tests {
         KeyFile::revoke(&path, &first.id).unwrap();
         assert_eq!(watch.changed().map(names), Some(Some(vec!["other".into()])));
         assert!(watch.changed().is_none() && !watch.is_unread);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(watch.changed().is_some(), "it may not be readable any more");
     }
 }

@@ -36,8 +36,11 @@ pub const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default time in which a client has to take some of what is sent to it.
 pub const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The file descriptors that are kept for listeners, sessions with shards and files.
+/// The file descriptors that are kept for files, and for connections that wait for a place.
 const RESERVED_DESCRIPTORS: u64 = 128;
+/// The file descriptors that each worker needs for itself and its listeners, and for each of its sessions with shards.
+const WORKER_DESCRIPTORS: u64 = 8;
+const SESSION_DESCRIPTORS: u64 = 2;
 /// The longest wait for the shards before a new facade announces that it is ready. It serves meanwhile.
 const FIRST_SESSIONS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -107,7 +110,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if let Some(server) = options.ntp_server.clone() {
         follow(server, clock.clone())?;
     }
-    let connections = Arc::new(Semaphore::new(possible_connections(options.max_connections)));
+    let connections = Arc::new(Semaphore::new(possible_connections(&options)));
     let executions = Arc::new(Executions::new(clock));
     let heartbeat = Heartbeat::of(options.workers);
     let browsers = Arc::new(Browsers::new(options.cors_origins.clone(), auth.has_development_key()));
@@ -132,9 +135,12 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
 }
 
 /// The most connections for which there are file descriptors, after their limit was raised as far as it may be.
-fn possible_connections(asked: usize) -> usize {
+fn possible_connections(options: &Options) -> usize {
+    let asked = options.max_connections.min(Semaphore::MAX_PERMITS);
     let limit = descriptors::raise_limit();
-    let possible = usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX).max(1);
+    let (workers, shards) = (options.workers as u64, options.shards.len() as u64);
+    let reserved = RESERVED_DESCRIPTORS + workers * (WORKER_DESCRIPTORS + SESSION_DESCRIPTORS * shards);
+    let possible = usize::try_from(limit.saturating_sub(reserved)).unwrap_or(usize::MAX).max(1);
     if possible < asked {
         tracing::warn!(asked, possible, limit, "the limit of file descriptors leaves fewer connections");
     }

@@ -1,13 +1,15 @@
 //! Connections as raw bytes: malformed HTTP, slow clients, pipelined requests, too many connections.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Shutdown;
+use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
 use crate::harness::http::Connection;
-use crate::harness::{Answer, Setup, Store, eventually, offer};
+use crate::harness::{Answer, DEADLINE, Setup, Store, eventually, offer};
 
 fn connect(store: &Store) -> Connection {
     Connection::open(store.facade.http[0]).expect("the facade listens")
@@ -286,6 +288,53 @@ fn connections_past_the_limit_wait_for_a_place() {
         }
     });
     assert_eq!(store.client().get("/items/alice").expect(200).json()["itemTotal"], CONNECTIONS);
+}
+
+#[test]
+fn all_workers_share_one_limit_on_connections() {
+    const LIMIT: usize = 4;
+    const SHORT: Duration = Duration::from_millis(200);
+    let store = Setup::new(1).facade_options(&["--max-connections", "4"]).start();
+    let ask = |connection: &mut Connection| {
+        connection.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the request is taken");
+    };
+    // The system chooses a worker for each connection, so that they are never shared out evenly for long.
+    for _ in 0..4 {
+        let mut served: Vec<_> = (0..LIMIT).map(|_| connect(&store)).collect();
+        for connection in &mut served {
+            ask(connection);
+            connection.receive("GET").expect("an answer").expect(200);
+        }
+        let mut waiting = connect(&store);
+        ask(&mut waiting);
+        waiting.another_end().expect("a handle").set_read_timeout(Some(SHORT)).expect("a timeout");
+        assert!(waiting.receive("GET").is_err(), "it has no place");
+        waiting.another_end().expect("a handle").set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        served.pop();
+        waiting.receive("GET").expect("an answer").expect(200);
+    }
+}
+
+#[test]
+fn connections_leave_descriptors_for_all_else() {
+    let script = r#"set -e
+        ulimit -Sn 150
+        ulimit -Hn 200
+        exec "$0" facade --shards unix:/none --http 127.0.0.1:0 --workers 1"#;
+    let mut child = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_shardcart")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("bash can be started");
+    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map(|line| line.expect("text"));
+    let is_about = |line: &String| line.contains("leaves fewer connections") || line.contains("ready without");
+    let warning = lines.into_iter().find(is_about).expect("a warning");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("limits");
+    child.kill().and_then(|()| child.wait()).expect("it ends");
+    assert!(warning.contains("possible=62 limit=200"), "{warning}");
+    let open_files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+    assert_eq!(open_files.split_whitespace().nth(3), Some("200"), "{open_files}");
 }
 
 #[test]
