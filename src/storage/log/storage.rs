@@ -134,7 +134,8 @@ impl Storage for LogStorage {
     fn load(&self, kinds: &[RecordKind], slots: &RangeInclusive<u16>, each: &mut Loaded<'_>) -> Result<()> {
         self.shared.ring.seal();
         let mut newest = Newest::default();
-        if let Err(error) = self.shared.checkpoint(1) {
+        // No commit waits for the device meanwhile.
+        if let Err(error) = self.shared.checkpoint(1, |_| ()) {
             // A full disk must not keep a shard from starting: what is in the log is read from there.
             tracing::warn!(%error, "the log cannot be moved to the tables");
             for file in self.shared.ring.sealed() {
@@ -271,8 +272,9 @@ impl Shared {
         read.map_err(|error| fault("cannot read the log", &error))
     }
 
-    /// Moves the oldest sealed files to the tables, as long as there are at least so many.
-    fn checkpoint(&self, least: usize) -> Result<()> {
+    /// Moves the oldest sealed files to the tables, as long as there are at least so many. `pause` is told how long reading
+    /// a file took, and may wait.
+    fn checkpoint(&self, least: usize, pause: impl Fn(Duration)) -> Result<()> {
         let _guard = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let sealed = self.ring.sealed();
@@ -286,7 +288,7 @@ impl Shared {
                 let began = Instant::now();
                 applied = applied.max(self.read_file(*file, &mut newest)?);
                 count += 1;
-                self.ring.leave_device(began.elapsed());
+                pause(began.elapsed());
                 if newest.bytes() >= CHECKPOINT_BYTES {
                     break;
                 }
@@ -325,7 +327,7 @@ impl Shared {
     fn tidy(&self, seen: &mut u64) -> Result<()> {
         let prepared = self.ring.prepare_file().map_err(|error| fault("cannot make a file for the log", &error));
         // On a full disk the checkpoint is what frees a file.
-        self.checkpoint(self.files_at_once)?;
+        self.checkpoint(self.files_at_once, |busy| self.ring.leave_device(busy))?;
         prepared?;
         let durable = self.ring.durable();
         if durable == *seen {
