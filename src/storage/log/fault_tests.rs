@@ -1,11 +1,9 @@
 //! Tests the log on a disk that fails: with an error or a short write at each call in turn. What was acknowledged is there
 //! after the next start.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,10 +11,10 @@ use std::time::Duration;
 use super::disk::{Disk, DiskFile, LocalDisk};
 use super::file_header::FileHeader;
 use super::frame::{Payload, Place};
-use super::manifest::MANIFEST;
 use super::ring::Sizes;
 use super::storage::LogStorage;
-use crate::routing::{KeyHash, SLOTS};
+use super::test_store::{ALL, Model, apply, disk};
+use crate::routing::KeyHash;
 use crate::storage::backend::Storage;
 use crate::storage::record::{Record, RecordKey, RecordKind, Write};
 
@@ -123,12 +121,6 @@ impl DiskFile for FaultyFile {
     }
 }
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
-
-fn disk(directory: &Path) -> LocalDisk {
-    LocalDisk::open(&directory.join("log"), MANIFEST).unwrap()
-}
-
 fn writes(number: u32) -> Vec<Write> {
     let record = |kind, id: String, value: &[u8]| {
         Write::Put(Record::new(RecordKey { hash: KeyHash::of(&id), kind, id: id.as_bytes() }, value))
@@ -140,16 +132,10 @@ fn writes(number: u32) -> Vec<Write> {
     ]
 }
 
-fn apply(model: &mut Model, writes: &[Write]) {
-    for write in writes {
-        model.insert(write.record().key().to_vec(), write.record().value().to_vec());
-    }
-}
-
 fn content(storage: &LogStorage) -> Model {
     let mut found = Model::new();
     storage
-        .load(&RecordKind::LOADED, &(0..=SLOTS - 1), &mut |key, value| {
+        .load(&RecordKind::LOADED, &ALL, &mut |key, value| {
             found.insert(key.to_vec(), value.to_vec());
             Ok(())
         })

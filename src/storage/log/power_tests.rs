@@ -2,7 +2,6 @@
 //! in the place of another. What was acknowledged is there after the next start, and each commit as a whole or not at all.
 //! And on a disk whose files cannot be read for a while: the checkpoint fails and is tried again.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -12,11 +11,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::disk::{Disk, DiskFile, LocalDisk};
-use super::manifest::MANIFEST;
 use super::ring::Sizes;
 use super::storage::LogStorage;
-use super::test_store::copy;
-use crate::routing::{KeyHash, SLOTS};
+use super::test_store::{ALL, Model, apply, copy, disk, noise};
+use crate::routing::KeyHash;
 use crate::storage::backend::Storage;
 use crate::storage::record::{Record, RecordKey, RecordKind, Write};
 
@@ -25,8 +23,6 @@ const COMMITS: u32 = 80;
 const SECTOR: usize = 512;
 /// Power failures that are tried; `SHARDCART_POWER_FAILURES` sets another number.
 const FAILURES: u32 = 40;
-
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A random number from a seed (splitmix64).
 fn random(state: &mut u64) -> u64 {
@@ -174,14 +170,9 @@ impl DiskFile for TroubledFile {
     }
 }
 
-fn disk(directory: &Path) -> LocalDisk {
-    LocalDisk::open(&directory.join("log"), MANIFEST).unwrap()
-}
-
 /// A commit of some kilobytes that do not compress.
 fn writes(number: u32) -> Vec<Write> {
-    let mut state = u64::from(number);
-    let noise: Vec<u8> = (0..100 + number % 7 * 700).map(|_| random(&mut state) as u8).collect();
+    let noise = noise(number, (100 + number % 7 * 700) as usize);
     let record = |kind, id: u32, value: &[u8]| {
         let id = id.to_string();
         Write::Put(Record::new(RecordKey { hash: KeyHash::of(&id), kind, id: id.as_bytes() }, value))
@@ -189,20 +180,13 @@ fn writes(number: u32) -> Vec<Write> {
     vec![record(RecordKind::Cart, number % 9, &noise), record(RecordKind::Order, number, b"closed")]
 }
 
-fn apply(model: &mut Model, writes: &[Write]) {
-    for write in writes {
-        model.insert(write.record().key().to_vec(), write.record().value().to_vec());
-    }
-}
-
 fn content(storage: &LogStorage) -> Model {
     let mut found = Model::new();
-    let all = 0..=SLOTS - 1;
     let mut take = |key: &[u8], value: &[u8]| {
         found.insert(key.to_vec(), value.to_vec());
         Ok(())
     };
-    storage.load(&[RecordKind::Cart, RecordKind::Order], &all, &mut take).unwrap();
+    storage.load(&[RecordKind::Cart, RecordKind::Order], &ALL, &mut take).unwrap();
     found
 }
 

@@ -14,6 +14,7 @@ use super::manifest::{LiveFile, MANIFEST, MAX_FILES};
 use super::mark::Mark;
 use super::recovery;
 use super::ring::{Position, Ring, Sizes};
+use super::survey::fault;
 use super::tables::{Newest, Tables};
 use crate::error::{Error, Result};
 use crate::storage::backend::{Loaded, Outcome, Page, Storage, as_slices, keys_after};
@@ -336,8 +337,4 @@ impl Shared {
         *seen = durable;
         Ok(())
     }
-}
-
-fn fault(what: &str, error: &std::io::Error) -> Error {
-    Error::Internal(format!("{what}: {error}"))
 }

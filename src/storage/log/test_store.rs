@@ -36,10 +36,11 @@ pub fn put(kind: RecordKind, number: u32, value: &[u8]) -> Write {
 /// Applies a commit to the storage and to the model.
 pub fn commit(storage: &LogStorage, model: &mut Model, writes: Vec<Write>) {
     storage.commit_next(&writes).unwrap();
-    apply(model, writes);
+    apply(model, &writes);
 }
 
-fn apply(model: &mut Model, writes: Vec<Write>) {
+/// Applies a commit to the model.
+pub fn apply(model: &mut Model, writes: &[Write]) {
     for write in writes {
         match write {
             Write::Put(record) => model.insert(record.key().to_vec(), record.value().to_vec()),
@@ -48,9 +49,13 @@ fn apply(model: &mut Model, writes: Vec<Write>) {
     }
 }
 
+/// The disk of the log in a directory.
+pub fn disk(directory: &Path) -> LocalDisk {
+    LocalDisk::open(&directory.join("log"), MANIFEST).unwrap()
+}
+
 pub fn open(directory: &Path) -> Result<LogStorage> {
-    let disk = LocalDisk::open(&directory.join("log"), MANIFEST).unwrap();
-    LogStorage::open_on(Box::new(disk), &directory.join("tables"), SIZES)
+    LogStorage::open_on(Box::new(disk(directory)), &directory.join("tables"), SIZES)
 }
 
 /// Everything that a storage has: what it loads, and what is read one by one.
@@ -78,7 +83,7 @@ pub fn fill(storage: &LogStorage, model: &mut Model, seed: u8, numbers: Range<u3
 /// What a store of a seed has after so many commits.
 pub fn model_at(seed: u8, commits: u32) -> Model {
     let mut model = Model::new();
-    (0..commits).for_each(|number| apply(&mut model, writes(seed, number)));
+    (0..commits).for_each(|number| apply(&mut model, &writes(seed, number)));
     model
 }
 
