@@ -56,7 +56,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
-    tuning: Tuning,
+    tuning: FacadeTuning,
     #[command(flatten)]
     access: Access,
     /// The id of the store that the shards must belong to; without it, the first shard's counts.
@@ -69,7 +69,7 @@ pub struct Arguments {
 
 /// Options that a launcher passes on.
 #[derive(Args, Clone)]
-pub struct Tuning {
+pub struct FacadeTuning {
     /// Threads of the facade [default: one for every two cores; shards need the others].
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_WORKERS))]
     workers: Option<usize>,
@@ -98,7 +98,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Tuning {
+impl FacadeTuning {
     /// The number of workers, by default one for every two cores.
     ///
     /// # Errors

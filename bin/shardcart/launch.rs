@@ -10,17 +10,15 @@ use shardcart::catalog::Catalog;
 use shardcart::launcher::{self, DEFAULT_ANSWER_TIMEOUT, MAX_LOCAL_SHARDS, Options, PaymentKind};
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
-use shardcart::shard::{
-    DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES, DEFAULT_REFUSED_ORDER_LIFETIME,
-    default_max_memory,
-};
-use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
+use shardcart::shard::default_max_memory;
+use shardcart::storage::StorageKind;
 
 use crate::access::Access;
-use crate::byte_size::{ByteSize, log_size};
-use crate::duration::{DurationOption, answer_timeout, commit_timeout, lifetime};
-use crate::facade::Tuning;
+use crate::byte_size::ByteSize;
+use crate::duration::{DurationOption, answer_timeout};
+use crate::facade::FacadeTuning;
 use crate::listen_address;
+use crate::shard::ShardTuning;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,18 +53,9 @@ pub struct Arguments {
     /// The storage: log (a commit log on disk) or memory (lost at the end; for benchmarks).
     #[arg(long, default_value = "log")]
     storage: StorageKind,
-    /// The most bytes of each shard's commit log, from 32MiB to 3200MiB.
-    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_LOG_BYTES), value_parser = log_size)]
-    log_size: ByteSize,
-    /// End a shard whose disk takes longer than this for one commit, as 30s.
-    #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_COMMIT_TIMEOUT), value_parser = commit_timeout)]
-    commit_timeout: DurationOption,
     /// Kill and restart a child that lives but has not answered for so long, as 30s. Loading counts as an answer.
     #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_ANSWER_TIMEOUT), value_parser = answer_timeout)]
     answer_timeout: DurationOption,
-    /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
-    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
-    min_free: ByteSize,
     /// The products that a fresh store begins with: the sample, none, or a file (CSV or JSON).
     #[arg(long, value_name = "sample|none|FILE", default_value = "sample")]
     catalog: Catalog,
@@ -76,22 +65,14 @@ pub struct Arguments {
     /// Send card numbers over plain http to a gateway on another machine.
     #[arg(long)]
     payment_insecure: bool,
-    /// The most orders of a shard that are undecided after their customers were answered, as when the gateway is
-    /// away. Past that, paid orders get 503.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
-    max_unresolved_orders: usize,
     /// Refuse what grows with 507 while each shard counts more bytes of memory than this. By default 75% of the machine's or
     /// control group's memory, divided by the shards.
     #[arg(long, value_name = "BYTES")]
     max_memory: Option<ByteSize>,
-    /// Remove carts that nobody has changed for so long, as 30d. Without it all are kept.
-    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
-    cart_ttl: Option<DurationOption>,
-    /// Remove refused orders after so long.
-    #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_REFUSED_ORDER_LIFETIME), value_parser = lifetime)]
-    keep_refused_orders: DurationOption,
     #[command(flatten)]
-    facade: Tuning,
+    shard: ShardTuning,
+    #[command(flatten)]
+    facade: FacadeTuning,
     #[command(flatten)]
     access: Access,
 }
@@ -109,7 +90,9 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
     let mut common = vec![format!("--log-format={format}").into()];
     common.extend(allow_core_dumps.then(|| "--allow-core-dumps".into()));
     let facade = arguments.facade.arguments().into_iter().map(OsString::from).chain(arguments.access.arguments());
+    let mut shard = arguments.shard.arguments();
     let max_memory = arguments.max_memory.unwrap_or_else(|| ByteSize(default_max_memory(arguments.shards)));
+    shard.push(format!("--max-memory={}", max_memory.0));
     let options = Options {
         shards: arguments.shards,
         http: arguments.http,
@@ -121,17 +104,7 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
         payment_insecure: arguments.payment_insecure,
         answer_timeout: arguments.answer_timeout.0,
         common,
-        shard: vec![
-            format!("--min-free={}", arguments.min_free).into(),
-            format!("--log-size={}", arguments.log_size).into(),
-            format!("--commit-timeout={}", arguments.commit_timeout).into(),
-            format!("--max-unresolved-orders={}", arguments.max_unresolved_orders).into(),
-            format!("--max-memory={}", max_memory.0).into(),
-            format!("--keep-refused-orders={}", arguments.keep_refused_orders).into(),
-        ]
-        .into_iter()
-        .chain(arguments.cart_ttl.map(|lifetime| format!("--cart-ttl={lifetime}").into()))
-        .collect(),
+        shard: shard.into_iter().map(OsString::from).collect(),
         access: arguments.access.settings()?,
         facade: facade.collect(),
     };

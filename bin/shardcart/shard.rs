@@ -50,19 +50,10 @@ pub struct Arguments {
     /// The storage: log (a commit log on disk) or memory (lost at the end; for benchmarks).
     #[arg(long, default_value = "log")]
     storage: StorageKind,
-    /// The most bytes of each shard's commit log, from 32MiB to 3200MiB.
-    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_LOG_BYTES), value_parser = log_size)]
-    log_size: ByteSize,
-    /// End a shard whose disk takes longer than this for one commit, as 30s.
-    #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_COMMIT_TIMEOUT), value_parser = commit_timeout)]
-    commit_timeout: DurationOption,
     /// The id of the store that the data must belong to. Without it shard 0 of a new store makes one, and
     /// the others learn it from the first facade.
     #[arg(long, value_name = "UUID")]
     store_id: Option<Uuid>,
-    /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
-    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
-    min_free: ByteSize,
     /// The products that a fresh store begins with: the sample, none, or a file (CSV or JSON), of which the
     /// shard takes what is its own.
     #[arg(long, value_name = "sample|none|FILE", default_value = "sample")]
@@ -73,29 +64,61 @@ pub struct Arguments {
     /// Send card numbers over plain http to a gateway on another machine.
     #[arg(long)]
     payment_insecure: bool,
-    /// The most orders of a shard that are undecided after their customers were answered, as when the gateway is
-    /// away. Past that, paid orders get 503.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
-    max_unresolved_orders: usize,
     /// Refuse what grows with 507 while the shard counts more bytes of memory than this. By default 75% of the
     /// machine's or control group's memory.
     #[arg(long, value_name = "BYTES")]
     max_memory: Option<ByteSize>,
+    #[command(flatten)]
+    tuning: ShardTuning,
+    /// End when standard input, a pipe from a launcher, closes.
+    #[arg(long, hide = true)]
+    parent_pipe: bool,
+}
+
+/// Options that a launcher passes on.
+#[derive(Args, Clone)]
+pub struct ShardTuning {
+    /// The most bytes of each shard's commit log, from 32MiB to 3200MiB.
+    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_LOG_BYTES), value_parser = log_size)]
+    log_size: ByteSize,
+    /// End a shard whose disk takes longer than this for one commit, as 30s.
+    #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_COMMIT_TIMEOUT), value_parser = commit_timeout)]
+    commit_timeout: DurationOption,
+    /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
+    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
+    min_free: ByteSize,
+    /// The most orders of a shard that are undecided after their customers were answered, as when the gateway is
+    /// away. Past that, paid orders get 503.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
+    max_unresolved_orders: usize,
     /// Remove carts that nobody has changed for so long, as 30d. Without it all are kept.
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     cart_ttl: Option<DurationOption>,
     /// Remove refused orders after so long.
     #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_REFUSED_ORDER_LIFETIME), value_parser = lifetime)]
     keep_refused_orders: DurationOption,
-    /// End when standard input, a pipe from a launcher, closes.
-    #[arg(long, hide = true)]
-    parent_pipe: bool,
+}
+
+impl ShardTuning {
+    /// The options as arguments of a shard.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
+            format!("--log-size={}", self.log_size),
+            format!("--commit-timeout={}", self.commit_timeout),
+            format!("--min-free={}", self.min_free),
+            format!("--max-unresolved-orders={}", self.max_unresolved_orders),
+            format!("--keep-refused-orders={}", self.keep_refused_orders),
+        ];
+        arguments.extend(self.cart_ttl.map(|lifetime| format!("--cart-ttl={lifetime}")));
+        arguments
+    }
 }
 
 pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals(arguments.parent_pipe).context("cannot handle signals")?;
     logging::init(format, Some(&arguments.data)).context("cannot start the log")?;
     arguments.payment.check_encrypted(arguments.payment_insecure)?;
+    let tuning = arguments.tuning;
     let options = Options {
         index: arguments.index,
         shards: arguments.shards,
@@ -103,16 +126,16 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         data: arguments.data,
         peers: arguments.peers,
         storage: arguments.storage,
-        log_bytes: arguments.log_size.0,
-        commit_timeout: arguments.commit_timeout.0,
+        log_bytes: tuning.log_size.0,
+        commit_timeout: tuning.commit_timeout.0,
         store_id: arguments.store_id,
-        min_free: arguments.min_free.0,
+        min_free: tuning.min_free.0,
         catalog: arguments.catalog,
         payment: arguments.payment,
-        max_unresolved_orders: arguments.max_unresolved_orders,
+        max_unresolved_orders: tuning.max_unresolved_orders,
         max_memory: arguments.max_memory.map_or_else(|| default_max_memory(1), |bytes| bytes.0),
-        cart_lifetime: arguments.cart_ttl.map(|lifetime| lifetime.0),
-        refused_order_lifetime: arguments.keep_refused_orders.0,
+        cart_lifetime: tuning.cart_ttl.map(|lifetime| lifetime.0),
+        refused_order_lifetime: tuning.keep_refused_orders.0,
     };
     shard::run(options, shutdown).map_err(|error| match error {
         // The error names its option already.
