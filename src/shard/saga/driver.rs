@@ -1,6 +1,7 @@
 //! Drives an order from its first record to its last: hold, pay, decide, settle, close. After a crash the record tells
 //! the step at which to resume.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +99,7 @@ async fn resume(coordinator: &Coordinator, order: OrderRecord) {
 struct Prepared {
     outcome: Outcome,
     /// The positions of the lines that other shards hold for it, as far as that is known.
-    held_elsewhere: Vec<usize>,
+    held_elsewhere: BTreeSet<usize>,
 }
 
 async fn reserve_and_pay(
@@ -112,7 +113,7 @@ async fn reserve_and_pay(
         // Without a card an order that costs something is refused, so it must not hold stock that others could buy.
         let found = stock::hold(coordinator, &order, HoldMode::Quote, deadline).await;
         if let Err(error) = found.results.and_then(|found| order.quote(&found)) {
-            return Prepared { outcome: Err(not_asked(order, error)), held_elsewhere: Vec::new() };
+            return Prepared { outcome: Err(not_asked(order, error)), held_elsewhere: BTreeSet::new() };
         }
     }
     let Found { results, held_elsewhere } = stock::hold(coordinator, &order, HoldMode::Hold, deadline).await;
@@ -240,7 +241,7 @@ async fn claim_and_capture(coordinator: &Coordinator, mut order: Order<Created>)
 }
 
 /// Releases a refused order's stock on the other shards, as far as they are known to hold it.
-async fn release(coordinator: &Coordinator, mut order: Order<Refused>, held: &[usize]) -> Order<Refused> {
+async fn release(coordinator: &Coordinator, mut order: Order<Refused>, held: &BTreeSet<usize>) -> Order<Refused> {
     let deadline = Instant::now() + SETTLE_TIMEOUT;
     if stock::settle_elsewhere(coordinator, &order, held, Settlement::Release, deadline).await {
         order.released(clock::now());

@@ -1,6 +1,6 @@
 //! Holds an order's stock on all its products' shards and, once the order is decided, claims or releases it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -35,7 +35,7 @@ pub struct Found {
     /// The result for each line, or the reason why a shard did not answer.
     pub results: Result<Vec<HoldResult>>,
     /// The positions of the lines that other shards hold for sure.
-    pub held_elsewhere: Vec<usize>,
+    pub held_elsewhere: BTreeSet<usize>,
 }
 
 /// Holds or quotes all lines of an order. A shard that does not answer before the deadline may hold its lines or not; it
@@ -53,7 +53,7 @@ pub async fn hold(coordinator: &Coordinator, order: &Facts, mode: HoldMode, dead
     });
     let mut results = vec![HoldResult::UnknownProduct; order.lines.len()];
     let mut failed = None;
-    let mut held_elsewhere = Vec::new();
+    let mut held_elsewhere = BTreeSet::new();
     for (shard, positions, found) in join_all(asked).await {
         match found {
             Ok(found) => {
@@ -113,7 +113,7 @@ async fn hold_elsewhere(coordinator: &Coordinator, hold: Hold, deadline: Instant
 }
 
 /// All lines of an order.
-pub fn all_lines(order: &Facts) -> Vec<usize> {
+pub fn all_lines(order: &Facts) -> BTreeSet<usize> {
     (0..order.lines.len()).collect()
 }
 
@@ -122,7 +122,7 @@ pub fn all_lines(order: &Facts) -> Vec<usize> {
 pub async fn settle_elsewhere(
     coordinator: &Coordinator,
     order: &Facts,
-    positions: &[usize],
+    positions: &BTreeSet<usize>,
     settlement: Settlement,
     deadline: Instant,
 ) -> bool {
