@@ -25,11 +25,9 @@ use shardcart::domain::time::Timestamp;
 use shardcart::routing::{ItemId, KeyHash, SLOTS};
 use shardcart::storage::{DEFAULT_LOG_BYTES, Record, RecordKey, RecordKind, StorageKind, Write, codec};
 
-use harness::Result;
 use harness::procfs::own_processor_time;
+use harness::{BENCH_FLAG, Result, run_under_bench};
 
-/// The argument that `cargo bench` adds and `cargo test` does not.
-const BENCH_FLAG: &str = "--bench";
 /// The time of commits before each measurement.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// The customers of a cell with few hot keys.
@@ -97,18 +95,10 @@ struct Measured {
 }
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == BENCH_FLAG) {
-        println!("commits: nothing to test; `cargo bench --bench commits` measures");
-        return ExitCode::SUCCESS;
-    }
-    let options = Options::parse();
-    match options.measure.as_deref().map_or_else(|| compare(&options), |name| measure(name, &options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run_under_bench("commits", || {
+        let options = Options::parse();
+        options.measure.as_deref().map_or_else(|| compare(&options), |name| measure(name, &options))
+    })
 }
 
 /// Measures all cells, and prints the medians.

@@ -19,12 +19,10 @@ use harness::carts;
 use harness::connection::Connection;
 use harness::procfs::{self, Memory};
 use harness::store::Store;
-use harness::{Result, block_on};
+use harness::{Result, block_on, run_under_bench};
 use shardcart::routing::{OrderId, SLOTS, Slot};
 use shardcart::storage::{DEFAULT_LOG_BYTES, Record, RecordKey, RecordKind, StorageKind, Write};
 
-/// The argument that `cargo bench` adds and `cargo test` does not.
-const BENCH_FLAG: &str = "--bench";
 /// The number of carts that are read back after a restart, spread over all carts.
 const CHECKED_CARTS: u64 = 1_000;
 
@@ -69,17 +67,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == BENCH_FLAG) {
-        println!("memory: nothing to test; `cargo bench --bench memory` measures");
-        return ExitCode::SUCCESS;
-    }
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run_under_bench("memory", || run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<()> {

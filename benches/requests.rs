@@ -13,13 +13,11 @@ use std::process::ExitCode;
 use criterion::Criterion;
 use tokio::runtime::Runtime;
 
-use harness::Result;
 use harness::carts;
 use harness::connection::Connection;
 use harness::store::Store;
+use harness::{Result, run_under_bench};
 
-/// The argument that `cargo bench` adds and `cargo test` does not.
-const BENCH_FLAG: &str = "--bench";
 /// The number of carts in the store.
 const CUSTOMERS: u64 = 1_000;
 /// The number of connections that fill it.
@@ -28,24 +26,17 @@ const FILL_CONNECTIONS: usize = 16;
 const SHARDS: u32 = 4;
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == BENCH_FLAG) {
-        println!("requests: nothing to test; `cargo bench --bench requests` measures");
-        return ExitCode::SUCCESS;
-    }
-    let mut criterion = Criterion::default().configure_from_args();
-    let adds =
-        || (0..CUSTOMERS).flat_map(|customer| (0..carts::LINES).map(move |line| carts::add_request(customer, line)));
-    let outcome = measure(&mut criterion, "memory", "GET", (0..CUSTOMERS).map(carts::read_request).collect())
-        .and_then(|()| measure(&mut criterion, "memory", "POST", adds().collect()))
-        .and_then(|()| measure(&mut criterion, "log", "POST", adds().collect()));
-    criterion.final_summary();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run_under_bench("requests", || {
+        let mut criterion = Criterion::default().configure_from_args();
+        let adds = || {
+            (0..CUSTOMERS).flat_map(|customer| (0..carts::LINES).map(move |line| carts::add_request(customer, line)))
+        };
+        let outcome = measure(&mut criterion, "memory", "GET", (0..CUSTOMERS).map(carts::read_request).collect())
+            .and_then(|()| measure(&mut criterion, "memory", "POST", adds().collect()))
+            .and_then(|()| measure(&mut criterion, "log", "POST", adds().collect()));
+        criterion.final_summary();
+        outcome
+    })
 }
 
 /// Measures requests, one after the other, on a store of its own.

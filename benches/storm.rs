@@ -29,10 +29,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use harness::connection::Connection;
 use harness::store::Store;
-use harness::{Result, block_on, procfs};
+use harness::{Result, block_on, procfs, run_under_bench};
 
-/// The argument that `cargo bench` adds and `cargo test` does not.
-const BENCH_FLAG: &str = "--bench";
 const SHARDS: u32 = 4;
 /// The shard that is stopped; no customer of the carts is on it.
 const CULPRIT: u32 = 3;
@@ -67,17 +65,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == BENCH_FLAG) {
-        println!("storm: nothing to test; `cargo bench --bench storm` measures");
-        return ExitCode::SUCCESS;
-    }
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run_under_bench("storm", || run(&Options::parse()))
 }
 
 /// What misbehaves in a phase.

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use harness::Result;
+use harness::{BENCH_FLAG, Result, exit_code};
 use options::Options;
 
 fn main() -> ExitCode {
@@ -29,19 +29,12 @@ fn main() -> ExitCode {
         role.run().map(|()| true)
     } else if let Some(role) = redis::Role::of(&arguments) {
         role.run().map(|()| true)
-    } else if arguments.iter().any(|argument| argument == options::BENCH_FLAG) {
+    } else if arguments.iter().any(|argument| argument == BENCH_FLAG) {
         compare(&Options::parse())
     } else {
         smoke()
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(outcome)
 }
 
 /// Runs the comparison; false when any request failed.

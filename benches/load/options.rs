@@ -8,8 +8,6 @@ use clap::{Parser, ValueEnum};
 
 use crate::harness::carts;
 
-/// The argument that `cargo bench` adds and `cargo test` does not.
-pub const BENCH_FLAG: &str = "--bench";
 /// The time of load before each measurement.
 const WARM_UP: Duration = Duration::from_millis(300);
 /// The number of cores that one generator thread keeps busy, the server's included.

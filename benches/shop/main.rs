@@ -24,10 +24,8 @@ use tempfile::TempDir;
 
 use generator::{Load, Measured};
 use harness::store::Store;
-use harness::{Result, block_on, carts};
+use harness::{Result, block_on, carts, run_under_bench};
 
-/// The argument that `cargo bench` adds and `cargo test` does not.
-const BENCH_FLAG: &str = "--bench";
 const WARM_UP: Duration = Duration::from_millis(500);
 const CUSTOMERS: u64 = 1_000;
 const FILL_CONNECTIONS: usize = 16;
@@ -67,18 +65,11 @@ struct Cell<'a> {
 }
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == BENCH_FLAG) {
-        println!("shop: nothing to test; `cargo bench --bench shop` measures");
-        return ExitCode::SUCCESS;
-    }
-    let options = Options::parse();
-    match orders(&options).and_then(|()| searches(&options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run_under_bench("shop", || {
+        let options = Options::parse();
+        orders(&options)?;
+        searches(&options)
+    })
 }
 
 /// A store with products and carts, and its data.
