@@ -2,7 +2,7 @@
 //!
 //! Folders from the top down; a folder imports only from the rows below it:
 //!
-//! gateway, http, shard > client, launcher > protocol, catalog > json, storage, payment > domain, access > routing, process > error
+//! gateway, http, shard > client, launcher > protocol, catalog > json, storage, payment, remote > domain, access > routing, process > error
 //!
 //! - [`http`] is the facade: connections, routes, JSON, errors. [`shard`] is one shard: sessions, the single writer,
 //!   commits, orders. [`gateway`] is the simulated payment gateway.
@@ -10,7 +10,7 @@
 //!   processes and restarts those that die.
 //! - [`protocol`] has the commands and replies between facade and shard. [`catalog`] reads catalog files.
 //! - [`json`] reads objects strictly and writes responses fast. [`storage`] keeps records as bytes.
-//!   [`payment`] has the protocol of payment gateways, and its client.
+//!   [`payment`] has the protocol of payment gateways, and its client. [`remote`] is an HTTP client of a store.
 //! - [`domain`] has the rules of carts, products, orders and deliveries. [`access`] has API keys.
 //! - [`routing`] has ids, their hash and the slot table. [`process`] has logs, signals and histograms.
 //! - [`error`] is the one error type.
@@ -27,6 +27,7 @@ pub mod launcher;
 pub mod payment;
 pub mod process;
 pub mod protocol;
+pub mod remote;
 pub mod routing;
 pub mod shard;
 pub mod storage;

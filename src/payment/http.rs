@@ -16,13 +16,11 @@
 //! as [`GatewayUnavailable`], except for a PUT whose answer's body says `refused` or `voided`: that is a refusal.
 
 use std::error::Error as _;
-use std::sync::Once;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use tokio::sync::Semaphore;
@@ -36,6 +34,8 @@ use super::redact::Redactor;
 use crate::domain::card::Card;
 use crate::error::{Error, Invalid, Result};
 use crate::process::backoff::Backoff;
+use crate::process::retry_after::retry_after;
+use crate::process::tls;
 
 /// The time limit of one attempt. It is shorter in a call without time for [`MIN_ATTEMPTS`].
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -98,11 +98,7 @@ impl HttpGateway {
     /// # Errors
     /// Those of [`HttpGateway::new`].
     pub fn with_token(address: &GatewayAddress, token: Option<&str>) -> Result<Self> {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // An error means that this process already has a provider, which works as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
+        tls::choose_provider();
         let mut client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
@@ -214,17 +210,6 @@ async fn send_once(request: RequestBuilder) -> std::result::Result<GatewayReply,
     }
     let retry_after = retry_after(response.headers(), Timestamp::now());
     Ok(GatewayReply { status: response.status(), retry_after, answer: serde_json::from_slice(&body).ok() })
-}
-
-/// The pause that `Retry-After` asks for, in seconds or as a date (RFC 9110, section 10.2.3); `None` when it is missing
-/// or malformed.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
 impl HttpGateway {
@@ -358,24 +343,5 @@ mod tests {
         ] {
             assert_eq!(is_passing(StatusCode::from_u16(status).unwrap()), passing, "{status}");
         }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now: Timestamp = "2026-11-23T14:26:53Z".parse().unwrap();
-        for (text, expected) in [
-            ("0", Some(0)),
-            ("7", Some(7)),
-            ("Mon, 23 Nov 2026 14:27:03 GMT", Some(10)),
-            ("Mon, 23 Nov 2026 14:00:00 GMT", Some(0)),
-            ("99999999999999999999", None),
-            ("-1", None),
-            ("soon", None),
-            ("", None),
-        ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text}");
-        }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

@@ -1,5 +1,5 @@
 //! Services for every process of the store: logs, signals, files, sockets, announcements to the process that started it,
-//! pauses between attempts, scheduling, memory, core dumps, latency histograms.
+//! pauses between attempts, TLS, scheduling, memory, core dumps, latency histograms.
 
 pub mod announce;
 pub mod backoff;
@@ -12,6 +12,8 @@ pub mod histogram;
 pub mod line_writer;
 pub mod logging;
 pub mod memory;
+pub mod retry_after;
 pub mod scheduling;
 pub mod shutdown;
+pub mod tls;
 pub mod unix_socket;

@@ -9,9 +9,11 @@ mod hash;
 mod ids;
 mod slots;
 mod slotted_id;
+mod url_segment;
 
 pub use address::{Address, MAX_SOCKET_PATH};
 pub use hash::{KeyHash, SLOTS, Slot};
 pub use ids::{CustomerId, ItemId, KvKey, MAX_ID_BYTES, MAX_KV_KEY_BYTES, ProductId};
 pub use slots::{FIRST_TABLE_VERSION, MAX_SHARDS, SlotTable, initial_range};
 pub use slotted_id::{DeliveryId, OrderId};
+pub use url_segment::url_segment;

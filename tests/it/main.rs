@@ -10,4 +10,5 @@ mod golden_directory;
 mod harness;
 mod layering;
 mod processes;
+mod remote;
 mod shop;

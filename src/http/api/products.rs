@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::orders::place;
 use crate::domain::card::Card;
@@ -20,7 +19,7 @@ use crate::json::object::JsonObject;
 use crate::json::product;
 use crate::json::writer::Json;
 use crate::protocol::{Basket, Command, PlaceOrder, ProductCommand};
-use crate::routing::ProductId;
+use crate::routing::{ProductId, url_segment};
 
 endpoints! {
     pub ENDPOINTS:
@@ -33,14 +32,6 @@ endpoints! {
 
 /// The room for a product's JSON, in bytes; most need less.
 pub const PRODUCT_BYTES: usize = 256;
-/// The characters to percent-encode in a path: all but RFC 3986's unreserved ones.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Encodes a text as one segment of a path.
-pub fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
-}
-
 /// Writes a product.
 pub fn write_product(json: &mut Json, id: &ProductId, product: &Product) {
     let details = &product.details;
@@ -151,7 +142,7 @@ pub async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
     let NewProduct { id, details, stock } = product::from_members(&request.members()?)?;
     let (product, replayed) = write(shop, request, &id, ProductCommand::Create { details, stock }).await?;
     let response = product_response(StatusCode::CREATED, &id, &product);
-    let response = with_location(response, &format!("/catalog/books/{}", segment(id.as_str())));
+    let response = with_location(response, &format!("/catalog/books/{}", url_segment(id.as_str())));
     Ok(with_replayed(response, replayed))
 }
 

@@ -7,6 +7,7 @@ pub mod launcher;
 pub mod linearizability;
 pub mod process;
 pub mod proxy;
+pub mod scripted;
 pub mod shop;
 pub mod simulated;
 pub mod store;
@@ -20,6 +21,7 @@ pub use gateway::{Action, Fault, Gateway};
 pub use http::{Answer, Call, Client};
 pub use process::Process;
 pub use proxy::Proxy;
+pub use scripted::Scripted;
 pub use simulated::Simulated;
 pub use store::{Facade, Setup, Store};
 
