@@ -36,6 +36,7 @@ fn compile_proto(out: &Path) -> Result<()> {
         .bytes(".shardcart.v1.Reply")
         .bytes(".shardcart.v1.Products")
         .bytes(".shardcart.v1.OrderReply")
+        .bytes(".shardcart.v1.Orders")
         // The protocol module implements it without the card's number.
         .skip_debug(["shardcart.v1.Card"])
         .compile_fds(descriptors)?;

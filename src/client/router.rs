@@ -172,6 +172,7 @@ fn reply_timeout(command: &Command) -> Duration {
         | Command::Value { .. }
         | Command::Product { .. }
         | Command::ListProducts(_)
+        | Command::ListOrders(_)
         | Command::Order(OrderCommand::Get(_))
         | Command::Delivery(_)
         | Command::Peer(_) => REPLY_TIMEOUT,

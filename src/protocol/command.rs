@@ -4,6 +4,7 @@
 use super::carts::{self, CartCommand};
 use super::deliveries::{self, DeliveryCommand};
 use super::effect::Effect;
+use super::order_lists::{self, ListOrders};
 use super::orders::{self, OrderCommand, order_id};
 use super::owner::Owner;
 use super::peers::{self, PeerCommand};
@@ -42,6 +43,8 @@ pub enum Command {
     },
     /// Lists a shard's products.
     ListProducts(ListProducts),
+    /// Lists a shard's or a customer's orders.
+    ListOrders(ListOrders),
     /// A command on an order.
     Order(OrderCommand),
     /// A command on a delivery.
@@ -58,6 +61,7 @@ impl Command {
             Command::Cart { customer, .. } => Some(Owner::Customer(customer)),
             Command::Value { key, .. } => Some(Owner::Key(key)),
             Command::Product { product, .. } => Some(Owner::Product(product)),
+            Command::ListOrders(list) => list.customer.as_ref().map(Owner::Customer),
             Command::Order(command) => Some(command.owner()),
             Command::Delivery(command) => Some(command.owner()),
             Command::Peer(command) => Some(command.owner()),
@@ -67,7 +71,7 @@ impl Command {
     /// Its effect, which decides whether it may run twice.
     pub fn effect(&self) -> Effect {
         match self {
-            Command::Ping | Command::ListProducts(_) => Effect::Read,
+            Command::Ping | Command::ListProducts(_) | Command::ListOrders(_) => Effect::Read,
             Command::Cart { command, .. } => command.effect(),
             Command::Value { command, .. } => command.effect(),
             Command::Product { command, .. } => command.effect(),
@@ -92,6 +96,7 @@ impl Command {
         match self {
             Command::Ping => "ping",
             Command::ListProducts(_) => "product.list",
+            Command::ListOrders(_) => "order.list",
             Command::Cart { command, .. } => command.name(),
             Command::Value { command, .. } => command.name(),
             Command::Product { command, .. } => command.name(),
@@ -108,6 +113,7 @@ impl Command {
             Command::Value { key, command } => command.encode(key),
             Command::Product { product, command } => command.encode(product),
             Command::ListProducts(list) => list.encode(),
+            Command::ListOrders(list) => list.encode(),
             Command::Order(command) => command.encode(),
             Command::Delivery(command) => command.encode(),
             Command::Peer(command) => command.encode(),
@@ -132,6 +138,7 @@ impl Command {
             Message::Replenish(m) => product(products::replenish(m)?),
             Message::ListProducts(m) => Command::ListProducts(products::list(m)?),
             Message::PlaceOrder(m) => Command::Order(OrderCommand::Place(orders::place(m)?)),
+            Message::ListOrders(m) => Command::ListOrders(order_lists::list(m)?),
             Message::GetOrder(m) => Command::Order(OrderCommand::Get(order_id(&m.order)?)),
             Message::CreateDelivery(m) => Command::Delivery(deliveries::create(m)?),
             Message::GetDelivery(m) => Command::Delivery(DeliveryCommand::Get(deliveries::delivery_id(&m.delivery)?)),
@@ -163,9 +170,10 @@ mod tests {
     use crate::domain::cart::Offer;
     use crate::domain::delivery::DeliveryStatus;
     use crate::domain::money::Money;
-    use crate::domain::order::OrderedItem;
+    use crate::domain::order::{OrderStatus, OrderedItem, PaymentStatus};
     use crate::domain::product::{Details, ProductUpdate};
     use crate::domain::reservation::{HoldMode, Settlement};
+    use crate::protocol::order_lists::OrderFilter;
     use crate::protocol::orders::{Basket, PlaceOrder};
     use crate::protocol::peers::{Hold, Settle};
     use crate::protocol::products::Filter;
@@ -218,7 +226,13 @@ mod tests {
                         Command::ListProducts(ListProducts { filter: Filter::Books, after: Some("1".into()), limit: 5 })
                     }
                 },
-                Command::ListProducts(_) => {
+                Command::ListProducts(_) => Command::ListOrders(ListOrders {
+                    customer: Some(CustomerId::new("alice").unwrap()),
+                    filter: OrderFilter { status: Some(OrderStatus::Created), payment: Some(PaymentStatus::Captured) },
+                    after: Some(order),
+                    limit: 5,
+                }),
+                Command::ListOrders(_) => {
                     Command::Order(OrderCommand::Place(PlaceOrder { basket: Basket::Buy(line()), card: None }))
                 }
                 Command::Order(command) => match command {
@@ -261,7 +275,7 @@ mod tests {
     fn names_tell_commands_apart() {
         let samples = Command::samples();
         let names: BTreeSet<_> = samples.iter().map(Command::name).collect();
-        assert_eq!((samples.len(), names.len()), (23, 23), "{names:?}");
+        assert_eq!((samples.len(), names.len()), (24, 24), "{names:?}");
     }
 
     #[test]

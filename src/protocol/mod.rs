@@ -7,6 +7,7 @@ mod deadline;
 mod deliveries;
 mod effect;
 mod limits;
+mod order_lists;
 mod orders;
 mod owner;
 mod peers;
@@ -27,13 +28,14 @@ pub use limits::{
     MAX_BATCH, MAX_IDEMPOTENCY_KEY_BYTES, MAX_REPLY_BATCH_BYTES, MAX_REPLY_MESSAGE_BYTES, MAX_REQUEST_BATCH_BYTES,
     MAX_REQUEST_MESSAGE_BYTES,
 };
+pub use order_lists::{ListOrders, OrderFilter};
 pub use orders::{Basket, OrderCommand, PlaceOrder};
 pub use owner::Owner;
 pub use peers::{Hold, PeerCommand, Settle};
 pub use products::{Filter, ListProducts, MAX_LIST, ProductCommand};
 pub use reply::{
-    Answer, CommandOutput, FromReply, Placed, ProductList, Reply, ReplyBody, WireReply, Written, decode_reply,
-    decode_stored_reply, encode_reply, encode_stored_reply,
+    Answer, CommandOutput, FromReply, OrderList, Placed, ProductList, Reply, ReplyBody, WireReply, Written,
+    decode_reply, decode_stored_reply, encode_reply, encode_stored_reply,
 };
 pub use request::{Idempotency, MAX_TAGS, Request, decode_request, encode_request, fingerprint};
 pub use status::{Hello, ShardStatus, status_of};

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::orders::order_id;
 use super::{peers, proto};
 use crate::domain::cart::Cart;
 use crate::domain::delivery::Delivery;
@@ -12,7 +13,7 @@ use crate::domain::reservation::{Decision, HoldResult};
 use crate::domain::time::Timestamp;
 use crate::domain::value::Value;
 use crate::error::{ConflictCode, Error, Exhausted, Invalid, LineProblem, RejectedLine, RejectedLines, Result};
-use crate::routing::ProductId;
+use crate::routing::{OrderId, ProductId};
 use crate::storage::codec;
 use proto::failure::Reason;
 use proto::line_at_fault::{Fault as Faults, OutOfStock, SaleExpired, StockHeld, UnknownProduct};
@@ -55,6 +56,8 @@ pub enum ReplyBody {
     Products(ProductList),
     /// An order.
     Order(Placed),
+    /// A part of a list of orders.
+    Orders(OrderList),
     /// A delivery.
     Delivery(Delivery),
     /// The results of a hold, in the order of its lines.
@@ -77,6 +80,15 @@ pub struct ProductList {
     pub products: Vec<(ProductId, Product)>,
     /// True if the shard has more of them after these.
     pub has_more: bool,
+}
+
+/// A part of a list of orders.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OrderList {
+    /// The orders, the newest first.
+    pub orders: Vec<OrderRecord>,
+    /// The order up to which the part is complete; `None` when it goes to the end of the list.
+    pub reached: Option<OrderId>,
 }
 
 /// An order and, for an order of a single product, the product's title and remaining stock.
@@ -113,6 +125,7 @@ from_reply! {
     Product(Product),
     Products(ProductList),
     Order(Placed),
+    Orders(OrderList),
     Delivery(Delivery),
     Holds(Vec<HoldResult>),
     Decision(Decision),
@@ -181,6 +194,12 @@ impl CommandOutput {
             title: item.title.clone(),
             remaining: item.remaining,
         }))
+    }
+
+    /// The records of orders, as a part of a list that is complete up to `reached`; `None` when it goes to the end.
+    pub fn orders(orders: Vec<Bytes>, reached: Option<OrderId>) -> Self {
+        let reached = reached.map(|order| Bytes::copy_from_slice(order.as_bytes())).unwrap_or_default();
+        Self::of(Outcomes::Orders(proto::Orders { orders, reached }))
     }
 
     /// A delivery.
@@ -286,6 +305,7 @@ fn decode_result(reply: proto::Reply) -> Result<Answer<ReplyBody>> {
             title: reply.title,
             remaining: reply.remaining,
         }),
+        Some(Outcomes::Orders(list)) => ReplyBody::Orders(decode_orders(list)?),
         Some(Outcomes::Delivery(record)) => ReplyBody::Delivery(codec::decode_delivery(&record)?),
         Some(Outcomes::Holdings(list)) => {
             ReplyBody::Holds(list.holdings.into_iter().map(peers::decode_hold_result).collect::<Result<_>>()?)
@@ -334,6 +354,12 @@ fn decode_products(list: proto::Products) -> Result<ProductList> {
     let entries = list.products.into_iter();
     let products = entries.map(|entry| Ok((ProductId::new(entry.product)?, codec::decode_product(&entry.record)?)));
     Ok(ProductList { products: products.collect::<Result<_>>()?, has_more: list.more })
+}
+
+fn decode_orders(list: proto::Orders) -> Result<OrderList> {
+    let orders = list.orders.iter().map(|record| codec::decode_order(record)).collect::<Result<_>>()?;
+    let reached = if list.reached.is_empty() { None } else { Some(order_id(&list.reached)?) };
+    Ok(OrderList { orders, reached })
 }
 
 fn encode_fault(line: &RejectedLine) -> proto::LineAtFault {

@@ -8,7 +8,9 @@ use super::saga::begin::{self, Begun};
 use crate::domain::card::Card;
 use crate::domain::order::IdempotencyRef;
 use crate::error::{Error, Result};
-use crate::protocol::{Command, CommandOutput, OrderCommand, PeerCommand, Request, WireReply, encode_reply};
+use crate::protocol::{
+    Command, CommandOutput, ListOrders, OrderCommand, PeerCommand, Request, WireReply, encode_reply,
+};
 use crate::routing::OrderId;
 
 /// The result of a request.
@@ -16,15 +18,30 @@ use crate::routing::OrderId;
 pub enum Execution {
     /// A reply, which may be sent once the commit that it depends on is durable.
     Replied(WireReply, CommitDependency),
-    /// An order that is not decided yet; its driver replies.
-    Placed {
+    /// The reply comes later, from what the request goes on with.
+    Continues(Continuation),
+    /// Nothing was applied: the request needs a record of storage, and runs again once that is fetched.
+    Fetch(StoredKey),
+}
+
+/// What a request goes on with after its first transaction.
+#[derive(Debug)]
+pub enum Continuation {
+    /// An order that is not decided yet.
+    Place {
         /// The order.
         order: OrderId,
         /// The card that pays for it.
         card: Option<Card>,
     },
-    /// Nothing was applied: the request needs a record of storage, and runs again once that is fetched.
-    Fetch(StoredKey),
+    /// A list that is read from storage.
+    List(ListOrders),
+}
+
+/// The result of a command that did not fail.
+enum Ran {
+    Done(CommandOutput),
+    Continues(Continuation),
 }
 
 /// Runs a request at the time `now`, with the records that were fetched for it. A command that fails after it has written
@@ -66,8 +83,8 @@ fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
     let result = dispatch(txn, request, key.as_ref());
     txn.abort_if_torn(&result);
     let result = match result {
-        Ok(Begun::Placed { order, card }) => return Ok(Execution::Placed { order, card }),
-        Ok(Begun::Decided(output)) => Ok(output),
+        Ok(Ran::Continues(continuation)) => return Ok(Execution::Continues(continuation)),
+        Ok(Ran::Done(output)) => Ok(output),
         Err(error) => Err(error),
     };
     let is_final = result.as_ref().map_or_else(Error::is_final, |_| true);
@@ -79,14 +96,18 @@ fn run(txn: &mut Transaction<'_>, request: &Request) -> Result<Execution> {
 }
 
 /// Runs a command on the kind of record that it is for.
-fn dispatch(txn: &mut Transaction<'_>, request: &Request, key: Option<&IdempotencyRef>) -> Result<Begun> {
+fn dispatch(txn: &mut Transaction<'_>, request: &Request, key: Option<&IdempotencyRef>) -> Result<Ran> {
     let output = match &request.command {
         Command::Ping => CommandOutput::written(0),
         Command::Cart { customer, command } => carts::execute(txn, request, customer, command)?,
         Command::Value { key, command } => values::execute(txn, request, key, command)?,
         Command::Product { product, command } => products::execute(txn, request, product, command)?,
         Command::ListProducts(list) => products::list(txn, list),
-        Command::Order(OrderCommand::Place(place)) => return begin::run(txn, request, place, key),
+        Command::ListOrders(list) => return Ok(Ran::Continues(Continuation::List(list.clone()))),
+        Command::Order(OrderCommand::Place(place)) => match begin::run(txn, request, place, key)? {
+            Begun::Decided(output) => output,
+            Begun::Placed { order, card } => return Ok(Ran::Continues(Continuation::Place { order, card })),
+        },
         Command::Order(OrderCommand::Get(order)) => orders::get(txn, *order)?,
         Command::Delivery(command) => deliveries::execute(txn, request, command)?,
         Command::Peer(PeerCommand::Hold(hold)) => CommandOutput::holds(&reservations::hold(txn, hold)?),
@@ -96,5 +117,5 @@ fn dispatch(txn: &mut Transaction<'_>, request: &Request, key: Option<&Idempoten
         }
         Command::Peer(PeerCommand::AskDecision(order)) => orders::decision(txn, *order)?,
     };
-    Ok(Begun::Decided(output))
+    Ok(Ran::Done(output))
 }

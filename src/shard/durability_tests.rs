@@ -132,7 +132,7 @@ impl Shard {
                     let (stamp, value) = (writer.stamp(&key), self.storage.get(key.bytes()).unwrap());
                     fetched.push(key.with(stamp, value));
                 }
-                Execution::Placed { .. } => panic!("no order was placed"),
+                Execution::Continues(_) => panic!("no order was placed"),
             }
         };
         let at_once = dependency == CommitDependency::None;

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::clock;
 use super::context::ShardContext;
+use super::continuation;
 use super::dispatch::{self, Execution};
 use super::engine::{ReplyTo, StoredKey, Waiter};
-use super::saga::driver;
 use crate::error::Error;
 use crate::protocol::{Request, encode_reply};
 
@@ -48,8 +48,8 @@ async fn run(
                 writer.wait(dependency, Waiter::Reply(reply_to, reply));
                 return context.writer.commit(writer);
             }
-            Execution::Placed { order, card } => {
-                driver::start(&context.coordinator, order, card, reply_to);
+            Execution::Continues(continuation) => {
+                continuation::start(context, continuation, expires, reply_to);
                 return context.writer.commit(writer);
             }
             Execution::Fetch(next) => missing = next,

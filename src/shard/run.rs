@@ -53,6 +53,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let expected = ExpectedIdentity { store_id: options.store_id, shard: options.index, shards: options.shards };
     let identity = startup::open(&*storage, expected, &options.catalog, &disk, &shutdown)?;
     let mut resident = startup::recover(&*storage, &identity.slots())?;
+    startup::build_indexes(&*storage, &identity, &resident.state, (&disk, &shutdown))?;
     resident.indexes.orders.most_unresolved = options.max_unresolved_orders;
     let mut writer = Writer::new(resident, storage.clone(), identity.slots());
     writer.set_max_memory(options.max_memory);

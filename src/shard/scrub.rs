@@ -1,5 +1,5 @@
-//! Reads, slowly and in the background, what a shard does not read at its start: closed orders, deliveries, and the parts
-//! of the log that wait for a checkpoint. So damage is found before somebody asks for what it hit.
+//! Reads, slowly and in the background, what a shard does not read at its start: closed orders, the places of orders in
+//! lists, deliveries, and the parts of the log that wait for a checkpoint. So damage is found before somebody asks for what it hit.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const LEAST_PAUSE: Duration = Duration::from_millis(20);
 /// Damages that are logged in one pass. Past that, it ends.
 const MAX_DAMAGES: usize = 20;
 /// The kinds that are read.
-const KINDS: [RecordKind; 2] = [RecordKind::Order, RecordKind::Delivery];
+const KINDS: [RecordKind; 3] = [RecordKind::Order, RecordKind::Delivery, RecordKind::OrderEntry];
 
 /// Runs until the process ends.
 pub async fn run(context: Arc<ShardContext>) {

@@ -1,5 +1,6 @@
 //! Reads of storage, on threads of their own and limited in number, so that a slow disk delays only who waits for it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -40,17 +41,31 @@ impl StoredReads {
     /// [`Error::Unavailable`] when storage does not answer before `expires`, [`Error::Internal`] that names the record
     /// when it cannot be read.
     pub async fn read(&self, key: &StoredKey, expires: Instant) -> Result<Option<Vec<u8>>> {
+        let bytes = key.bytes().to_vec();
+        self.run(key, expires, move |storage| storage.get(&bytes)).await
+    }
+
+    /// Reads what `read` wants, for the errors called `what`.
+    ///
+    /// # Errors
+    /// As for [`StoredReads::read`].
+    pub async fn run<T: Send + 'static>(
+        &self,
+        what: impl fmt::Display,
+        expires: Instant,
+        read: impl FnOnce(&dyn Storage) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let late = |_| Error::Unavailable("storage did not answer in time; nothing was applied".into());
-        let failed = |error: &dyn std::fmt::Display| {
-            tracing::error!(%key, %error, "a record cannot be read from storage");
-            Error::Internal(format!("{key} cannot be read from storage"))
+        let failed = |error: &dyn fmt::Display| {
+            tracing::error!(%what, %error, "storage cannot be read");
+            Error::Internal(format!("{what} cannot be read from storage"))
         };
         let permit = timeout_at(expires, self.reads.clone().acquire_owned()).await.map_err(late)?;
         let permit = permit.expect("the semaphore is never closed");
-        let (storage, bytes) = (self.storage.clone(), key.bytes().to_vec());
+        let storage = self.storage.clone();
         let read = tokio::task::spawn_blocking(move || {
             fail_point::stall("stored_read");
-            let value = storage.get(&bytes);
+            let value = read(&*storage);
             drop(permit);
             value
         });

@@ -31,6 +31,7 @@ pub fn record_name(key: &[u8]) -> String {
         RecordKind::Idempotency => "the answer under an Idempotency-Key".into(),
         RecordKind::Reservation => "a reservation".into(),
         RecordKind::Settlement => "a settlement".into(),
+        RecordKind::OrderEntry => "an order's place in a list".into(),
     }
 }
 

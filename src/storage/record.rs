@@ -120,6 +120,8 @@ pub enum RecordKind {
     OpenOrder = 8,
     /// The end of a reservation (sold or released), kept so that a late command changes nothing.
     Settlement = 9,
+    /// An order's place in a list: in that of its shard, or in that of its customer.
+    OrderEntry = 10,
 }
 
 impl RecordKind {
@@ -141,7 +143,14 @@ impl RecordKind {
 
     /// True for kinds that are held in memory; the others are read from storage.
     pub fn is_resident(self) -> bool {
-        !matches!(self, RecordKind::Order | RecordKind::Delivery | RecordKind::Idempotency | RecordKind::Settlement)
+        !matches!(
+            self,
+            RecordKind::Order
+                | RecordKind::Delivery
+                | RecordKind::Idempotency
+                | RecordKind::Settlement
+                | RecordKind::OrderEntry
+        )
     }
 }
 
@@ -164,6 +173,7 @@ impl TryFrom<u8> for RecordKind {
             7 => Ok(RecordKind::Reservation),
             8 => Ok(RecordKind::OpenOrder),
             9 => Ok(RecordKind::Settlement),
+            10 => Ok(RecordKind::OrderEntry),
             other => Err(Error::Internal(format!("a record of the unknown kind {other}"))),
         }
     }

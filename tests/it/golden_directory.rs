@@ -10,7 +10,7 @@ use serde_json::json;
 use shardcart::routing::SLOTS;
 use shardcart::storage::{MIN_LOG_BYTES, RecordKind, Storage, StorageKind, codec, kind_of, record_name};
 
-use crate::harness::shop::{CARD, order};
+use crate::harness::shop::{CARD, KEY, order};
 use crate::harness::{Client, Setup, Store, eventually, offer};
 
 /// The files of the directory: sectors that are not only zeros, as hexadecimal digits.
@@ -130,6 +130,25 @@ fn a_directory_of_the_first_format_is_read() {
     let store = Setup::new(1).durable().data(&served).start();
     let order_id = answered.lines().next().unwrap();
     assert_eq!(answers(&mut store.client(), order_id), answered.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn orders_of_a_directory_without_lists_are_listed() {
+    let text = |path| fs::read_to_string(in_source(path)).unwrap();
+    let content = text(CONTENT);
+    let order_id = content.lines().next().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    from_text(&text(FILES), &directory.path().join("shard-0"));
+    let mut store = Setup::new(1).durable().data(directory.path()).start();
+    // Once with the lists just made, once with those of the start before.
+    for _ in 0..2 {
+        for path in ["/api/orders", "/api/orders?customer_id=dave&status=created&payment_status=captured"] {
+            let page = store.client().call("GET", path).header("X-API-Key", KEY).send().expect(200).json();
+            let listed: Vec<_> = page["items"].as_array().unwrap().iter().map(|order| &order["order_id"]).collect();
+            assert!(listed.contains(&&json!(order_id)), "{path}: {listed:?}");
+        }
+        store.restart_shard(0);
+    }
 }
 
 /// Makes the files anew: `cargo test --test it golden_directory::make -- --ignored`, for a new format only.

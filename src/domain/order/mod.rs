@@ -24,7 +24,7 @@ mod tests;
 pub use facts::{Facts, IdempotencyRef, NewOrder, Origin, card_missing};
 pub use history::{OrderEvent, OrderStep};
 pub use line::{AgreedPrice, MAX_ORDER_LINES, OrderLine, OrderedItem, SingleItem, add_together};
-pub use record::{DecidedOrder, OrderRecord, PaymentStatus, Recorded, RecordedState, Status};
+pub use record::{DecidedOrder, OrderRecord, OrderStatus, PaymentStatus, Recorded, RecordedState, Status};
 pub use states::{
     CaptureDue, Created, CreatedPayment, Due, Order, Payable, Pending, Refusal, Refused, RefusedPayment, Reserved,
     Unpaid, Unreserved,

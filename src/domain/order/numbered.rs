@@ -13,6 +13,11 @@ macro_rules! numbered {
         #[repr(u8)]
         pub enum $name { $($(#[$variant_meta])* $variant = $number,)+ }
 
+        impl $name {
+            /// Every variant, in the order of the numbers.
+            pub const ALL: &[Self] = &[$($name::$variant),+];
+        }
+
         impl TryFrom<u8> for $name {
             type Error = ();
 

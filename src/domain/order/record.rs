@@ -43,6 +43,18 @@ pub enum Status<'a> {
 }
 
 numbered! {
+    /// The decision on an order without its reason. Records hold the number.
+    pub enum OrderStatus {
+        /// Not decided.
+        Pending = 0,
+        /// Created.
+        Created = 1,
+        /// Refused.
+        Refused = 2,
+    }
+}
+
+numbered! {
     /// The state of an order's payment. Records hold the number.
     pub enum PaymentStatus {
         /// No payment was asked for.
@@ -76,12 +88,28 @@ pub struct RecordedState<'a> {
 }
 
 impl Status<'_> {
+    /// The decision without its reason.
+    pub fn kind(self) -> OrderStatus {
+        match self {
+            Status::Pending => OrderStatus::Pending,
+            Status::Created => OrderStatus::Created,
+            Status::Refused { .. } => OrderStatus::Refused,
+        }
+    }
+
     /// The name in HTTP responses.
     pub fn name(self) -> &'static str {
+        self.kind().name()
+    }
+}
+
+impl OrderStatus {
+    /// The name in HTTP requests and responses.
+    pub fn name(self) -> &'static str {
         match self {
-            Status::Pending => "pending",
-            Status::Created => "created",
-            Status::Refused { .. } => "refused",
+            OrderStatus::Pending => "pending",
+            OrderStatus::Created => "created",
+            OrderStatus::Refused => "refused",
         }
     }
 }

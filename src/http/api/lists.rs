@@ -4,10 +4,9 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use http::header::{HeaderValue, LINK};
-use http::{Response, StatusCode};
+use http::StatusCode;
 
+use super::paging::{limit, with_link};
 use super::products::{PRODUCT_BYTES, create, read, write_product};
 use crate::domain::product::{MAX_TOPIC_BYTES, Product};
 use crate::error::{Error, Invalid};
@@ -57,12 +56,6 @@ impl<'a> Query<'a> {
     }
 }
 
-fn limit(text: &str) -> Result<u32, Invalid> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let limit = text.parse().ok().filter(|limit| digits && (1..=MAX_LIST).contains(limit));
-    limit.ok_or_else(|| Invalid::new("limit", format!("must be 1 to {MAX_LIST}")))
-}
-
 fn decode_cursor(text: &str) -> Result<String, Invalid> {
     let id = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let id = id.filter(|id| ProductId::new(id.as_str()).is_ok());
@@ -84,19 +77,6 @@ async fn page(shop: &Shop, filter: Filter, query: &Query<'_>, default_limit: u32
     products.truncate(limit as usize);
     let next = products.last().filter(|_| has_more).map(|(id, _)| URL_SAFE_NO_PAD.encode(id.as_str()));
     Ok(Page { products, next })
-}
-
-/// Adds a `Link` to the next page: the same request with another cursor.
-fn with_link(mut response: Response<Bytes>, request: &HttpRequest, next: Option<&str>) -> Response<Bytes> {
-    let Some(next) = next else { return response };
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    let asked = form_urlencoded::parse(request.uri.query().unwrap_or_default().as_bytes());
-    query.extend_pairs(asked.filter(|(name, _)| name != "cursor")).append_pair("cursor", next);
-    let link = format!("<{}?{}>; rel=\"next\"", request.uri.path(), query.finish());
-    if let Ok(value) = HeaderValue::try_from(link) {
-        response.headers_mut().insert(LINK, value);
-    }
-    response
 }
 
 fn write_list(json: &mut Json, products: &[(ProductId, Product)], write: impl Fn(&mut Json, &ProductId, &Product)) {

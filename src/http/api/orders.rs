@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
+use super::order_json::{ORDER_BYTES, order_summary, order_with_lines, room_of, write_order};
+use super::order_list::list;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::delivery::check_address;
-use crate::domain::order::{Facts, MAX_ORDER_LINES, OrderRecord, OrderedItem, Recorded, Status, add_together};
+use crate::domain::order::{Facts, MAX_ORDER_LINES, OrderedItem, add_together};
 use crate::error::{Error, Invalid};
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
@@ -22,14 +24,9 @@ endpoints! {
     pub ENDPOINTS:
     "checkout" / {customerId} => { POST => checkout }
     "purchase" / {bookId} => { POST => purchase }
-    "api" / "orders" => { POST => create }
+    "api" / "orders" => { GET | HEAD => list, POST => create }
     "api" / "orders" / {order_id} => { GET | HEAD => show }
 }
-
-/// The room for an order's JSON without its lines, in bytes.
-const ORDER_BYTES: usize = 768;
-/// The room for a line's JSON, in bytes; most need less.
-const LINE_BYTES: usize = 96;
 
 /// Places an order. Returns true with it if the same `Idempotency-Key` placed it before.
 pub async fn place(shop: &Shop, request: &HttpRequest, order: PlaceOrder) -> Result<(Placed, bool), Problem> {
@@ -104,72 +101,12 @@ async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult
     if request.has_current(order.tag())? {
         return Ok(not_modified(order.tag()));
     }
-    Ok(with_tag(json_text(StatusCode::OK, order_json(&order)), order.tag()))
+    let mut json = Json::with_capacity(room_of(&order));
+    write_order(&mut json, &order);
+    Ok(with_tag(json_text(StatusCode::OK, json.into_bytes()), order.tag()))
 }
 
 /// 201 with the body of a created order.
 fn order_response(order: &Facts, body: Vec<u8>) -> Response<Bytes> {
     with_tag(with_location(json_text(StatusCode::CREATED, body), &path_of(order)), order.tag())
-}
-
-fn order_summary(order: &OrderRecord) -> Vec<u8> {
-    let mut json = Json::with_capacity(ORDER_BYTES);
-    json.raw(r#"{"order_id":"#).string(&order.id.to_string());
-    json.raw(r#","status":"#).string(order.recorded_state().status.name());
-    json.raw(r#","total":"#).total(order.total()).raw("}");
-    json.into_bytes()
-}
-
-fn order_with_lines(order: &OrderRecord) -> Vec<u8> {
-    let state = order.recorded_state();
-    let mut json = Json::with_capacity(ORDER_BYTES + LINE_BYTES * order.lines.len());
-    json.raw(r#"{"order_id":"#).string(&order.id.to_string());
-    json.raw(r#","status":"#).string(state.status.name());
-    json.raw(r#","customer_id":"#).optional_string(order.customer.as_ref().map(CustomerId::as_str));
-    json.raw(r#","items":"#);
-    write_lines(&mut json, order);
-    let delivery = state.delivery.map(|delivery| delivery.to_string());
-    json.raw(r#","delivery_id":"#).optional_string(delivery.as_deref());
-    json.raw(r#","total":"#).total(order.total()).raw("}");
-    json.into_bytes()
-}
-
-fn write_lines(json: &mut Json, order: &Facts) {
-    json.raw("[");
-    for (index, line) in order.lines.iter().enumerate() {
-        json.raw(if index == 0 { r#"{"id":"# } else { r#",{"id":"# }).string(line.product.as_str());
-        json.raw(r#","isbn":"#).optional_string(line.has_isbn.then_some(line.product.as_str()));
-        json.raw(r#","quantity":"#).integer(u64::from(line.count)).raw(r#","price":"#);
-        match line.price {
-            Some(price) => json.money(price),
-            None => json.raw("null"),
-        };
-        json.raw("}");
-    }
-    json.raw("]");
-}
-
-fn order_json(order: &OrderRecord) -> Vec<u8> {
-    let state = order.recorded_state();
-    let mut json = Json::with_capacity(ORDER_BYTES + LINE_BYTES * order.lines.len());
-    json.raw(r#"{"order_id":"#).string(&order.id.to_string());
-    json.raw(r#","customer_id":"#).optional_string(order.customer.as_ref().map(CustomerId::as_str));
-    json.raw(r#","items":"#);
-    write_lines(&mut json, order);
-    json.raw(r#","total":"#).total(order.total());
-    json.raw(r#","payment_tx_id":"#).optional_string(state.transaction);
-    json.raw(r#","payment_status":"#).string(state.payment.name());
-    json.raw(r#","status":"#).string(state.status.name());
-    if let Status::Refused { reason } = state.status {
-        json.raw(r#","reason":"#).string(reason);
-    }
-    let delivery = state.delivery.map(|delivery| delivery.to_string());
-    json.raw(r#","delivery_id":"#).optional_string(delivery.as_deref());
-    json.raw(r#","steps":["#);
-    for (index, step) in order.steps.iter().enumerate() {
-        json.raw(if index == 0 { r#"{"step":"# } else { r#",{"step":"# }).string(step.event.name());
-        json.raw(r#","at":"#).time(Some(step.at)).raw("}");
-    }
-    json.raw("]}");
-    json.into_bytes()
 }

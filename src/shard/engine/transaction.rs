@@ -1,5 +1,7 @@
 //! The access of one command to the records.
 
+use std::ops::RangeInclusive;
+
 use super::batch::CommitDependency;
 use super::fetched::{Fetched, StoredKey};
 use super::idempotency_index::{Full, KeyScope};
@@ -65,6 +67,13 @@ impl<'w> Transaction<'w> {
         })
     }
 
+    /// Reads a record that is not resident from the commits that are under way. The reply will wait as for
+    /// [`Transaction::read`]. `None` when none of them has it.
+    pub fn read_uncommitted(&mut self, key: RecordKey<'_>) -> Option<Vec<u8>> {
+        self.depend_on(self.writer.dependency_on(key));
+        self.writer.read_stored(key, &[]).ok().flatten()
+    }
+
     /// The key of the record that the command could not go on without.
     pub fn take_missing(&mut self) -> Option<StoredKey> {
         self.missing.take()
@@ -107,6 +116,11 @@ impl<'w> Transaction<'w> {
     /// A version that no record of this shard ever had.
     pub fn next_version(&mut self) -> u64 {
         self.writer.next_version()
+    }
+
+    /// The slots that this shard owns.
+    pub fn slots(&self) -> RangeInclusive<u16> {
+        self.writer.slots()
     }
 
     /// True when this shard owns a hash.

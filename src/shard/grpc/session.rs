@@ -18,10 +18,10 @@ use crate::error::Error;
 use crate::protocol::{self, Hello, MAX_BATCH, MAX_REPLY_BATCH_BYTES, Request, SenderClock, WireReply, proto};
 use crate::shard::clock;
 use crate::shard::context::ShardContext;
+use crate::shard::continuation;
 use crate::shard::dispatch::{self, Execution};
 use crate::shard::engine::{CommitDependency, Outbox, ReplyTo, Waiter};
 use crate::shard::fetch;
-use crate::shard::saga::driver;
 
 /// The most commands of one session that wait for their commit. Past that no more are read, and HTTP/2's flow control
 /// stops the sender.
@@ -170,9 +170,10 @@ impl Session {
                     let reply_to = self.reply_to(id, reply.encoded_len());
                     writer.wait(dependency, Waiter::Reply(reply_to, reply));
                 }
-                Execution::Placed { order, card } => {
+                Execution::Continues(continuation) => {
                     let reply_to = self.reply_to(id, 0);
-                    driver::start(&self.context.coordinator, order, card, reply_to);
+                    let expires = arrived + deadline.saturating_sub(clients_now);
+                    continuation::start(&self.context, continuation, expires.into(), reply_to);
                 }
                 Execution::Fetch(missing) => {
                     let reply_to = self.reply_to(id, 0);

@@ -1,15 +1,17 @@
-//! Orders as records. Open orders are in memory, closed ones on disk only.
+//! Orders as records. Open orders are in memory, closed ones on disk only. Each write of an order also writes its places in
+//! lists, so that a list never lacks an order.
 
 use std::ops::RangeInclusive;
 
-use crate::domain::order::{DecidedOrder, Order, OrderRecord, Recorded, SingleItem};
+use crate::domain::order::{DecidedOrder, Facts, Order, OrderRecord, Recorded, SingleItem};
 use crate::domain::reservation::Decision;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::protocol::CommandOutput;
-use crate::routing::OrderId;
+use crate::routing::{KeyHash, OrderId};
 use crate::shard::engine::{State, Transaction};
-use crate::storage::codec;
+use crate::shard::order_lists;
+use crate::storage::codec::{self, OrderEntry};
 use crate::storage::{Page, Record, RecordKey, RecordKind, Storage, naming};
 
 /// The most open orders on one shard. Past that, orders are refused before anything is applied.
@@ -17,6 +19,11 @@ pub const MAX_OPEN_ORDERS: u64 = 10_000;
 
 fn key(kind: RecordKind, id: &OrderId) -> RecordKey<'_> {
     RecordKey { hash: id.hash(), kind, id: id.as_bytes() }
+}
+
+/// The key of an order's place in the list of an owner.
+fn entry_key(owner: KeyHash, id: &[u8]) -> RecordKey<'_> {
+    RecordKey { hash: owner, kind: RecordKind::OrderEntry, id }
 }
 
 /// The error for an order that does not exist.
@@ -65,6 +72,19 @@ where
 {
     order.recorded_as(txn.next_version());
     txn.put(key(RecordKind::OpenOrder, &order.id), &codec::encode_order(order));
+    enter(txn, order);
+}
+
+/// Writes an order's places in lists.
+fn enter(txn: &mut Transaction<'_>, order: &impl Recorded) {
+    let (id, entry) = (order_lists::entry_id(order.id), codec::encode_order_entry(&OrderEntry::of(order)));
+    order_lists::owners(order, &txn.slots()).for_each(|owner| txn.put(entry_key(owner, &id), &entry));
+}
+
+/// Deletes an order's places in lists.
+fn leave(txn: &mut Transaction<'_>, order: &Facts) {
+    let id = order_lists::entry_id(order.id);
+    order_lists::owners(order, &txn.slots()).for_each(|owner| txn.delete(entry_key(owner, &id)));
 }
 
 /// Writes a closed order, with nothing left to be done, in place of its open record. It gets a new version.
@@ -75,6 +95,21 @@ pub fn put_closed(txn: &mut Transaction<'_>, order: &mut DecidedOrder) {
         txn.delete(open);
     }
     txn.put(key(RecordKind::Order, &order.id), &codec::encode_order(order));
+    enter(txn, order);
+}
+
+/// The key of a closed order in storage.
+pub fn stored_key(id: OrderId) -> Record {
+    Record::new(key(RecordKind::Order, &id), b"")
+}
+
+/// The record of an order that is open, or whose last change storage may lack. `None` for one that storage has: a closed
+/// record stays there, so an order that is not open is never missing in both.
+pub fn find_unstored(txn: &mut Transaction<'_>, id: OrderId) -> Option<Vec<u8>> {
+    if let Some(open) = txn.read(key(RecordKind::OpenOrder, &id)) {
+        return Some(open.to_vec());
+    }
+    txn.read_uncommitted(key(RecordKind::Order, &id))
 }
 
 /// Up to `limit` closed orders of some slots, from the first key after `after` on.
@@ -92,6 +127,7 @@ pub fn remove_refused(txn: &mut Transaction<'_>, record: &Record, before: Timest
     let is_old = order.steps.last().is_some_and(|step| step.at < before);
     if is_old {
         txn.delete_record(record);
+        leave(txn, &order);
     }
     is_old
 }

@@ -14,6 +14,8 @@ use crate::shard::engine::Writer;
 use crate::storage::{HEADER_KEY, Record, Storage, Write};
 
 const FORMAT: u32 = 1;
+/// The indexes over orders that this release keeps: 0 stands for none.
+const INDEXES: u32 = 1;
 
 /// The header, stored as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ struct Header {
     /// The catalog that is being imported; until that is done, the shard does not serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     catalog: Option<PendingImport>,
+    /// The indexes that are complete.
+    #[serde(default)]
+    indexes: u32,
 }
 
 /// The catalog file that a shard is importing.
@@ -85,6 +90,7 @@ impl Identity {
             last_slot: *slots.end(),
             table_version: FIRST_TABLE_VERSION,
             catalog: None,
+            indexes: INDEXES,
         };
         Identity { header: Mutex::new(header) }
     }
@@ -131,6 +137,21 @@ impl Identity {
     pub fn finish_import(&self, storage: &dyn Storage, last: Vec<Write>) -> Result<()> {
         let mut header = self.lock();
         header.catalog = None;
+        write(storage, &header, last)
+    }
+
+    /// True when every order is in the indexes of this release.
+    pub fn is_indexed(&self) -> bool {
+        self.lock().indexes == INDEXES
+    }
+
+    /// Writes the last entries of the indexes and, in the same commit, that they are complete.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when storage fails.
+    pub fn note_indexed(&self, storage: &dyn Storage, last: Vec<Write>) -> Result<()> {
+        let mut header = self.lock();
+        header.indexes = INDEXES;
         write(storage, &header, last)
     }
 

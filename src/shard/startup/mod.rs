@@ -2,9 +2,11 @@
 
 mod identity;
 mod import;
+mod indexes;
 mod open;
 mod recovery;
 
 pub use identity::{ExpectedIdentity, Identity};
+pub use indexes::build as build_indexes;
 pub use open::open;
 pub use recovery::recover;

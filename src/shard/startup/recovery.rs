@@ -96,6 +96,7 @@ impl Loader<'_> {
             }
             RecordKind::Order | RecordKind::OpenOrder => codec::decode_order(value)?.version,
             RecordKind::Delivery => codec::decode_delivery(value)?.version,
+            RecordKind::OrderEntry => codec::decode_order_entry(value)?.version,
             RecordKind::Reservation => {
                 let reservation = codec::decode_reservation(value)?;
                 if !self.slots.contains(&reservation.order.hash().slot().0) {

@@ -4,6 +4,7 @@ use super::cart::decode_cart;
 use super::delivery::decode_delivery;
 use super::idempotency::decode_idempotency;
 use super::order::decode_order;
+use super::order_entry::decode_order_entry;
 use super::product::decode_product;
 use super::reservation::{decode_reservation, decode_settlement};
 use super::value::decode_value;
@@ -24,5 +25,6 @@ pub fn check(kind: RecordKind, value: &[u8]) -> Result<u64> {
         RecordKind::Idempotency => decode_idempotency(value)?.version,
         RecordKind::Reservation => decode_reservation(value)?.version,
         RecordKind::Settlement => decode_settlement(value)?.version,
+        RecordKind::OrderEntry => decode_order_entry(value)?.version,
     })
 }

@@ -17,7 +17,7 @@ use syn::Item;
 /// `src/lib.rs` have the same line.
 const FOLDERS: &str = "gateway, http, shard > client, launcher > protocol, catalog > json, storage, payment, remote > domain, access > routing, process > error";
 /// The folders and files of `shard/` from the top down.
-const SHARD: &str = "run > grpc, housekeeping, retention, scrub > fetch > dispatch, context > saga, stored_reads > records, startup > engine > clock, damages, disk, options, removals";
+const SHARD: &str = "run > grpc, housekeeping, retention, scrub > fetch > continuation > order_list > dispatch, context > saga, stored_reads > records, startup > engine > clock, damages, disk, options, order_lists, removals";
 /// The folders and files of `http/` from the top down.
 const HTTP: &str = "facade > listener > service > routes > api > endpoint, openapi > shop > request > auth, browsers, error_body, metrics > head > \
                     problem > problem_type, response > execution, log_limit, raw_targets, request_id";

@@ -5,6 +5,7 @@ mod checkout;
 mod deliveries;
 mod execution;
 mod lists;
+mod order_list;
 mod orders;
 mod oversell;
 mod payment;
