@@ -7,6 +7,7 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
+use super::head::accepts_html;
 use super::problem::Problem;
 use crate::access::{self, ApiKeys, Denied, Role, Settings};
 use crate::error::Result;
@@ -50,7 +51,8 @@ impl Auth {
     /// The role that a request needs, if it needs a key.
     pub fn wanted(&self, port: Port, parts: &Parts) -> Option<Role> {
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
-        self.policy.wanted(port, parts.uri.path(), is_read)
+        let is_shell = port == Port::Shop && is_read && is_shell(parts);
+        self.policy.wanted(port, parts.uri.path(), is_read).filter(|_| !is_shell)
     }
 
     /// Authenticates a request that needs this role, and removes the key from its head.
@@ -90,6 +92,16 @@ impl Policy {
 
 fn is_probe(path: &str) -> bool {
     matches!(path.strip_suffix('/').unwrap_or(path), "/livez" | "/readyz")
+}
+
+/// True for the pages and their files. They are the same in every store and have none of its data; a browser that opens
+/// one cannot send a key, and the page asks for it.
+fn is_shell(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    match path.strip_suffix('/').unwrap_or(path) {
+        "" => accepts_html(&parts.headers),
+        path => path == "/shop" || path.starts_with("/assets/"),
+    }
 }
 
 fn is_api(path: &str) -> bool {

@@ -1,6 +1,6 @@
 //! What every request's head must be, whatever its path: what a client asked for must never be ignored silently.
 
-use http::header::{CONTENT_ENCODING, CONTENT_RANGE, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Version};
 
@@ -20,6 +20,17 @@ pub fn check(parts: &Parts) -> Result<(), Problem> {
         Method::GET | Method::HEAD => check_encoding(&parts.headers),
         _ => check_encoding(&parts.headers).and_then(|()| check_content(&parts.headers)),
     }
+}
+
+/// True when `Accept` names HTML, as that of a browser which opens a page does. `*/*` does not: programs send it.
+pub fn accepts_html(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_html = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("text/html"));
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        is_html && weight.is_none_or(|weight| weight.parse().is_ok_and(|weight: f32| weight > 0.0))
+    })
 }
 
 fn check_host(parts: &Parts) -> Result<(), Problem> {
@@ -86,6 +97,26 @@ fn check_content(headers: &HeaderMap) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn html_must_be_named() {
+        for (value, accepts) in [
+            ("text/html", true),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("application/json, Text/HTML;q=0.1", true),
+            ("text/html;level=1;q=1", true),
+            ("*/*", false),
+            ("text/*", false),
+            ("application/json", false),
+            ("text/html;q=0", false),
+            ("text/html;q=x", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]);
+            assert_eq!(accepts_html(&headers), accepts, "{value}");
+        }
+        assert!(!accepts_html(&HeaderMap::new()));
+    }
 
     #[test]
     fn a_host_is_a_name_or_an_address() {

@@ -16,6 +16,7 @@ mod listener;
 mod log_limit;
 mod metrics;
 mod openapi;
+mod page;
 mod problem;
 mod problem_type;
 mod raw_targets;

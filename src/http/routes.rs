@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use warp::Filter;
 
-use super::api::{carts, deliveries, lists, operations, orders, products, values};
+use super::api::{carts, deliveries, lists, operations, orders, pages, products, values};
 use super::endpoint::{Endpoints, Route, answer, any_of};
 use super::problem::Problem;
 use super::request::HttpRequest;
 use super::shop::Shop;
 
 /// The groups of the shop's ports. A path belongs to the first endpoint whose template fits.
-const GROUPS: [&Endpoints; 7] = [
+const GROUPS: [&Endpoints; 8] = [
     &carts::ENDPOINTS,
     &values::ENDPOINTS,
     &orders::ENDPOINTS,
@@ -19,6 +19,7 @@ const GROUPS: [&Endpoints; 7] = [
     &lists::ENDPOINTS,
     &deliveries::ENDPOINTS,
     &operations::ENDPOINTS,
+    &pages::ENDPOINTS,
 ];
 
 /// Every path of the shop as a template, such as `/items/{customerId}`.
@@ -41,9 +42,10 @@ fn fits(template: &str, path: &str) -> bool {
 
 /// The routes of the shop's ports.
 pub fn shop(shop: &Arc<Shop>) -> Route {
-    let [carts, values, orders, products, lists, deliveries, operations] = GROUPS.map(|group| (group.route)(shop));
+    let [carts, values, orders, products, lists, deliveries, operations, pages] =
+        GROUPS.map(|group| (group.route)(shop));
     // `or` clones its second filter for every request: one filter for all others costs one clone.
-    let others = any_of!(values, orders, products, lists, deliveries, operations, no_such_path(shop));
+    let others = any_of!(values, orders, products, lists, deliveries, operations, pages, no_such_path(shop));
     any_of!(carts, others)
 }
 

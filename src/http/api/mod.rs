@@ -7,6 +7,7 @@ pub mod operations;
 mod order_json;
 mod order_list;
 pub mod orders;
+pub mod pages;
 mod paging;
 pub mod products;
 pub mod values;

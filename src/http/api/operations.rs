@@ -16,7 +16,6 @@ use crate::http::shop::Shop;
 
 endpoints! {
     pub ENDPOINTS:
-    => { GET | HEAD => index }
     "livez" => { GET | HEAD => livez }
     "readyz" => { GET | HEAD => readyz }
     "metrics" => { GET | HEAD => metrics }
@@ -25,22 +24,6 @@ endpoints! {
     "problems" / {name} => { GET | HEAD => problem_type }
     "docs" => { GET | HEAD => docs }
     "docs" / {file} => { GET | HEAD => docs_file }
-}
-
-#[derive(Serialize)]
-struct Index {
-    name: &'static str,
-    version: &'static str,
-    links: Links,
-}
-
-/// Links to descriptions and probes.
-#[derive(Serialize)]
-struct Links {
-    docs: &'static str,
-    openapi: &'static str,
-    metrics: &'static str,
-    readiness: &'static str,
 }
 
 #[derive(Serialize)]
@@ -53,13 +36,6 @@ struct Ready {
     status: &'static str,
     ready: usize,
     shards: usize,
-}
-
-/// `GET /`: the program and its links, for people and tools that do not know the API yet.
-async fn index(_: &Shop, _: &HttpRequest) -> HttpResult {
-    let links = Links { docs: "/docs/", openapi: "/openapi.json", metrics: "/metrics", readiness: "/readyz" };
-    let index = Index { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), links };
-    Ok(json(StatusCode::OK, &index))
 }
 
 /// `GET /livez`: the process answers.

@@ -10,5 +10,6 @@ mod grpc;
 mod idempotency;
 mod openapi;
 mod operations;
+mod pages;
 mod paths;
 mod values;

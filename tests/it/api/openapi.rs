@@ -103,7 +103,7 @@ fn every_operation_says_whether_it_needs_a_key() {
     let mut client = store.client();
     for (template, method, operation) in document.operations() {
         let (expected, status) = match template {
-            "/livez" | "/readyz" => (json!([]), 200),
+            "/livez" | "/readyz" | "/shop" | "/assets/{file}" => (json!([]), 200),
             _ if template.starts_with("/api/") => (json!([{"apiKey": []}]), 401),
             _ => (json!([{}, {"apiKey": []}]), 401),
         };
@@ -267,6 +267,13 @@ fn answers_for_operators_are_as_it_says() {
         ("/docs/swagger-ui-bundle.js", 200),
         ("/docs/favicon-16x16.png", 200),
         ("/docs/none.css", 404),
+        ("/shop", 200),
+        ("/shop/", 308),
+        ("/assets/base.css", 200),
+        ("/assets/status-page.js", 200),
+        ("/assets/icon.svg", 200),
+        ("/assets/status.html", 404),
+        ("/assets/%ff", 400),
     ] {
         for method in ["GET", "HEAD"] {
             client.call(method, path).send_as_documented(&document).expect(status);
