@@ -1,10 +1,13 @@
 //! Numbers of bytes as options: `1000000`, `512MiB`, `1GB`.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use shardcart::storage::{MAX_LOG_BYTES, MIN_LOG_BYTES};
 
+/// The sizes that `access.log` may have, in bytes.
+const ACCESS_LOG_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 /// The units and their sizes in bytes; powers of 1024 come first, the largest at the top.
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
@@ -40,10 +43,18 @@ impl FromStr for ByteSize {
 
 /// Reads the size of a commit log.
 pub fn log_size(text: &str) -> Result<ByteSize, String> {
-    let size: ByteSize = text.parse()?;
-    match (MIN_LOG_BYTES..=MAX_LOG_BYTES).contains(&size.0) {
+    within(&(MIN_LOG_BYTES..=MAX_LOG_BYTES), text.parse()?)
+}
+
+/// Reads the size past which `access.log` is rotated.
+pub fn access_log_size(text: &str) -> Result<ByteSize, String> {
+    within(&ACCESS_LOG_BYTES, text.parse()?)
+}
+
+fn within(range: &RangeInclusive<u64>, size: ByteSize) -> Result<ByteSize, String> {
+    match range.contains(&size.0) {
         true => Ok(size),
-        false => Err(format!("must be {} to {}", ByteSize(MIN_LOG_BYTES), ByteSize(MAX_LOG_BYTES))),
+        false => Err(format!("must be {} to {}", ByteSize(*range.start()), ByteSize(*range.end()))),
     }
 }
 

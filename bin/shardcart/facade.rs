@@ -1,7 +1,7 @@
 //! `shardcart facade`: runs the HTTP facade.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, value_parser};
 use shardcart::error::{Error, Invalid};
 use shardcart::http::{
-    self, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_WRITE_TIMEOUT, NtpServer,
-    Options, Origin,
+    self, AccessLogOptions, DEFAULT_ACCESS_LOG_BYTES, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT,
+    DEFAULT_MAX_CONNECTIONS, DEFAULT_WRITE_TIMEOUT, NtpServer, Options, Origin,
 };
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
@@ -19,6 +19,7 @@ use shardcart::routing::Address;
 use uuid::Uuid;
 
 use crate::access::Access;
+use crate::byte_size::{ByteSize, access_log_size};
 use crate::listen_address;
 
 /// The most workers: a typing error must not start a million threads.
@@ -52,7 +53,7 @@ pub struct Arguments {
     /// The address of the key-value API; without it, it is only at /kv/{key} of the shop.
     #[arg(long, value_name = "HOST:PORT", value_parser = listen_address::parse)]
     kv: Option<SocketAddr>,
-    /// The directory of error.log; without it errors go to stderr alone.
+    /// The directory of error.log and access.log; without it errors go to stderr alone.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -88,6 +89,13 @@ pub struct FacadeTuning {
     /// An origin whose web pages may use the store, as https://shop.example; may be given more than once.
     #[arg(long, value_name = "ORIGIN")]
     cors_origin: Vec<Origin>,
+    /// Write a line for each answer to access.log in the data directory: human or json. It has no customer's id unless
+    /// SHARDCART_LOG is debug.
+    #[arg(long, value_name = "human|json")]
+    access_log: Option<LogFormat>,
+    /// The size past which access.log becomes access.log.1, from 1MiB to 1TiB.
+    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_ACCESS_LOG_BYTES), value_parser = access_log_size)]
+    access_log_size: ByteSize,
     /// A time server, asked in the background, that corrects the clock of the execution ids [default: the
     /// system's clock].
     #[arg(long, value_name = "HOST[:PORT]")]
@@ -116,6 +124,17 @@ impl FacadeTuning {
         Ok(workers)
     }
 
+    /// The access log in a facade's data directory, if one is wanted.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is no directory.
+    fn access_log(&self, data: Option<&Path>) -> Result<Option<AccessLogOptions>, Error> {
+        let Some(format) = self.access_log else { return Ok(None) };
+        let missing = || Invalid::general("--access-log: needs --data, the directory of access.log");
+        let directory = data.ok_or_else(missing)?.to_owned();
+        Ok(Some(AccessLogOptions { directory, format, max_bytes: self.access_log_size.0 }))
+    }
+
     /// The options as arguments of a facade.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![
@@ -123,7 +142,9 @@ impl FacadeTuning {
             format!("--header-timeout-ms={}", self.header_timeout_ms),
             format!("--body-timeout-ms={}", self.body_timeout_ms),
             format!("--write-timeout-ms={}", self.write_timeout_ms),
+            format!("--access-log-size={}", self.access_log_size),
         ];
+        arguments.extend(self.access_log.map(|format| format!("--access-log={format}")));
         arguments.extend(self.workers.map(|workers| format!("--workers={workers}")));
         arguments.extend(self.cors_origin.iter().map(|origin| format!("--cors-origin={origin}")));
         arguments.extend(self.ntp_server.iter().map(|server| format!("--ntp-server={server}")));
@@ -136,6 +157,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
     logging::init(format, arguments.data.as_deref()).context("cannot start the log")?;
     let tuning = arguments.tuning;
     let workers = tuning.workers()?;
+    let access_log = tuning.access_log(arguments.data.as_deref())?;
     listen_address::check_distinct(&arguments.http, arguments.kv)?;
     let options = Options {
         shards: arguments.shards,
@@ -149,6 +171,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         store_id: arguments.store_id,
         access: arguments.access.settings()?,
         cors_origins: tuning.cors_origin,
+        access_log,
         ntp_server: tuning.ntp_server,
         exclusive: !arguments.parent_pipe,
     };

@@ -83,10 +83,6 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
     // The facade checks the same, but only when everything else runs.
     listen_address::check_distinct(&arguments.http, Some(arguments.kv))?;
     arguments.facade.workers()?;
-    let format = match format {
-        LogFormat::Human => "human",
-        LogFormat::Json => "json",
-    };
     let mut common = vec![format!("--log-format={format}").into()];
     common.extend(allow_core_dumps.then(|| "--allow-core-dumps".into()));
     let facade = arguments.facade.arguments().into_iter().map(OsString::from).chain(arguments.access.arguments());

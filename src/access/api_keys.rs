@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use super::file_watch::FileWatch;
 use super::key_file::KeyFile;
-use super::key_set::KeySet;
-use super::role::{Denied, Role};
+use super::key_set::{KeySet, KnownKey};
 use super::secret::Secret;
 use crate::error::{Error, Invalid, Result};
 
@@ -17,6 +16,9 @@ use crate::error::{Error, Invalid, Result};
 pub const KEY_VARIABLES: [&str; 2] = ["BOOKSTORE_API_KEY", "SHARDCART_API_KEY"];
 /// The key that works when none is configured and no other machine can connect.
 const DEVELOPMENT_KEY: &str = "secret123";
+/// The ids of the development key and of the key from the environment, in logs.
+const DEVELOPMENT_ID: &str = "development";
+const ENVIRONMENT_ID: &str = "environment";
 /// Keys that are in documents and lists, and so no secrets.
 const WELL_KNOWN_KEYS: [&str; 6] =
     [DEVELOPMENT_KEY, "changeme", "changeit", "password", "your-api-key", "0123456789abcdef"];
@@ -64,8 +66,9 @@ impl ApiKeys {
         let watch = settings.file.clone().map(FileWatch::new);
         let listed = settings.file.as_deref().map(KeyFile::read).transpose()?;
         let is_development = settings.key.is_none() && settings.file.is_none();
-        let development = || (is_development && exposed.is_none()).then(|| Secret::of_text(DEVELOPMENT_KEY));
-        let own = settings.key.clone().or_else(development);
+        let development =
+            || (is_development && exposed.is_none()).then(|| (Secret::of_text(DEVELOPMENT_KEY), DEVELOPMENT_ID));
+        let own = settings.key.clone().map(|key| (key, ENVIRONMENT_ID)).or_else(development);
         let keys = KeySet::new(own, listed.as_ref());
         check_strength(settings, exposed, &keys)?;
         Ok(ApiKeys { keys: RwLock::new(keys), watch, is_development })
@@ -105,17 +108,9 @@ impl ApiKeys {
         self.is_development
     }
 
-    /// Checks that a key has a role.
-    ///
-    /// # Errors
-    /// The reason why the key is denied.
-    pub fn check(&self, key: &[u8], wants: Role) -> std::result::Result<(), Denied> {
-        let role = self.keys.read().unwrap_or_else(PoisonError::into_inner).role_of(key);
-        match role {
-            None => Err(Denied::Unknown),
-            Some(has) if has < wants => Err(Denied::Forbidden { has, wants }),
-            Some(_) => Ok(()),
-        }
+    /// Finds a key as it was received; `None` when it is unknown.
+    pub fn find(&self, key: &[u8]) -> Option<KnownKey> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).find(key).cloned()
     }
 
     /// Replaces the keys of the file if it has changed. The keys of a file that is gone or cannot be read do not work any
@@ -153,7 +148,7 @@ fn check_strength(settings: &Settings, exposed: Option<SocketAddr>, keys: &KeySe
     if settings.key.as_ref().is_some_and(|key| key.reveal().len() < MIN_KEY_BYTES) {
         return refuse(format!("the API key in the environment is shorter than {MIN_KEY_BYTES} characters"));
     }
-    if WELL_KNOWN_KEYS.iter().any(|known| keys.role_of(known.as_bytes()).is_some()) {
+    if WELL_KNOWN_KEYS.iter().any(|known| keys.find(known.as_bytes()).is_some()) {
         return refuse("an API key is a well-known one: make another with `shardcart keys new`".into());
     }
     Ok(())
@@ -164,6 +159,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::access::role::Role;
 
     #[test]
     fn added_and_revoked_keys_are_noticed_and_those_of_a_bad_file_do_not_work() {
@@ -173,26 +169,29 @@ mod tests {
         let settings = Settings { file: Some(path.clone()), ..Settings::default() };
         let keys = ApiKeys::open(&settings, []).unwrap();
         let mut watch = FileWatch::new(path.clone());
-        let check = |key: &Secret| keys.check(key.reveal().as_bytes(), Role::Read);
-        assert_eq!(check(&key), Ok(()));
+        let works = |key: &Secret| keys.find(key.reveal().as_bytes()).is_some();
+        assert_eq!(
+            keys.find(key.reveal().as_bytes()),
+            Some(KnownKey { id: first.id.as_str().into(), role: Role::Read })
+        );
         let (_, other) = KeyFile::add(&path, "other", Role::Read).unwrap();
-        assert_eq!(check(&other), Err(Denied::Unknown));
+        assert!(!works(&other));
         keys.poll(&mut watch);
-        assert_eq!(check(&other), Ok(()));
+        assert!(works(&other));
         let whole = fs::read(&path).unwrap();
         fs::write(&path, "{").unwrap();
         keys.poll(&mut watch);
-        assert_eq!((check(&key), check(&other)), (Err(Denied::Unknown), Err(Denied::Unknown)));
+        assert_eq!((works(&key), works(&other)), (false, false));
         fs::write(&path, &whole).unwrap();
         keys.poll(&mut watch);
-        assert_eq!((check(&key), check(&other)), (Ok(()), Ok(())));
+        assert_eq!((works(&key), works(&other)), (true, true));
         fs::remove_file(&path).unwrap();
         keys.poll(&mut watch);
-        assert_eq!((check(&key), check(&other)), (Err(Denied::Unknown), Err(Denied::Unknown)));
-        assert_eq!(keys.check(DEVELOPMENT_KEY.as_bytes(), Role::Read), Err(Denied::Unknown), "it is not revived");
+        assert_eq!((works(&key), works(&other)), (false, false));
+        assert_eq!(keys.find(DEVELOPMENT_KEY.as_bytes()), None, "it is not revived");
         fs::write(&path, whole).unwrap();
         KeyFile::revoke(&path, &first.id).unwrap();
         keys.poll(&mut watch);
-        assert_eq!((check(&key), check(&other)), (Err(Denied::Unknown), Ok(())));
+        assert_eq!((works(&key), works(&other)), (false, true));
     }
 }

@@ -106,8 +106,9 @@ impl KeyFile {
         &self.keys
     }
 
-    pub(super) fn digests(&self) -> impl Iterator<Item = (Digest, Role)> {
-        self.keys.iter().map(|entry| (entry.sha256, entry.role))
+    /// The digest of each key, its id and its role.
+    pub(super) fn digests(&self) -> impl Iterator<Item = (Digest, &str, Role)> {
+        self.keys.iter().map(|entry| (entry.sha256, entry.id.as_str(), entry.role))
     }
 
     /// Parses a file. Errors name only a position, never the content, which could be a key.

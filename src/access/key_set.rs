@@ -1,26 +1,35 @@
 //! The valid API keys, by their digests.
 
+use std::sync::Arc;
+
 use subtle::ConditionallySelectable;
 
 use super::key_file::KeyFile;
 use super::role::Role;
 use super::secret::{Digest, Secret};
 
-/// The roles by their number less 1. Numbers are bytes, which can be selected without a branch; 0 is no role.
-const ROLES: [Role; 3] = [Role::Read, Role::Write, Role::Admin];
+/// What is known of a valid key, without the key itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    /// The id by which it is named in the file and in logs.
+    pub id: Arc<str>,
+    /// The role of its owner.
+    pub role: Role,
+}
 
 /// All valid keys.
 #[derive(Debug)]
 pub struct KeySet {
     /// The key that is in no file; its role is `admin`.
-    own: Option<Digest>,
-    listed: Vec<(Digest, Role)>,
+    own: Option<(Digest, KnownKey)>,
+    listed: Vec<(Digest, KnownKey)>,
 }
 
 impl KeySet {
-    /// Makes a set of a key of the role `admin` and the keys of a file.
-    pub fn new(own: Option<Secret>, listed: Option<&KeyFile>) -> Self {
-        let mut keys = KeySet { own: own.map(|secret| secret.digest()), listed: Vec::new() };
+    /// Makes a set of a key of the role `admin` with its id, and the keys of a file.
+    pub fn new(own: Option<(Secret, &str)>, listed: Option<&KeyFile>) -> Self {
+        let known = |(secret, id): (Secret, &str)| (secret.digest(), KnownKey { id: id.into(), role: Role::Admin });
+        let mut keys = KeySet { own: own.map(known), listed: Vec::new() };
         if let Some(listed) = listed {
             keys.replace_listed(listed);
         }
@@ -29,7 +38,8 @@ impl KeySet {
 
     /// Replaces the keys of the file.
     pub fn replace_listed(&mut self, listed: &KeyFile) {
-        self.listed = listed.digests().collect();
+        let known = |(digest, id, role): (_, &str, _)| (digest, KnownKey { id: id.into(), role });
+        self.listed = listed.digests().map(known).collect();
     }
 
     /// Removes the keys of the file.
@@ -42,17 +52,18 @@ impl KeySet {
         self.own.is_none() && self.listed.is_empty()
     }
 
-    /// The role of a key; `None` for an unknown one. It is compared with every known key in constant time, so that the
-    /// time taken reveals nothing.
-    pub fn role_of(&self, key: &[u8]) -> Option<Role> {
+    /// Finds a key. It is compared with every known key in constant time, so that the time taken reveals nothing.
+    pub fn find(&self, key: &[u8]) -> Option<&KnownKey> {
         let digest = Digest::of(key);
-        let own = self.own.iter().map(|own| (own, Role::Admin));
-        let listed = self.listed.iter().map(|(digest, role)| (digest, *role));
-        let mut found = 0;
-        for (known, role) in listed.chain(own) {
-            found.conditional_assign(&(role as u8 + 1), known.is(&digest));
+        let mut found = u32::MAX;
+        for (place, (known, _)) in (0..).zip(self.all()) {
+            found.conditional_assign(&place, known.is(&digest));
         }
-        ROLES.get(usize::from(found).checked_sub(1)?).copied()
+        self.all().nth(found as usize).map(|(_, key)| key)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &(Digest, KnownKey)> {
+        self.listed.iter().chain(&self.own)
     }
 }
 
@@ -61,22 +72,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_of_roles_are_their_places() {
-        assert!(ROLES.iter().enumerate().all(|(place, role)| *role as usize == place));
-    }
-
-    #[test]
     fn each_key_has_its_role_and_others_have_none() {
-        let own = Some(Secret::new("own").unwrap());
+        let own = Some((Secret::new("own").unwrap(), "id-own"));
         let mut keys = KeySet::new(own, None);
         assert!(!keys.is_empty() && KeySet::new(None, None).is_empty());
         keys.listed = [("r", Role::Read), ("w", Role::Write), ("a", Role::Admin), ("own", Role::Read)]
-            .map(|(key, role)| (Digest::of(key.as_bytes()), role))
+            .map(|(key, role)| (Digest::of(key.as_bytes()), KnownKey { id: format!("id-{key}").into(), role }))
             .into();
-        let roles = ["r", "w", "a", "own"].map(|key| keys.role_of(key.as_bytes()));
-        assert_eq!(roles, [Role::Read, Role::Write, Role::Admin, Role::Admin].map(Some));
+        for (key, id, role) in [
+            ("r", "id-r", Role::Read),
+            ("w", "id-w", Role::Write),
+            ("a", "id-a", Role::Admin),
+            ("own", "id-own", Role::Admin),
+        ] {
+            assert_eq!(keys.find(key.as_bytes()), Some(&KnownKey { id: id.into(), role }));
+        }
         for key in ["", "R", "ow", "own ", "secret123"] {
-            assert_eq!(keys.role_of(key.as_bytes()), None, "{key}");
+            assert_eq!(keys.find(key.as_bytes()), None, "{key}");
         }
     }
 }

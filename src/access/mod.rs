@@ -10,5 +10,6 @@ mod secret;
 
 pub use api_keys::{ApiKeys, KEY_VARIABLES, Settings, exposed};
 pub use key_file::{Entry, KeyFile};
-pub use role::{Denied, Role};
+pub use key_set::KnownKey;
+pub use role::Role;
 pub use secret::Secret;

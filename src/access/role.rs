@@ -1,4 +1,4 @@
-//! The roles of API keys, and the reasons to deny a key.
+//! The roles of API keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,18 +38,4 @@ impl FromStr for Role {
             .find(|role| role.to_string() == text)
             .ok_or_else(|| Error::Invalid(Invalid::general(format!("`{text}` is none of read, write, admin"))))
     }
-}
-
-/// The reason why a key is denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denied {
-    /// The key is unknown.
-    Unknown,
-    /// The key's role does not include the needed one.
-    Forbidden {
-        /// The key's role.
-        has: Role,
-        /// The role that the request needs.
-        wants: Role,
-    },
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 
 use super::head::accepts_html;
 use super::problem::Problem;
-use crate::access::{self, ApiKeys, Denied, Role, Settings};
+use crate::access::{self, ApiKeys, KnownKey, Role, Settings};
 use crate::error::Result;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -56,18 +56,38 @@ impl Auth {
     }
 
     /// Authenticates a request that needs this role, and removes the key from its head.
-    ///
-    /// # Errors
-    /// 401 where a key is needed and the request has not exactly one, or an unknown one; 403 when the key's role does
-    /// not include the needed one.
-    pub fn authenticate(&self, wanted: Option<Role>, parts: &mut Parts) -> std::result::Result<(), Problem> {
+    pub fn authenticate(&self, wanted: Option<Role>, parts: &mut Parts) -> Authenticated {
         let authenticated = match wanted {
-            None => Ok(()),
-            Some(wants) => the_key(&parts.headers).and_then(|key| self.keys.check(key, wants).map_err(problem)),
+            None => Authenticated::default(),
+            Some(wants) => self.check(&parts.headers, wants).unwrap_or_else(Authenticated::refused),
         };
         // Handlers do not need the key, and so can never show it.
         parts.headers.remove(API_KEY);
         authenticated
+    }
+
+    fn check(&self, headers: &HeaderMap, wants: Role) -> std::result::Result<Authenticated, Problem> {
+        let key = self.keys.find(the_key(headers)?);
+        let key = key.ok_or_else(|| Problem::unauthorized("X-API-Key: is not known"))?;
+        let forbidden = || Problem::forbidden(format!("X-API-Key: its role is {}, this wants {wants}", key.role));
+        let refusal = (key.role < wants).then(forbidden);
+        Ok(Authenticated { key: Some(key), refusal })
+    }
+}
+
+/// Whose request it is.
+#[derive(Debug, Default)]
+pub struct Authenticated {
+    /// The key, where one is needed and a known one was given.
+    pub key: Option<KnownKey>,
+    /// The refusal: 401 where a key is needed and the request has not exactly one, or an unknown one; 403 when the key's
+    /// role does not include the needed one.
+    pub refusal: Option<Problem>,
+}
+
+impl Authenticated {
+    fn refused(problem: Problem) -> Self {
+        Authenticated { key: None, refusal: Some(problem) }
     }
 }
 
@@ -114,15 +134,6 @@ fn the_key(headers: &HeaderMap) -> std::result::Result<&[u8], Problem> {
         (Some(key), None) => Ok(key.as_bytes()),
         (None, _) => Err(Problem::unauthorized("X-API-Key: is missing")),
         (Some(_), Some(_)) => Err(Problem::unauthorized("X-API-Key: must be given once")),
-    }
-}
-
-fn problem(denied: Denied) -> Problem {
-    match denied {
-        Denied::Unknown => Problem::unauthorized("X-API-Key: is not known"),
-        Denied::Forbidden { has, wants } => {
-            Problem::forbidden(format!("X-API-Key: its role is {has}, this wants {wants}"))
-        }
     }
 }
 
@@ -202,12 +213,12 @@ mod tests {
             let mut parts = request.body(()).unwrap().into_parts().0;
             let authenticated = auth.authenticate(auth.wanted(Port::Shop, &parts), &mut parts);
             assert!(!parts.headers.contains_key(API_KEY));
-            authenticated.map_err(|problem| problem.status)
+            authenticated.refusal.map(|problem| problem.status)
         };
-        assert_eq!(authenticate("/api/books", &["secret123"]), Ok(()));
+        assert_eq!(authenticate("/api/books", &["secret123"]), None);
         for keys in [&[][..], &[""], &["other"], &["secret123", "secret123"], &["secret123", "other"]] {
-            assert_eq!(authenticate("/api/books", keys), Err(StatusCode::UNAUTHORIZED), "{keys:?}");
-            assert_eq!(authenticate("/items/alice", keys), Ok(()));
+            assert_eq!(authenticate("/api/books", keys), Some(StatusCode::UNAUTHORIZED), "{keys:?}");
+            assert_eq!(authenticate("/items/alice", keys), None);
         }
     }
 }

@@ -88,6 +88,7 @@ pub(super) use {any_of, dispatch, endpoints};
 
 /// The response to a request. A problem carries an execution id where the path's other responses do.
 pub fn answer(shop: &Shop, request: &HttpRequest, result: HttpResult) -> Response<Bytes> {
-    result
-        .unwrap_or_else(|problem| problem.into_response(&request.id, request.execution_id(&shop.executions).as_deref()))
+    result.unwrap_or_else(|problem| {
+        problem.into_response(request.id(), request.execution_id(&shop.executions).as_deref())
+    })
 }

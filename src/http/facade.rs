@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::access_log::{AccessLog, AccessLogOptions};
 use super::auth::{Auth, Port};
 use super::browsers::{Browsers, Origin};
 use super::execution::{Clock, Executions, NtpServer, follow};
@@ -18,7 +19,7 @@ use super::log_limit::LogLimit;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
 use super::routes;
-use super::service::{FacadeService, WorkerContext};
+use super::service::{ListenerService, WorkerContext};
 use super::shop::Shop;
 use crate::access;
 use crate::client::{Client, Shared};
@@ -69,6 +70,8 @@ pub struct Options {
     pub access: access::Settings,
     /// The origins whose web pages may use the store.
     pub cors_origins: Vec<Origin>,
+    /// The access log, if one is wanted.
+    pub access_log: Option<AccessLogOptions>,
     /// The time server that corrects the clock of the execution ids.
     pub ntp_server: Option<NtpServer>,
     /// True to check that no other process listens on the addresses.
@@ -84,6 +87,7 @@ struct FacadeContext {
     auth: Arc<Auth>,
     browsers: Arc<Browsers>,
     executions: Arc<Executions>,
+    access_log: Option<AccessLog>,
     /// Says that all workers go on.
     heartbeat: Heartbeat,
     /// The number of workers that have finished waiting for their sessions.
@@ -114,7 +118,9 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let executions = Arc::new(Executions::new(clock));
     let heartbeat = Heartbeat::of(options.workers);
     let browsers = Arc::new(Browsers::new(options.cors_origins.clone(), auth.has_development_key()));
-    let context = FacadeContext { shared, connections, auth, browsers, executions, heartbeat, started: Arc::default() };
+    let access_log = options.access_log.as_ref().map(AccessLog::open).transpose()?;
+    let started = Arc::default();
+    let context = FacadeContext { shared, connections, auth, browsers, executions, access_log, heartbeat, started };
     let (first, options) = bind_first(options)?;
     let mut sockets = vec![first];
     for _ in 1..options.workers {
@@ -207,15 +213,17 @@ async fn serve(
         executions: context.executions.clone(),
         ids: RequestIds::new(),
         log_limit: LogLimit::new(),
+        access_log: context.access_log.clone(),
     });
-    let shop = Arc::new(Shop { client, metrics, executions: context.executions.clone() });
+    let (executions, notes_shards) = (context.executions.clone(), context.access_log.is_some());
+    let shop = Arc::new(Shop { client, metrics, executions, notes_shards });
     let mut servers = JoinSet::new();
     for socket in sockets.shop {
-        let service = FacadeService::new(warp::service(routes::shop(&shop)), Port::Shop, worker.clone());
+        let service = ListenerService::new(warp::service(routes::shop(&shop)), Port::Shop, worker.clone());
         servers.spawn(listener::serve(socket, service, limits.clone(), shutdown.clone()));
     }
     if let Some(socket) = sockets.kv {
-        let service = FacadeService::new(warp::service(routes::key_value(&shop)), Port::KeyValue, worker);
+        let service = ListenerService::new(warp::service(routes::key_value(&shop)), Port::KeyValue, worker);
         servers.spawn(listener::serve(socket, service, limits, shutdown.clone()));
     }
     let down = shop.client.wait_until_up(FIRST_SESSIONS_TIMEOUT).await;

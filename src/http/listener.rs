@@ -21,7 +21,7 @@ use tower_service::Service;
 
 use super::error_body::{DueResponses, ErrorBodies};
 use super::raw_targets::RawTargets;
-use super::service::FacadeService;
+use super::service::ListenerService;
 use crate::error::{Error, Result};
 use crate::process::shutdown::Shutdown;
 
@@ -76,7 +76,7 @@ pub struct Limits {
 /// [`Error::Internal`] when the listener cannot be used.
 pub async fn serve<S>(
     listener: std::net::TcpListener,
-    service: FacadeService<S>,
+    service: ListenerService<S>,
     limits: Limits,
     mut shutdown: Shutdown,
 ) -> Result<()>
@@ -96,7 +96,7 @@ where
             accepted = accept(&listener, &limits) => accepted,
             () = shutdown.wait() => break,
         };
-        let (stream, permit) = match accepted {
+        let Accepted { stream, peer, permit } = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -105,8 +105,9 @@ where
             }
         };
         let (due, targets) = (DueResponses::default(), RawTargets::default());
-        let (service, refusing) = (service.on_connection(due.clone(), targets.clone()), service.clone());
-        let stream = ErrorBodies::new(stream, due, targets, Box::new(move |status| refusing.refuse_unreadable(status)));
+        let (worker, service) = (service.worker().clone(), service.on_connection(peer, due.clone(), targets.clone()));
+        let refuse = move |status| worker.refuse_unreadable(peer, status);
+        let stream = ErrorBodies::new(stream, due, targets, Box::new(refuse));
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -126,8 +127,15 @@ where
 /// A connection that breaks when its client takes nothing for too long.
 type ClientStream = Pin<Box<TimeoutStream<TcpStream>>>;
 
-async fn accept(listener: &TcpListener, limits: &Limits) -> std::io::Result<(ClientStream, OwnedSemaphorePermit)> {
-    let (stream, _) = listener.accept().await?;
+/// A connection that was accepted.
+struct Accepted {
+    stream: ClientStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+}
+
+async fn accept(listener: &TcpListener, limits: &Limits) -> std::io::Result<Accepted> {
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
     // What is in the operating system's buffer already does not count as progress towards a client that is gone.
     SockRef::from(&stream).set_tcp_user_timeout(Some(limits.write_timeout))?;
@@ -135,5 +143,5 @@ async fn accept(listener: &TcpListener, limits: &Limits) -> std::io::Result<(Cli
     stream.set_write_timeout(Some(limits.write_timeout));
     // The permit comes after the accept: a listener without a client must not hold one.
     let permit = limits.connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-    Ok((Box::pin(stream), permit))
+    Ok(Accepted { stream: Box::pin(stream), peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), permit })
 }

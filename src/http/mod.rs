@@ -4,6 +4,7 @@
 //! A request passes `listener`, `service` (body and limits), `auth`, `endpoint` (path and method) and its handler in
 //! `api`, which reads it with `request` and answers with `response` or `problem`.
 
+mod access_log;
 mod api;
 mod auth;
 mod browsers;
@@ -27,6 +28,7 @@ mod routes;
 mod service;
 mod shop;
 
+pub use access_log::{AccessLogOptions, DEFAULT_ACCESS_LOG_BYTES};
 pub use browsers::Origin;
 pub use execution::NtpServer;
 pub use facade::{

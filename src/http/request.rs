@@ -14,6 +14,7 @@ use super::auth::Port;
 use super::execution::{Executions, carries_id};
 use super::metrics::Label;
 use super::problem::Problem;
+use crate::access::KnownKey;
 use crate::domain::tag::{Condition, Tag};
 use crate::error::{Invalid, Result};
 use crate::json::object::JsonObject;
@@ -24,7 +25,7 @@ use crate::protocol::{Command, Idempotency, Request};
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What is known of a request as soon as its head has arrived.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Arrival {
     /// The time.
     pub time: Instant,
@@ -32,6 +33,10 @@ pub struct Arrival {
     pub port: Port,
     /// True when it needs a key, so that no cache may keep the answer.
     pub is_guarded: bool,
+    /// The id that its answer carries.
+    pub id: HeaderValue,
+    /// Its key, where one is needed and a known one was given.
+    pub key: Option<KnownKey>,
 }
 
 /// A request whose body has been read.
@@ -45,19 +50,24 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
-    /// The id that its answer carries.
-    pub id: HeaderValue,
-    /// When its head arrived, where, and whether it needs a key.
+    /// When and how its head arrived.
     pub arrival: Arrival,
     /// The label, set by the endpoint that matches. An extension of the response would cost an allocation.
     label: OnceLock<Label>,
+    /// The shard that is asked, where it is one.
+    shard: OnceLock<usize>,
 }
 
 impl HttpRequest {
-    /// Makes a request that has arrived and got an id.
-    pub fn new(arrival: Arrival, id: HeaderValue, parts: Parts, body: Bytes) -> Self {
+    /// Makes a request that has arrived.
+    pub fn new(arrival: Arrival, parts: Parts, body: Bytes) -> Self {
         let Parts { method, uri, headers, .. } = parts;
-        HttpRequest { method, uri, headers, body, id, arrival, label: OnceLock::new() }
+        HttpRequest { method, uri, headers, body, arrival, label: OnceLock::new(), shard: OnceLock::new() }
+    }
+
+    /// The id that the answer carries.
+    pub fn id(&self) -> &HeaderValue {
+        &self.arrival.id
     }
 
     /// Notes the endpoint that has matched.
@@ -69,6 +79,16 @@ impl HttpRequest {
     /// The label of the endpoint that matched.
     pub fn label(&self) -> Option<Label> {
         self.label.get().copied()
+    }
+
+    /// Notes the shard that is asked. Of several the first counts.
+    pub fn asks(&self, shard: usize) {
+        let _ = self.shard.set(shard);
+    }
+
+    /// The shard that was asked.
+    pub fn shard(&self) -> Option<usize> {
+        self.shard.get().copied()
     }
 
     /// A new execution id, if responses to this path carry one.
@@ -273,8 +293,8 @@ mod tests {
             request = request.header(name.clone(), *value);
         }
         let id = HeaderValue::from_static("id");
-        let arrival = Arrival { time: Instant::now(), port: Port::Shop, is_guarded: false };
-        HttpRequest::new(arrival, id, request.body(()).unwrap().into_parts().0, Bytes::new())
+        let arrival = Arrival { time: Instant::now(), port: Port::Shop, is_guarded: false, id, key: None };
+        HttpRequest::new(arrival, request.body(()).unwrap().into_parts().0, Bytes::new())
     }
 
     fn if_match(values: &[&str]) -> Result<Option<Condition>, Invalid> {

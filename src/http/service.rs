@@ -2,6 +2,7 @@
 //! it to warp, and counts and logs its response.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,13 +10,15 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONNECTION, EXPECT, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
 use tower_service::Service;
 use warp::Reply;
 
-use super::auth::{Auth, Port};
+use super::access_log::{AccessLog, Entry, RequestEntry};
+use super::auth::{Auth, Authenticated, Port};
 use super::browsers::Browsers;
 use super::error_body::DueResponses;
 use super::execution::Executions;
@@ -33,6 +36,9 @@ use crate::error::Invalid;
 pub const MAX_BODY_BYTES: usize = 64 << 10;
 /// The most bytes of an oversized body that are read and discarded, so that the client can read the response.
 const MAX_DISCARDED_BYTES: usize = 2 << 20;
+
+/// The path of every request to the key-value port, in the access log.
+const KEY_TEMPLATE: &str = "/{key}";
 
 type WarpResponse = warp::reply::Response;
 
@@ -52,42 +58,60 @@ pub struct WorkerContext {
     pub ids: RequestIds,
     /// The limit on log lines about failed requests.
     pub log_limit: LogLimit,
+    /// The access log, if there is one.
+    pub access_log: Option<AccessLog>,
 }
 
-/// The service of the connections to one port; `S` are warp's routes.
+impl WorkerContext {
+    /// The response to what is no request, which hyper refuses with this status. It is counted and logged.
+    pub fn refuse_unreadable(&self, peer: SocketAddr, status: StatusCode) -> Response<Bytes> {
+        self.metrics.observe_unreadable(status);
+        let id = self.ids.make();
+        let mut response = Problem::unreadable(status).into_response(&id, None);
+        if let Some(log) = &self.access_log {
+            let bytes = Some(response.body().len() as u64);
+            log.write(&Entry { request_id: &id, peer, key_id: None, request: None, status, bytes });
+        }
+        response.headers_mut().insert(REQUEST_ID, id);
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+}
+
+/// The service of a listener, which makes that of each connection; `S` are warp's routes.
+pub struct ListenerService<S> {
+    routes: S,
+    port: Port,
+    worker: Arc<WorkerContext>,
+}
+
+impl<S: Clone> ListenerService<S> {
+    /// Makes a service that calls `routes` after its own checks.
+    pub fn new(routes: S, port: Port, worker: Arc<WorkerContext>) -> Self {
+        ListenerService { routes, port, worker }
+    }
+
+    /// The state of the worker.
+    pub fn worker(&self) -> &Arc<WorkerContext> {
+        &self.worker
+    }
+
+    /// The service of one connection, which notes its responses in `due`, and shows its requests to `targets`.
+    pub fn on_connection(&self, peer: SocketAddr, due: DueResponses, targets: RawTargets) -> FacadeService<S> {
+        let ListenerService { routes, port, worker } = self;
+        FacadeService { routes: routes.clone(), port: *port, worker: worker.clone(), peer, due, targets }
+    }
+}
+
+/// The service of one connection.
 #[derive(Clone)]
 pub struct FacadeService<S> {
     routes: S,
     port: Port,
     worker: Arc<WorkerContext>,
-    /// The responses of one connection; of no connection yet in the service of a listener.
+    peer: SocketAddr,
     due: DueResponses,
     targets: RawTargets,
-}
-
-impl<S> FacadeService<S> {
-    /// Makes a service that calls `routes` after its own checks.
-    pub fn new(routes: S, port: Port, worker: Arc<WorkerContext>) -> Self {
-        FacadeService { routes, port, worker, due: DueResponses::default(), targets: RawTargets::default() }
-    }
-
-    /// The same service for one connection, which notes its responses in `due`, and shows its requests to `targets`.
-    pub fn on_connection(&self, due: DueResponses, targets: RawTargets) -> Self
-    where
-        S: Clone,
-    {
-        FacadeService { due, targets, ..self.clone() }
-    }
-
-    /// The response to what is no request, which hyper refuses with this status. It is counted.
-    pub fn refuse_unreadable(&self, status: StatusCode) -> Response<Bytes> {
-        self.worker.metrics.observe_unreadable(status);
-        let id = self.worker.ids.make();
-        let mut response = Problem::unreadable(status).into_response(&id, None);
-        response.headers_mut().insert(REQUEST_ID, id);
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response
-    }
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for FacadeService<S>
@@ -102,28 +126,29 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let wanted = self.worker.auth.wanted(self.port, &parts);
-        let arrival = Arrival { time: Instant::now(), port: self.port, is_guarded: wanted.is_some() };
         let id = self.worker.ids.of(&parts.headers);
+        let arrival = Arrival { time: Instant::now(), port: self.port, is_guarded: wanted.is_some(), id, key: None };
         if let Some(preflight) = self.worker.browsers.preflight(&parts) {
-            let request = HttpRequest::new(arrival, id, parts, Bytes::new());
+            let request = HttpRequest::new(arrival, parts, Bytes::new());
             let mut response = preflight.into_response();
             self.finish(&request, &mut response);
             return Box::pin(std::future::ready(Ok(response)));
         }
-        let authenticated = self.worker.auth.authenticate(wanted, &mut parts);
+        let Authenticated { key, refusal: denied } = self.worker.auth.authenticate(wanted, &mut parts);
+        let arrival = Arrival { key, ..arrival };
         let target = match self.targets.had_hash(&parts.method, &parts.uri) {
             true => Err(Invalid::new("target", "has a #; percent-encode it as %23").into()),
             false => Ok(()),
         };
         let refusal = target.and_then(|()| head::check(&parts)).and_then(|()| self.worker.browsers.check(&parts));
-        let refusal = refusal.and(authenticated).err();
+        let refusal = refusal.err().or(denied);
         let service = self.clone();
         if body.is_end_stream() {
-            let request = HttpRequest::new(arrival, id, parts, Bytes::new());
+            let request = HttpRequest::new(arrival, parts, Bytes::new());
             return Box::pin(service.answer(request, refusal.map(Rejection::from)));
         }
         if let Some(rejection) = refused_unread(&parts, &body, refusal.as_ref()) {
-            let request = HttpRequest::new(arrival, id, parts, Bytes::new());
+            let request = HttpRequest::new(arrival, parts, Bytes::new());
             return Box::pin(service.answer(request, Some(rejection)));
         }
         Box::pin(async move {
@@ -137,7 +162,7 @@ where
                     (Bytes::new(), Some(Rejection { problem, is_last }))
                 }
             };
-            let request = HttpRequest::new(arrival, id, parts, body);
+            let request = HttpRequest::new(arrival, parts, body);
             service.answer(request, rejection).await
         })
     }
@@ -161,7 +186,7 @@ where
                 None => self.routes.call(for_warp(&request)).await?,
                 Some(rejection) => {
                     let execution_id = request.execution_id(&self.worker.executions);
-                    rejection.into_response(&request.id, execution_id.as_deref())
+                    rejection.into_response(request.id(), execution_id.as_deref())
                 }
             };
             self.finish(&request, &mut response);
@@ -171,34 +196,45 @@ where
 
     /// Completes a response, which hyper has next.
     fn finish(&self, request: &HttpRequest, response: &mut WarpResponse) {
-        self.note(request, response.status());
+        let length = length_on_wire(&request.method, response);
+        self.note(request, response.status(), length);
         let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, request.id.clone());
+        headers.insert(REQUEST_ID, request.id().clone());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if request.arrival.is_guarded {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             headers.append(VARY, HeaderValue::from_static("x-api-key"));
         }
         self.worker.browsers.share(&request.headers, headers);
-        self.due.add(length_on_wire(&request.method, response));
+        self.due.add(length);
     }
 
     /// Counts and logs a response.
-    fn note(&self, request: &HttpRequest, status: StatusCode) {
+    fn note(&self, request: &HttpRequest, status: StatusCode, length: Option<u64>) {
         let metrics = &self.worker.metrics;
         let label = request.label().unwrap_or_else(|| {
             // No endpoint has matched. On the key-value port a path is a key and has no template.
             let template = Some(request.uri.path()).filter(|_| self.port == Port::Shop).and_then(routes::find);
             template.map_or_else(|| metrics.other(), |template| metrics.label(template))
         });
-        let (method, route) = (&request.method, metrics.name(label));
+        let (method, route, id) = (&request.method, metrics.name(label), request.id());
         let has_failed = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
         if has_failed && self.worker.log_limit.allows_line() {
-            let request_id = request.id.to_str().unwrap_or_default();
+            let request_id = id.to_str().unwrap_or_default();
             tracing::error!(status = status.as_u16(), %method, route, request_id, "a request was not served");
         }
         tracing::debug!(status = status.as_u16(), %method, route, "answered");
-        metrics.observe(label, method, status, request.arrival.time.elapsed());
+        let latency = request.arrival.time.elapsed();
+        if let Some(log) = &self.worker.access_log {
+            let target = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
+            let path = if self.port == Port::KeyValue { KEY_TEMPLATE } else { route };
+            let (method, shard) = (method.as_str(), request.shard());
+            let seen = RequestEntry { method, path, target, latency, shard };
+            let key_id = request.arrival.key.as_ref().map(|key| &*key.id);
+            let (peer, request) = (self.peer, Some(seen));
+            log.write(&Entry { request_id: id, peer, key_id, request, status, bytes: length });
+        }
+        metrics.observe(label, &request.method, status, latency);
     }
 }
 

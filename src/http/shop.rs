@@ -17,6 +17,8 @@ pub struct Shop {
     pub metrics: Metrics,
     /// The source of execution ids.
     pub executions: Arc<Executions>,
+    /// True to note on each request which shard it asks.
+    pub notes_shards: bool,
 }
 
 impl Shop {
@@ -24,9 +26,14 @@ impl Shop {
     ///
     /// # Errors
     /// The shard's error.
-    pub fn read<T: FromReply>(&self, command: Command) -> impl Future<Output = Result<Answer<T>, Problem>> {
-        let request = Request::new(command);
-        async move { Ok(self.client.call(&request).await.result?) }
+    pub fn read<T: FromReply>(
+        &self,
+        request: &HttpRequest,
+        command: Command,
+    ) -> impl Future<Output = Result<Answer<T>, Problem>> {
+        let command = Request::new(command);
+        self.note_shard(request, &command);
+        async move { Ok(self.client.call(&command).await.result?) }
     }
 
     /// Runs a command that writes, with the conditions of the request's headers. Returns true with an answer that was
@@ -39,10 +46,13 @@ impl Shop {
         request: &HttpRequest,
         command: Command,
     ) -> impl Future<Output = Result<(Answer<T>, bool), Problem>> {
-        let request = request.command(command);
+        let command = request.command(command);
+        if let Ok(command) = &command {
+            self.note_shard(request, command);
+        }
         async move {
-            let reply = match &request {
-                Ok(request) => self.client.call(request).await,
+            let reply = match &command {
+                Ok(command) => self.client.call(command).await,
                 Err(invalid) => return Err(Problem::from(invalid.clone())),
             };
             match reply.result {
@@ -50,6 +60,12 @@ impl Shop {
                 Err(error) if reply.replayed => Err(Problem::replayed(&error)),
                 Err(error) => Err(Problem::from(error)),
             }
+        }
+    }
+
+    fn note_shard(&self, request: &HttpRequest, command: &Request) {
+        if self.notes_shards {
+            request.asks(self.client.owner(command.hash));
         }
     }
 }

@@ -43,6 +43,14 @@ impl Json {
         self
     }
 
+    /// Appends an integer, or `null`.
+    pub fn optional_integer(&mut self, value: Option<u64>) -> &mut Self {
+        match value {
+            Some(value) => self.integer(value),
+            None => self.raw("null"),
+        }
+    }
+
     /// Appends a price.
     pub fn money(&mut self, price: Money) -> &mut Self {
         let hundredths = price.hundredths();

@@ -1,33 +1,38 @@
-//! Logs: to stderr for people or as JSON, and errors also to a rotated `error.log`. Whoever logs never waits for either.
+//! Logs: to stderr for people or as JSON, errors also to a rotated `error.log`, and answered requests to a rotated
+//! `access.log`. Whoever logs never waits for any of them.
 
 use std::env;
-use std::fmt::Display;
-use std::fs::{self, OpenOptions};
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::fmt::{MakeWriter, layer};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use super::line_writer::LineWriter;
+use super::rotated_file::RotatedFile;
 use crate::error::{Error, Invalid};
 
 /// The size past which `error.log` becomes `error.log.1`, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// The most bytes that wait to be written to each of stdout, stderr and `error.log`.
+const MAX_PENDING_BYTES: usize = 1 << 20;
+/// The most bytes that wait to be written to `access.log`: the lines of about a second of full load.
+const MAX_PENDING_ACCESS_BYTES: usize = 8 << 20;
 /// The most lines written to `error.log` in one window.
 const MAX_LINES_PER_WINDOW: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(1);
 
 const FILE: &str = "error.log";
-const ROTATED_FILE: &str = "error.log.1";
+const ACCESS_FILE: &str = "access.log";
 /// The environment variable with the filter for stderr, such as `info` or `shardcart=debug`.
 const FILTER_VARIABLE: &str = "SHARDCART_LOG";
 const DEFAULT_FILTER: &str = "info";
@@ -43,6 +48,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 static STDOUT: OnceLock<LineWriter> = OnceLock::new();
 static STDERR: OnceLock<LineWriter> = OnceLock::new();
 static ERROR_LOG: OnceLock<LineWriter> = OnceLock::new();
+static ACCESS_LOG: OnceLock<LineWriter> = OnceLock::new();
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +71,15 @@ impl FromStr for LogFormat {
     }
 }
 
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogFormat::Human => "human",
+            LogFormat::Json => "json",
+        })
+    }
+}
+
 /// Starts logging; with a directory, errors also go to `error.log` there.
 ///
 /// # Errors
@@ -75,11 +90,15 @@ pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
     let filter: Targets = format!("{OTHERS},{asked},{FATAL}={fatal}")
         .parse()
         .map_err(|error| io::Error::other(format!("{FILTER_VARIABLE}={asked}: {error}")))?;
-    let stderr = fmt::layer().with_writer(Lines(stderr()));
+    let stderr = layer().with_writer(Lines(stderr()));
     let file = error_log.map(|directory| ErrorLog::open(directory, format)).transpose()?;
     let file = file.map(|mut file| {
-        let writer = ERROR_LOG.get_or_init(|| start("error.log", move |line| file.write_line(line)));
-        fmt::layer().with_ansi(false).with_writer(Lines(writer))
+        let write = move |lines: &[Vec<u8>]| {
+            lines.iter().for_each(|line| file.write_line(line));
+            Ok(())
+        };
+        let writer = ERROR_LOG.get_or_init(|| start("error.log", MAX_PENDING_BYTES, write));
+        layer().with_ansi(false).with_writer(Lines(writer))
     });
     let (stderr, file): (Box<dyn Layer<Registry> + Send + Sync>, _) = match format {
         LogFormat::Human => (stderr.with_ansi(false).boxed(), file.map(Layer::boxed)),
@@ -94,35 +113,58 @@ pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
     Ok(())
 }
 
-fn start(name: &str, write: impl FnMut(&[u8]) + Send + 'static) -> LineWriter {
-    LineWriter::start(name, write).expect("a process that starts can have one more thread")
+/// Opens `access.log` in a directory, for a line a request. It becomes `access.log.1` when it is longer than `max_bytes`.
+///
+/// # Errors
+/// When it cannot be made or opened.
+pub fn access_log(directory: &Path, max_bytes: u64) -> io::Result<LineWriter> {
+    let file = RotatedFile::open(directory, ACCESS_FILE, max_bytes)?;
+    let write = move |lines: &[Vec<u8>]| file.append(&lines.concat());
+    Ok(ACCESS_LOG.get_or_init(|| start(ACCESS_FILE, MAX_PENDING_ACCESS_BYTES, write)).clone())
+}
+
+fn start(
+    name: &str,
+    max_pending: usize,
+    write: impl FnMut(&[Vec<u8>]) -> io::Result<()> + Send + 'static,
+) -> LineWriter {
+    LineWriter::start(name, max_pending, write).expect("a process that starts can have one more thread")
 }
 
 fn stderr() -> &'static LineWriter {
-    // A closed stderr is ignored.
-    STDERR.get_or_init(|| start("stderr", |line| _ = io::stderr().write_all(line)))
+    STDERR.get_or_init(|| {
+        start("stderr", MAX_PENDING_BYTES, |lines| {
+            // A closed stderr is ignored.
+            lines.iter().for_each(|line| _ = io::stderr().write_all(line));
+            Ok(())
+        })
+    })
 }
 
 /// Prints a line on standard output. Errors are ignored: the process serves although nobody reads its output.
 pub fn print(line: impl Display) {
     let stdout = STDOUT.get_or_init(|| {
-        start("stdout", |line| {
+        start("stdout", MAX_PENDING_BYTES, |lines| {
             let mut stdout = io::stdout().lock();
-            let _ = stdout.write_all(line).and_then(|()| stdout.flush());
+            let _ = stdout.write_all(&lines.concat()).and_then(|()| stdout.flush());
+            Ok(())
         })
     });
     stdout.push(format!("{line}\n").into_bytes());
 }
 
-/// The number of lines that were dropped because nobody took them in time.
+fn writers() -> impl Iterator<Item = &'static LineWriter> {
+    [&STDOUT, &STDERR, &ERROR_LOG, &ACCESS_LOG].into_iter().filter_map(OnceLock::get)
+}
+
+/// The number of lines that were dropped because nobody took them in time, or `access.log` could not be written.
 pub fn dropped() -> u64 {
-    [&STDOUT, &STDERR, &ERROR_LOG].into_iter().filter_map(OnceLock::get).map(LineWriter::dropped).sum()
+    writers().map(LineWriter::dropped).sum()
 }
 
 /// Waits for what was logged and printed to be written, but not for long. Called before the process ends.
 pub fn finish() {
-    let writers = [&STDOUT, &STDERR, &ERROR_LOG].into_iter().filter_map(OnceLock::get);
-    writers.for_each(|writer| writer.flush(FLUSH_TIMEOUT));
+    writers().for_each(|writer| writer.flush(FLUSH_TIMEOUT));
 }
 
 /// Ends the process at once, but for the lines that say why.
@@ -163,7 +205,7 @@ impl<'a> MakeWriter<'a> for Lines {
 
 /// The file `error.log`, limited in size and in lines per second.
 struct ErrorLog {
-    directory: PathBuf,
+    file: RotatedFile,
     format: LogFormat,
     window: Instant,
     lines: u32,
@@ -172,12 +214,8 @@ struct ErrorLog {
 
 impl ErrorLog {
     fn open(directory: &Path, format: LogFormat) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
-        let directory = directory.to_owned();
-        let log = ErrorLog { directory, format, window: Instant::now(), lines: 0, suppressed: 0 };
-        // Creates the file, so that a directory that cannot be written is an error now and not when the log is needed.
-        log.append(b"")?;
-        Ok(log)
+        let file = RotatedFile::open(directory, FILE, MAX_FILE_BYTES)?;
+        Ok(ErrorLog { file, format, window: Instant::now(), lines: 0, suppressed: 0 })
     }
 
     /// Writes a line, and ignores errors: a full disk must not stop the thread that logs.
@@ -188,7 +226,7 @@ impl ErrorLog {
             if self.suppressed > 0 {
                 let notice = self.notice();
                 self.suppressed = 0;
-                let _ = self.append(notice.as_bytes());
+                let _ = self.file.append(notice.as_bytes());
             }
         }
         if self.lines >= MAX_LINES_PER_WINDOW {
@@ -196,7 +234,7 @@ impl ErrorLog {
             return;
         }
         self.lines += 1;
-        let _ = self.append(line);
+        let _ = self.file.append(line);
     }
 
     fn notice(&self) -> String {
@@ -208,50 +246,12 @@ impl ErrorLog {
             ),
         }
     }
-
-    /// Opens the file for each line, since errors are rare. A file that was removed or renamed, or could not be
-    /// written the last time, is then no special case.
-    fn append(&self, line: &[u8]) -> io::Result<()> {
-        let path = self.directory.join(FILE);
-        let open = || OpenOptions::new().create(true).append(true).open(&path);
-        let mut file = open()?;
-        if file.metadata()?.len() + line.len() as u64 > MAX_FILE_BYTES {
-            fs::rename(&path, self.directory.join(ROTATED_FILE))?;
-            file = open()?;
-        }
-        file.write_all(line)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_full_file_is_rotated_and_one_old_file_is_kept() {
-        let directory = tempfile::tempdir().unwrap();
-        let log = ErrorLog::open(directory.path(), LogFormat::Human).unwrap();
-        let line = [b'x'; 1 << 14];
-        for _ in 0..90 {
-            log.append(&line).unwrap();
-        }
-        let size = |name| fs::metadata(directory.path().join(name)).unwrap().len();
-        assert_eq!(size(ROTATED_FILE), MAX_FILE_BYTES);
-        assert_eq!(size(FILE), 90 * line.len() as u64 - MAX_FILE_BYTES);
-    }
-
-    #[test]
-    fn writing_resumes_after_a_failure() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut inner = ErrorLog::open(directory.path(), LogFormat::Human).unwrap();
-        let path = directory.path().join(FILE);
-        fs::remove_file(&path).unwrap();
-        fs::create_dir(&path).unwrap();
-        inner.write_line(b"lost\n");
-        fs::remove_dir(&path).unwrap();
-        inner.write_line(b"error\n");
-        assert_eq!(fs::read_to_string(path).unwrap(), "error\n");
-    }
+    use std::fs;
 
     #[test]
     fn lines_past_the_limit_are_counted_instead() {

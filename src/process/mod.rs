@@ -13,6 +13,7 @@ pub mod line_writer;
 pub mod logging;
 pub mod memory;
 pub mod retry_after;
+mod rotated_file;
 pub mod scheduling;
 pub mod shutdown;
 pub mod tls;

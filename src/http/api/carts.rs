@@ -64,7 +64,7 @@ fn receipt_json(customer: &CustomerId, cart: &Cart, at: Timestamp) -> Vec<u8> {
 async fn show(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> HttpResult {
     let customer = CustomerId::new(customer.decode()?)?;
     let command = Command::Cart { customer: customer.clone(), command: CartCommand::Get };
-    let Answer { body: cart, at, .. } = shop.read::<Cart>(command).await?;
+    let Answer { body: cart, at, .. } = shop.read::<Cart>(request, command).await?;
     let tag = cart.tag(at);
     if request.has_current(tag)? {
         return Ok(with_private(not_modified(tag)));

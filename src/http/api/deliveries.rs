@@ -61,7 +61,7 @@ fn courier(members: &JsonObject<'_>) -> Result<String, Invalid> {
 
 async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
     let command = Command::Delivery(DeliveryCommand::Get(parse(id)?));
-    let delivery = shop.read::<Delivery>(command).await?.body;
+    let delivery = shop.read::<Delivery>(request, command).await?.body;
     if request.has_current(delivery.tag())? {
         return Ok(not_modified(delivery.tag()));
     }

@@ -142,7 +142,7 @@ async fn books(shop: &Shop, request: &HttpRequest) -> HttpResult {
 
 async fn book(shop: &Shop, request: &HttpRequest, isbn: PathSegment) -> HttpResult {
     let id = ProductId::new(isbn.decode()?).map_err(|invalid| invalid.at("isbn"))?;
-    let product = read(shop, &id).await?;
+    let product = read(shop, request, &id).await?;
     if !product.details.has_isbn {
         return Err(Problem::from(Error::NotFound("there is no such book".into())));
     }

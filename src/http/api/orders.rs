@@ -97,7 +97,7 @@ async fn checkout(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> 
 async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
     let id = OrderId::parse(&id.decode()?);
     let order = id.ok_or_else(|| Problem::from(Error::NotFound("there is no such order".into())))?;
-    let Placed { order, .. } = shop.read(Command::Order(OrderCommand::Get(order))).await?.body;
+    let Placed { order, .. } = shop.read(request, Command::Order(OrderCommand::Get(order))).await?.body;
     if request.has_current(order.tag())? {
         return Ok(not_modified(order.tag()));
     }

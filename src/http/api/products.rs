@@ -55,8 +55,8 @@ fn product_response(status: StatusCode, id: &ProductId, product: &Product) -> Re
 }
 
 /// Reads a product by its id.
-pub async fn read(shop: &Shop, id: &ProductId) -> Result<Product, Problem> {
-    Ok(shop.read(Command::Product { product: id.clone(), command: ProductCommand::Get }).await?.body)
+pub async fn read(shop: &Shop, request: &HttpRequest, id: &ProductId) -> Result<Product, Problem> {
+    Ok(shop.read(request, Command::Product { product: id.clone(), command: ProductCommand::Get }).await?.body)
 }
 
 async fn write(
@@ -69,9 +69,9 @@ async fn write(
     Ok((answer.body, replayed))
 }
 
-async fn find(shop: &Shop, _: &HttpRequest, id: PathSegment) -> HttpResult {
+async fn find(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
     let id = ProductId::new(id.decode()?)?;
-    let product = read(shop, &id).await?;
+    let product = read(shop, request, &id).await?;
     let mut json = executed(shop);
     json.raw(r#","product":"#);
     write_product(&mut json, &id, &product);
@@ -130,7 +130,7 @@ async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult
 }
 
 async fn get(shop: &Shop, request: &HttpRequest, id: &ProductId) -> HttpResult {
-    let product = read(shop, id).await?;
+    let product = read(shop, request, id).await?;
     if request.has_current(product.tag())? {
         return Ok(not_modified(product.tag()));
     }

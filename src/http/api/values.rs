@@ -34,7 +34,7 @@ struct KeyVersion<'a> {
 
 async fn show(shop: &Shop, request: &HttpRequest, key: PathSegment) -> HttpResult {
     let key = KvKey::new(key.decode()?)?;
-    let value = shop.read::<Value>(Command::Value { key, command: ValueCommand::Get }).await?.body;
+    let value = shop.read::<Value>(request, Command::Value { key, command: ValueCommand::Get }).await?.body;
     let tag = Tag::of_version(value.version);
     if request.has_current(tag)? {
         return Ok(not_modified(tag));

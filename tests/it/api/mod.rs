@@ -1,5 +1,6 @@
 //! The HTTP and gRPC interfaces, one request at a time: carts, values, conditions, keys, errors, OpenAPI.
 
+mod access_log;
 mod api_keys;
 mod bad_input;
 mod browsers;

@@ -159,7 +159,7 @@ fn do_everything(store: &mut Store) {
 
 #[test]
 fn metrics_and_logs_show_no_ids_or_values() {
-    let mut store = Setup::new(2).durable().start();
+    let mut store = Setup::new(2).durable().facade_options(&["--access-log", "human"]).start();
     do_everything(&mut store);
     let mut seen = vec![("metrics".to_owned(), store.client().get("/metrics").expect(200).text())];
     seen.push(("the facade's log".into(), store.facade.process.log()));
@@ -167,6 +167,7 @@ fn metrics_and_logs_show_no_ids_or_values() {
         seen.push(("a shard's log".into(), shard.process().log()));
     }
     seen.push(("error.log".into(), store.facade.error_log()));
+    seen.push(("access.log".into(), store.facade.access_log()));
     for (name, text) in seen {
         for secret in SECRETS {
             assert!(!text.contains(secret), "{name} has {secret}:\n{text}");

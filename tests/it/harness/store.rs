@@ -339,6 +339,17 @@ impl Facade {
     pub fn client(&self) -> Client {
         Client::new(self.http[0])
     }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The content of its `access.log`, if it has one.
+    pub fn access_log(&self) -> String {
+        std::fs::read_to_string(self.data.join("access.log")).expect("access.log can be read")
+    }
+
     /// The content of its `error.log`.
     pub fn error_log(&self) -> String {
         std::fs::read_to_string(self.data.join("error.log")).expect("error.log can be read")

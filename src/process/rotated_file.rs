@@ -1,0 +1,78 @@
+//! A log file with a limit on its size: when it is full it replaces the one before, of which there is only one.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The end of the old file's name.
+const OLD: &str = ".1";
+
+/// A file that is appended to, and renamed when it is full.
+pub struct RotatedFile {
+    path: PathBuf,
+    old: PathBuf,
+    /// The size past which it is renamed, in bytes.
+    max_bytes: u64,
+}
+
+impl RotatedFile {
+    /// Makes the file, and its directory, where they are missing: what cannot be written is then an error now, and not
+    /// when the file is needed.
+    ///
+    /// # Errors
+    /// When the directory or the file cannot be made or opened.
+    pub fn open(directory: &Path, name: &str, max_bytes: u64) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let file = RotatedFile { path: directory.join(name), old: directory.join(format!("{name}{OLD}")), max_bytes };
+        file.append(b"")?;
+        Ok(file)
+    }
+
+    /// Appends bytes. The file is opened for each call: one that was removed or renamed, or could not be written the
+    /// last time, is then no special case.
+    ///
+    /// # Errors
+    /// When it cannot be written. A part may have been.
+    pub fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        let open = || OpenOptions::new().create(true).append(true).open(&self.path);
+        let mut file = open()?;
+        let length = file.metadata()?.len();
+        if length > 0 && length + bytes.len() as u64 > self.max_bytes {
+            fs::rename(&self.path, &self.old)?;
+            file = open()?;
+        }
+        file.write_all(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_file_is_rotated_and_one_old_file_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RotatedFile::open(directory.path(), "log", 1_000).unwrap();
+        for _ in 0..95 {
+            file.append(&[b'x'; 100]).unwrap();
+        }
+        let size = |name| fs::metadata(directory.path().join(name)).unwrap().len();
+        assert_eq!((size("log.1"), size("log")), (1_000, 500));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+        file.append(&[b'y'; 5_000]).unwrap();
+        assert_eq!((size("log.1"), size("log")), (500, 5_000), "what is longer than the limit is written all the same");
+    }
+
+    #[test]
+    fn writing_resumes_after_a_failure() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RotatedFile::open(directory.path(), "log", 1_000).unwrap();
+        let path = directory.path().join("log");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        file.append(b"lost\n").unwrap_err();
+        fs::remove_dir(&path).unwrap();
+        file.append(b"kept\n").unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "kept\n");
+    }
+}
