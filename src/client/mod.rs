@@ -5,6 +5,8 @@ mod queue;
 mod router;
 mod session;
 mod shared;
+mod status_probe;
 
 pub use router::Client;
 pub use shared::Shared;
+pub use status_probe::StatusProbe;

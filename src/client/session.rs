@@ -85,7 +85,7 @@ impl Session {
     /// The shard's status; `None` when it does not answer.
     pub async fn status(&self) -> Option<ShardStatus> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let reply = client?.status(proto::StatusRequest {}).await.ok()?.into_inner();
+        let reply = client?.status(proto::StatusRequest { slots: false }).await.ok()?.into_inner();
         let status = ShardStatus::try_from(reply);
         status.inspect_err(|error| tracing::warn!(shard = self.shard, %error, "the shard's status cannot be read")).ok()
     }

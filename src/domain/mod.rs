@@ -8,6 +8,7 @@ pub mod money;
 pub mod order;
 pub mod product;
 pub mod reservation;
+pub mod stock_sums;
 pub mod tag;
 pub mod time;
 pub mod value;

@@ -21,6 +21,7 @@ use super::request_id::RequestIds;
 use super::routes;
 use super::service::{ListenerService, WorkerContext};
 use super::shop::Shop;
+use super::status::{self, Board, Facts};
 use crate::access;
 use crate::client::{Client, Shared};
 use crate::error::{Error, Invalid, Result};
@@ -44,6 +45,8 @@ const WORKER_DESCRIPTORS: u64 = 8;
 const SESSION_DESCRIPTORS: u64 = 2;
 /// The longest wait for the shards before a new facade announces that it is ready. It serves meanwhile.
 const FIRST_SESSIONS_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest wait then until the shards that are up are seen so in a snapshot.
+const FIRST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The options of a facade.
 #[derive(Debug, Clone)]
@@ -88,6 +91,7 @@ struct FacadeContext {
     browsers: Arc<Browsers>,
     executions: Arc<Executions>,
     access_log: Option<AccessLog>,
+    board: Arc<Board>,
     /// Says that all workers go on.
     heartbeat: Heartbeat,
     /// The number of workers that have finished waiting for their sessions.
@@ -114,19 +118,31 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     if let Some(server) = options.ntp_server.clone() {
         follow(server, clock.clone())?;
     }
-    let connections = Arc::new(Semaphore::new(possible_connections(&options)));
+    let possible_connections = possible_connections(&options);
+    let connections = Arc::new(Semaphore::new(possible_connections));
+    let (board, publisher) = status::board(options.shards.len(), clock.clone());
     let executions = Arc::new(Executions::new(clock));
     let heartbeat = Heartbeat::of(options.workers);
     let browsers = Arc::new(Browsers::new(options.cors_origins.clone(), auth.has_development_key()));
     let access_log = options.access_log.as_ref().map(AccessLog::open).transpose()?;
     let started = Arc::default();
-    let context = FacadeContext { shared, connections, auth, browsers, executions, access_log, heartbeat, started };
+    let context =
+        FacadeContext { shared, connections, auth, browsers, executions, access_log, board, heartbeat, started };
     let (first, options) = bind_first(options)?;
     let mut sockets = vec![first];
     for _ in 1..options.workers {
         sockets.push(bind_again(&options)?);
     }
     let metrics = Metrics::for_workers(options.workers, &routes::templates());
+    let sources = status::Sources {
+        shards: options.shards.clone(),
+        shared: context.shared.clone(),
+        metrics: metrics[0].clone(),
+        class_of: routes::class_of,
+        connections: (context.connections.clone(), possible_connections),
+        facts: Facts { development_key: context.auth.has_development_key(), playground: false },
+    };
+    status::start(sources, context.board.clone(), publisher, shutdown.clone())?;
     let workers = sockets.into_iter().zip(metrics).enumerate().map(|(number, (sockets, metrics))| {
         let (options, shutdown, context) = (options.clone(), shutdown.clone(), context.clone());
         thread::Builder::new()
@@ -145,7 +161,8 @@ fn possible_connections(options: &Options) -> usize {
     let asked = options.max_connections.min(Semaphore::MAX_PERMITS);
     let limit = descriptors::raise_limit();
     let (workers, shards) = (options.workers as u64, options.shards.len() as u64);
-    let reserved = RESERVED_DESCRIPTORS + workers * (WORKER_DESCRIPTORS + SESSION_DESCRIPTORS * shards);
+    // The sampler has as many connections as a worker.
+    let reserved = RESERVED_DESCRIPTORS + (workers + 1) * (WORKER_DESCRIPTORS + SESSION_DESCRIPTORS * shards);
     let possible = usize::try_from(limit.saturating_sub(reserved)).unwrap_or(usize::MAX).max(1);
     if possible < asked {
         tracing::warn!(asked, possible, limit, "the limit of file descriptors leaves fewer connections");
@@ -214,9 +231,10 @@ async fn serve(
         ids: RequestIds::new(),
         log_limit: LogLimit::new(),
         access_log: context.access_log.clone(),
+        board: context.board.clone(),
     });
     let (executions, notes_shards) = (context.executions.clone(), context.access_log.is_some());
-    let shop = Arc::new(Shop { client, metrics, executions, notes_shards });
+    let shop = Arc::new(Shop { client, metrics, executions, notes_shards, board: context.board.clone() });
     let mut servers = JoinSet::new();
     for socket in sockets.shop {
         let service = ListenerService::new(warp::service(routes::shop(&shop)), Port::Shop, worker.clone());
@@ -228,6 +246,8 @@ async fn serve(
     }
     let down = shop.client.wait_until_up(FIRST_SESSIONS_TIMEOUT).await;
     if context.started.fetch_add(1, Ordering::SeqCst) + 1 == options.workers {
+        let up: Vec<_> = (0..options.shards.len()).filter(|shard| !down.contains(shard)).collect();
+        context.board.wait_until_up(&up, FIRST_SNAPSHOT_TIMEOUT).await;
         say_ready(options, &down);
     }
     context.heartbeat.start(number, shutdown);

@@ -27,6 +27,7 @@ mod response;
 mod routes;
 mod service;
 mod shop;
+mod status;
 
 pub use access_log::{AccessLogOptions, DEFAULT_ACCESS_LOG_BYTES};
 pub use browsers::Origin;

@@ -33,6 +33,15 @@ pub struct Problem {
     faults: Box<[Invalid]>,
 }
 
+/// Why a request was not served, noted in the extensions of a response whose status is 500 or more.
+#[derive(Debug, Clone)]
+pub struct FaultNote {
+    /// The problem's code.
+    pub code: &'static str,
+    /// The problem's detail, which has no ids of customers.
+    pub detail: String,
+}
+
 /// A line of an order that cannot be sold.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -229,6 +238,9 @@ impl Problem {
         let json = serde_json::to_vec(&body).expect("a struct of strings and a number is always JSON");
         let mut response = Response::new(Bytes::from(json));
         *response.status_mut() = self.status;
+        if self.status.is_server_error() {
+            response.extensions_mut().insert(FaultNote { code: self.code, detail: self.detail });
+        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some((name, value)) = self.header.map(|header| *header) {

@@ -16,8 +16,8 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
 }
 
 /// A JSON response from finished text.
-pub fn json_text(status: StatusCode, bytes: Vec<u8>) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(bytes));
+pub fn json_text(status: StatusCode, text: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(text.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use warp::Filter;
 
-use super::api::{carts, deliveries, lists, operations, orders, pages, products, values};
+use super::api::{carts, deliveries, lists, operations, orders, pages, products, status, values};
 use super::endpoint::{Endpoints, Route, answer, any_of};
 use super::problem::Problem;
 use super::request::HttpRequest;
 use super::shop::Shop;
+use crate::protocol::RequestClass;
 
 /// The groups of the shop's ports. A path belongs to the first endpoint whose template fits.
-const GROUPS: [&Endpoints; 8] = [
+const GROUPS: [&Endpoints; 9] = [
     &carts::ENDPOINTS,
     &values::ENDPOINTS,
     &orders::ENDPOINTS,
@@ -20,11 +21,30 @@ const GROUPS: [&Endpoints; 8] = [
     &deliveries::ENDPOINTS,
     &operations::ENDPOINTS,
     &pages::ENDPOINTS,
+    &status::ENDPOINTS,
 ];
+/// The number of groups, from the first on, that are what the store is for. The others are about the store itself.
+const SHOP_GROUPS: usize = 6;
+
+/// The paths on which a write places an order or changes one.
+const ORDER_ROUTES: [&str; 4] = ["/purchase/{bookId}", "/buy", "/api/orders", "/checkout/{customerId}"];
 
 /// Every path of the shop as a template, such as `/items/{customerId}`.
 pub fn templates() -> Vec<&'static str> {
     GROUPS.iter().flat_map(|group| group.templates).copied().collect()
+}
+
+/// The class of a request to a path, which is a template or the text for paths without one; `None` for paths that are about
+/// the store itself, such as probes and metrics.
+pub fn class_of(template: &str, method: &str) -> Option<RequestClass> {
+    if GROUPS[SHOP_GROUPS..].iter().any(|group| group.templates.contains(&template)) {
+        return None;
+    }
+    Some(match method {
+        "GET" | "HEAD" => RequestClass::Read,
+        _ if ORDER_ROUTES.contains(&template) => RequestClass::Order,
+        _ => RequestClass::Write,
+    })
 }
 
 /// The template that fits a path.
@@ -42,10 +62,10 @@ fn fits(template: &str, path: &str) -> bool {
 
 /// The routes of the shop's ports.
 pub fn shop(shop: &Arc<Shop>) -> Route {
-    let [carts, values, orders, products, lists, deliveries, operations, pages] =
+    let [carts, values, orders, products, lists, deliveries, operations, pages, status] =
         GROUPS.map(|group| (group.route)(shop));
     // `or` clones its second filter for every request: one filter for all others costs one clone.
-    let others = any_of!(values, orders, products, lists, deliveries, operations, pages, no_such_path(shop));
+    let others = any_of!(values, orders, products, lists, deliveries, operations, pages, status, no_such_path(shop));
     any_of!(carts, others)
 }
 
@@ -63,6 +83,26 @@ fn no_such_path(shop: &Arc<Shop>) -> Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_have_classes_unless_they_are_about_the_store() {
+        for route in ORDER_ROUTES {
+            assert!(templates().contains(&route), "{route}");
+            assert_eq!(class_of(route, "POST"), Some(RequestClass::Order), "{route}");
+        }
+        for (route, method, class) in [
+            ("/items/{customerId}", "GET", Some(RequestClass::Read)),
+            ("/items/{customerId}", "DELETE", Some(RequestClass::Write)),
+            ("/api/orders", "GET", Some(RequestClass::Read)),
+            ("other", "PUT", Some(RequestClass::Write)),
+            ("/", "GET", None),
+            ("/livez", "GET", None),
+            ("/metrics", "HEAD", None),
+            ("/status/stream", "POST", None),
+        ] {
+            assert_eq!(class_of(route, method), class, "{method} {route}");
+        }
+    }
 
     #[test]
     fn a_path_has_the_template_that_fits() {

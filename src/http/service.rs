@@ -25,11 +25,12 @@ use super::execution::Executions;
 use super::head;
 use super::log_limit::LogLimit;
 use super::metrics::Metrics;
-use super::problem::Problem;
+use super::problem::{FaultNote, Problem};
 use super::raw_targets::RawTargets;
 use super::request::{Arrival, HttpRequest};
 use super::request_id::{REQUEST_ID, RequestIds};
 use super::routes;
+use super::status::{Board, Viewer};
 use crate::error::Invalid;
 
 /// The longest body, in bytes.
@@ -60,6 +61,8 @@ pub struct WorkerContext {
     pub log_limit: LogLimit,
     /// The access log, if there is one.
     pub access_log: Option<AccessLog>,
+    /// Where faults are noted, and viewers find the snapshots.
+    pub board: Arc<Board>,
 }
 
 impl WorkerContext {
@@ -189,6 +192,11 @@ where
                     rejection.into_response(request.id(), execution_id.as_deref())
                 }
             };
+            if let Some(viewer) = response.extensions_mut().remove::<Viewer>() {
+                let (parts, _) = response.into_parts();
+                let stream = warp::reply::stream(self.worker.board.frames(viewer)).into_response();
+                response = WarpResponse::from_parts(parts, stream.into_body());
+            }
             self.finish(&request, &mut response);
             Ok(response)
         }
@@ -197,7 +205,7 @@ where
     /// Completes a response, which hyper has next.
     fn finish(&self, request: &HttpRequest, response: &mut WarpResponse) {
         let length = length_on_wire(&request.method, response);
-        self.note(request, response.status(), length);
+        self.note(request, response, length);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, request.id().clone());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -210,7 +218,8 @@ where
     }
 
     /// Counts and logs a response.
-    fn note(&self, request: &HttpRequest, status: StatusCode, length: Option<u64>) {
+    fn note(&self, request: &HttpRequest, response: &mut WarpResponse, length: Option<u64>) {
+        let status = response.status();
         let metrics = &self.worker.metrics;
         let label = request.label().unwrap_or_else(|| {
             // No endpoint has matched. On the key-value port a path is a key and has no template.
@@ -219,8 +228,12 @@ where
         });
         let (method, route, id) = (&request.method, metrics.name(label), request.id());
         let has_failed = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+        let request_id = || id.to_str().unwrap_or_default();
+        if has_failed && let Some(note) = response.extensions_mut().remove::<FaultNote>() {
+            self.worker.board.note_fault(request_id(), route, status, request.shard(), note);
+        }
         if has_failed && self.worker.log_limit.allows_line() {
-            let request_id = id.to_str().unwrap_or_default();
+            let request_id = request_id();
             tracing::error!(status = status.as_u16(), %method, route, request_id, "a request was not served");
         }
         tracing::debug!(status = status.as_u16(), %method, route, "answered");

@@ -6,7 +6,9 @@ use super::execution::Executions;
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::request::HttpRequest;
+use super::status::Board;
 use crate::client::Client;
+use crate::error::Error;
 use crate::protocol::{Answer, Command, FromReply, Request};
 
 /// The state that the handlers of one worker share.
@@ -17,8 +19,10 @@ pub struct Shop {
     pub metrics: Metrics,
     /// The source of execution ids.
     pub executions: Arc<Executions>,
-    /// True to note on each request which shard it asks.
+    /// True to note on each request which shard it asks, not only on those that fail.
     pub notes_shards: bool,
+    /// The newest snapshot of the store.
+    pub board: Arc<Board>,
 }
 
 impl Shop {
@@ -33,7 +37,10 @@ impl Shop {
     ) -> impl Future<Output = Result<Answer<T>, Problem>> {
         let command = Request::new(command);
         self.note_shard(request, &command);
-        async move { Ok(self.client.call(&command).await.result?) }
+        async move {
+            let answer = self.client.call(&command).await.result;
+            answer.map_err(|error| self.failed(request, &command, error))
+        }
     }
 
     /// Runs a command that writes, with the conditions of the request's headers. Returns true with an answer that was
@@ -51,16 +58,20 @@ impl Shop {
             self.note_shard(request, command);
         }
         async move {
-            let reply = match &command {
-                Ok(command) => self.client.call(command).await,
-                Err(invalid) => return Err(Problem::from(invalid.clone())),
-            };
+            let command = command?;
+            let reply = self.client.call(&command).await;
             match reply.result {
                 Ok(answer) => Ok((answer, reply.replayed)),
                 Err(error) if reply.replayed => Err(Problem::replayed(&error)),
-                Err(error) => Err(Problem::from(error)),
+                Err(error) => Err(self.failed(request, &command, error)),
             }
         }
+    }
+
+    /// The problem of a request that failed, whose shard is noted.
+    fn failed(&self, request: &HttpRequest, command: &Request, error: Error) -> Problem {
+        request.asks(self.client.owner(command.hash));
+        Problem::from(error)
     }
 
     fn note_shard(&self, request: &HttpRequest, command: &Request) {

@@ -1,6 +1,7 @@
 //! The protocol between facade and shard: commands, replies, and their protobuf messages.
 
 mod carts;
+mod class;
 mod codec;
 mod command;
 mod deadline;
@@ -19,6 +20,7 @@ mod status;
 mod values;
 
 pub use carts::CartCommand;
+pub use class::RequestClass;
 pub use codec::BoundedCodec;
 pub use command::Command;
 pub use deadline::SenderClock;
@@ -35,8 +37,8 @@ pub use peers::{Hold, PeerCommand, Settle};
 pub use products::{Filter, ListProducts, MAX_LIST, ProductCommand};
 pub use reply::{
     Answer, CommandOutput, FromReply, OrderList, Placed, ProductList, Reply, ReplyBody, WireReply, Written,
-    decode_reply, decode_stored_reply, encode_reply, encode_stored_reply,
+    decode_reply, decode_stored_reply, encode_reply, encode_stored_reply, is_failure,
 };
 pub use request::{Idempotency, MAX_TAGS, Request, decode_request, encode_request, fingerprint};
-pub use status::{Hello, ShardStatus, status_of};
+pub use status::{Hello, OrderCounts, ShardStatus, SlotLoad, UndecidedOrder, status_of};
 pub use values::ValueCommand;

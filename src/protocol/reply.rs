@@ -247,6 +247,15 @@ pub fn decode_stored_reply(bytes: &[u8]) -> Result<WireReply> {
     Ok(WireReply { replayed: true, ..reply })
 }
 
+/// True when a reply says that the shard, and not its caller, is the reason why a request was not served.
+pub fn is_failure(reply: &WireReply) -> bool {
+    let Some(Outcomes::Failure(failure)) = &reply.result else { return false };
+    matches!(
+        failure.reason(),
+        Reason::Unavailable | Reason::OutOfMemory | Reason::WrongSlot | Reason::Indeterminate | Reason::Fault
+    )
+}
+
 /// Encodes an error.
 fn failure(error: &Error) -> Outcomes {
     let reason = match error {

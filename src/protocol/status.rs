@@ -6,6 +6,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::proto;
+use crate::domain::stock_sums::StockSums;
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Invalid, Result};
 use crate::process::histogram::Snapshot;
 
@@ -43,6 +45,8 @@ pub struct ShardStatus {
     pub commit_latency: Snapshot,
     /// The free space on its disk, in bytes.
     pub free_disk_bytes: u64,
+    /// The free space below which it takes no writes; 0 when it keeps nothing on disk.
+    pub min_free_disk_bytes: u64,
     /// False while the disk is nearly full or the commit log is.
     pub accepts_writes: bool,
     /// The time since the process started.
@@ -63,6 +67,61 @@ pub struct ShardStatus {
     pub damages: u64,
     /// The number of log lines that were dropped because nobody took them in time.
     pub log_dropped: u64,
+    /// The number of customers' reads since the start.
+    pub reads: u64,
+    /// The number of customers' writes that are not about orders.
+    pub writes: u64,
+    /// The number of requests that place or change an order.
+    pub order_requests: u64,
+    /// The number of all those requests that the shard failed to serve.
+    pub failures: u64,
+    /// The time of those requests in the shard, commits included.
+    pub request_latency: Snapshot,
+    /// The number of records written by all commits.
+    pub records_committed: u64,
+    /// The number of replies that wait for a commit.
+    pub queue: u64,
+    /// The number of undecided orders.
+    pub undecided_orders: u64,
+    /// The oldest of them.
+    pub oldest_undecided: Option<UndecidedOrder>,
+    /// The decided orders.
+    pub orders: OrderCounts,
+    /// The stock of all products.
+    pub stock: StockSums,
+    /// The number of all records in memory.
+    pub records_total: u64,
+    /// The counts of each slot, if they were asked for.
+    pub slot_load: Option<SlotLoad>,
+}
+
+/// An order that is not decided yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndecidedOrder {
+    /// Its id.
+    pub order: String,
+    /// The time at which it was placed.
+    pub since: Timestamp,
+}
+
+/// The decided orders of a shard by their state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrderCounts {
+    /// Those that were created and not cancelled.
+    pub created: u64,
+    /// Those that were refused and not removed since.
+    pub refused: u64,
+    /// Those that were created and cancelled.
+    pub cancelled: u64,
+}
+
+/// The counts of each slot that a shard owns, in the order of the slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotLoad {
+    /// The requests since the start, modulo 2^32.
+    pub requests: Vec<u32>,
+    /// The records in memory.
+    pub records: Vec<u32>,
 }
 
 impl From<&Hello> for proto::Hello {
@@ -97,7 +156,8 @@ impl From<ShardStatus> for proto::StatusReply {
             first: u32::from(*slots.start()),
             last: u32::from(*slots.end()),
         };
-        let Snapshot { bounds, counts, sum } = status.commit_latency;
+        let SlotLoad { requests, records } =
+            status.slot_load.unwrap_or(SlotLoad { requests: Vec::new(), records: Vec::new() });
         proto::StatusReply {
             identity: Some(proto::Hello::from(&status.identity)),
             slots: status.slots.iter().map(range).collect(),
@@ -106,8 +166,9 @@ impl From<ShardStatus> for proto::StatusReply {
             idempotency_keys: status.idempotency_keys,
             operations: status.operations,
             commits: status.commits,
-            commit_seconds: Some(proto::Histogram { bounds, counts, sum }),
+            commit_seconds: Some(encode_histogram(status.commit_latency)),
             free_disk_bytes: status.free_disk_bytes,
+            min_free_disk_bytes: status.min_free_disk_bytes,
             accepts_writes: status.accepts_writes,
             uptime_ms: u64::try_from(status.uptime.as_millis()).unwrap_or(u64::MAX),
             captures_failed: status.captures_failed,
@@ -118,6 +179,22 @@ impl From<ShardStatus> for proto::StatusReply {
             orders_removed: status.orders_removed,
             memory_bytes: status.memory_bytes,
             max_memory_bytes: status.max_memory_bytes,
+            reads: status.reads,
+            writes: status.writes,
+            order_requests: status.order_requests,
+            failures: status.failures,
+            request_seconds: Some(encode_histogram(status.request_latency)),
+            records_committed: status.records_committed,
+            queue: status.queue,
+            undecided_orders: status.undecided_orders,
+            oldest_undecided: status
+                .oldest_undecided
+                .map(|UndecidedOrder { order, since }| proto::UndecidedOrder { order, since: since.micros() }),
+            orders: Some(encode_orders(status.orders)),
+            stock: Some(encode_stock(status.stock)),
+            records_total: status.records_total,
+            slot_requests: requests,
+            slot_records: records,
         }
     }
 }
@@ -131,7 +208,7 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             u16::try_from(number).map_err(|_| Error::Invalid(Invalid::general(format!("slot {number} does not exist"))))
         };
         let slots = message.slots.into_iter().map(|range| Ok(slot(range.first)?..=slot(range.last)?));
-        let latency = message.commit_seconds.unwrap_or_default();
+        let (requests, records) = (message.slot_requests, message.slot_records);
         Ok(ShardStatus {
             identity: Hello::try_from(identity)?,
             slots: slots.collect::<Result<_>>()?,
@@ -140,8 +217,9 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             idempotency_keys: message.idempotency_keys,
             operations: message.operations,
             commits: message.commits,
-            commit_latency: Snapshot { bounds: latency.bounds, counts: latency.counts, sum: latency.sum },
+            commit_latency: decode_histogram(message.commit_seconds),
             free_disk_bytes: message.free_disk_bytes,
+            min_free_disk_bytes: message.min_free_disk_bytes,
             accepts_writes: message.accepts_writes,
             uptime: Duration::from_millis(message.uptime_ms),
             captures_failed: message.captures_failed,
@@ -152,8 +230,52 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             orders_removed: message.orders_removed,
             memory_bytes: message.memory_bytes,
             max_memory_bytes: message.max_memory_bytes,
+            reads: message.reads,
+            writes: message.writes,
+            order_requests: message.order_requests,
+            failures: message.failures,
+            request_latency: decode_histogram(message.request_seconds),
+            records_committed: message.records_committed,
+            queue: message.queue,
+            undecided_orders: message.undecided_orders,
+            oldest_undecided: message.oldest_undecided.map(decode_undecided).transpose()?,
+            orders: decode_orders(message.orders),
+            stock: decode_stock(message.stock),
+            records_total: message.records_total,
+            slot_load: (!requests.is_empty()).then_some(SlotLoad { requests, records }),
         })
     }
+}
+
+fn encode_histogram(Snapshot { bounds, counts, sum }: Snapshot) -> proto::Histogram {
+    proto::Histogram { bounds, counts, sum }
+}
+
+fn decode_histogram(message: Option<proto::Histogram>) -> Snapshot {
+    let proto::Histogram { bounds, counts, sum } = message.unwrap_or_default();
+    Snapshot { bounds, counts, sum }
+}
+
+fn encode_orders(OrderCounts { created, refused, cancelled }: OrderCounts) -> proto::OrderCounts {
+    proto::OrderCounts { created, refused, cancelled }
+}
+
+fn decode_orders(message: Option<proto::OrderCounts>) -> OrderCounts {
+    let proto::OrderCounts { created, refused, cancelled } = message.unwrap_or_default();
+    OrderCounts { created, refused, cancelled }
+}
+
+fn encode_stock(StockSums { products, received, stock, held, sold }: StockSums) -> proto::StockSums {
+    proto::StockSums { products, received, stock, held, sold }
+}
+
+fn decode_stock(message: Option<proto::StockSums>) -> StockSums {
+    let proto::StockSums { products, received, stock, held, sold } = message.unwrap_or_default();
+    StockSums { products, received, stock, held, sold }
+}
+
+fn decode_undecided(message: proto::UndecidedOrder) -> Result<UndecidedOrder> {
+    Ok(UndecidedOrder { order: message.order, since: Timestamp::from_micros(message.since)? })
 }
 
 /// The gRPC status of an error, for the calls that are not part of a session.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::hash::{HASH_BITS, KeyHash, SLOT_BITS, Slot};
 
+const MILLIS_SHIFT: u32 = 16;
 const SLOT_SHIFT: u32 = 48;
 const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 
@@ -41,6 +42,11 @@ macro_rules! slotted_id {
                 self.0.as_bytes()
             }
 
+            /// The time at which it was made, in milliseconds since 1970.
+            pub fn millis(&self) -> u64 {
+                self.0.as_u64_pair().0 >> MILLIS_SHIFT
+            }
+
             /// The routing hash: the home slot, and within it the id's own bits.
             pub fn hash(&self) -> KeyHash {
                 hash_of(self.0)
@@ -65,7 +71,7 @@ slotted_id!(
 );
 
 fn place(slot: Slot, millis: u64, random: u128) -> Uuid {
-    let high = (millis << 16) | (random as u64 & 0xfff);
+    let high = (millis << MILLIS_SHIFT) | (random as u64 & 0xfff);
     let low = (u64::from(slot.0) << SLOT_SHIFT) | ((random >> 16) as u64 & ((1 << SLOT_SHIFT) - 1));
     // The builder overwrites the bits of version and variant.
     uuid::Builder::from_custom_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes()).into_uuid()
@@ -87,6 +93,7 @@ mod tests {
     fn ids_that_no_shard_makes_are_refused() {
         let id = OrderId::new(Slot(7), 1_763_900_000_000, 5);
         assert_eq!(OrderId::parse(&id.to_string()), Some(id));
+        assert_eq!(id.millis(), 1_763_900_000_000);
         for text in ["", "7", "not-an-id", "01908e5c-0000-7000-8000-000000000000", &id.to_string().replace('-', "")] {
             assert_eq!(OrderId::parse(text), None, "{text}");
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::damages::Damages;
 use super::disk::FreeSpace;
-use super::engine::SharedWriter;
+use super::engine::{ReplyTimes, SharedWriter};
 use super::removals::Removals;
 use super::saga::Coordinator;
 use super::startup::Identity;
@@ -26,10 +26,14 @@ pub struct ShardContext {
     pub storage: Arc<dyn Storage>,
     /// The reads of storage beside the writer.
     pub reads: StoredReads,
+    /// The times of customers' requests until their replies.
+    pub reply_times: Arc<ReplyTimes>,
     /// The number of commands taken from sessions.
     pub operations: AtomicU64,
     /// The free space on the disk.
     pub free_space: FreeSpace,
+    /// The free space below which writes are refused, in bytes; 0 when nothing is on disk.
+    pub min_free: u64,
     /// The damages that were found on the disk.
     pub damages: Damages,
     /// The carts and orders that were removed because they were old.

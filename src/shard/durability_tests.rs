@@ -139,7 +139,7 @@ impl Shard {
         if at_once {
             self.delivered.push(WireReply { id, ..reply });
         } else {
-            let reply_to = ReplyTo { outbox: self.outbox.clone(), id, bytes: reply.encoded_len() };
+            let reply_to = ReplyTo { outbox: self.outbox.clone(), id, bytes: reply.encoded_len(), since: None };
             writer.wait(dependency, Waiter::Reply(reply_to, reply));
         }
         self.writer.commit(writer);

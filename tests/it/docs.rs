@@ -14,7 +14,7 @@ use shardcart::access::{KEY_VARIABLES, KeyFile, Role};
 
 use crate::harness::launcher::{Launcher, PROGRAM};
 use crate::harness::shop::CARD;
-use crate::harness::{Client, Process, Setup, Simulated, eventually};
+use crate::harness::{Client, Process, Setup, Simulated, eventually, fresh_metrics};
 use markdown::{Document, Step, root};
 use output::is_as_shown;
 
@@ -268,7 +268,7 @@ fn every_option_is_described() {
 fn every_metric_of_the_documents_exists() {
     let store = Setup::new(1).start();
     store.client().get("/items/alice").expect(200);
-    let metrics = Client::get(&mut store.client(), "/metrics").expect(200).text();
+    let metrics = fresh_metrics(&mut store.client());
     let exists = |name: &str| metrics.lines().any(|line| line.starts_with(name) && !line.starts_with('#'));
     for document in Document::all() {
         let code = document.inline_code();

@@ -11,7 +11,7 @@ use shardcart::routing::SLOTS;
 use shardcart::storage::{MIN_LOG_BYTES, RecordKind, Storage, StorageKind, codec, kind_of, record_name};
 
 use crate::harness::shop::{CARD, KEY, order};
-use crate::harness::{Client, Setup, Store, eventually, offer};
+use crate::harness::{Client, Setup, Store, eventually, fresh_metrics, offer};
 
 /// The files of the directory: sectors that are not only zeros, as hexadecimal digits.
 const FILES: &str = "tests/it/golden/directory.txt";
@@ -109,7 +109,7 @@ fn answers(client: &mut Client, order_id: &str) -> Vec<String> {
 }
 
 fn open_orders(store: &Store) -> bool {
-    let metrics = store.client().get("/metrics").expect(200).text();
+    let metrics = fresh_metrics(&mut store.client());
     metrics.lines().any(|line| line.contains("kind=\"open_order\"") && !line.ends_with(" 0"))
 }
 

@@ -10,4 +10,5 @@ pub mod orders;
 pub mod pages;
 mod paging;
 pub mod products;
+pub mod status;
 pub mod values;

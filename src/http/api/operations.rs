@@ -63,9 +63,7 @@ async fn readyz(shop: &Shop, request: &HttpRequest) -> HttpResult {
 
 /// `GET /metrics`: metrics in the text format of OpenMetrics.
 async fn metrics(shop: &Shop, _: &HttpRequest) -> HttpResult {
-    let text = shop.metrics.render(shop.client.status().await);
-    let text = text.map_err(|error| Error::Internal(format!("metrics: {error}")))?;
-    let mut response = Response::new(Bytes::from(text));
+    let mut response = Response::new(shop.board.latest().await?.metrics()?);
     let content_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     Ok(response)

@@ -2,15 +2,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use crate::protocol::WireReply;
+use super::reply_times::ReplyTimes;
+use crate::protocol::{WireReply, is_failure};
 
 /// The replies of a session that may be sent. The committer adds them, and the session takes them.
 #[derive(Default)]
 pub struct Outbox {
     inner: Mutex<Inner>,
+    times: Arc<ReplyTimes>,
 }
 
 #[derive(Default)]
@@ -22,6 +25,11 @@ struct Inner {
 }
 
 impl Outbox {
+    /// Makes an outbox whose replies are counted in `times`.
+    pub fn counted_in(times: Arc<ReplyTimes>) -> Self {
+        Outbox { inner: Mutex::default(), times }
+    }
+
     /// Moves the replies to `into`, and returns the bytes that were counted for them. The session is woken when there are
     /// more.
     pub fn drain(&self, into: &mut Vec<WireReply>, context: &Context<'_>) -> usize {
@@ -53,11 +61,16 @@ pub struct ReplyTo {
     pub id: u64,
     /// The bytes of the reply, if it was known when its wait began.
     pub bytes: usize,
+    /// The arrival of a customer's request; `None` for a request that is not counted.
+    pub since: Option<Instant>,
 }
 
 impl ReplyTo {
     /// Sends a reply under the request's id.
     pub fn send(self, reply: WireReply) {
+        if let Some(since) = self.since {
+            self.outbox.times.observe(since.elapsed(), 1, u64::from(is_failure(&reply)));
+        }
         self.outbox.push(WireReply { id: self.id, ..reply }, self.bytes);
     }
 }

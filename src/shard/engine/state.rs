@@ -1,19 +1,27 @@
 //! The resident records: those that a shard holds in memory.
 
 use super::split_table::SplitTable;
-use crate::routing::KeyHash;
+use crate::routing::{KeyHash, SLOTS};
 use crate::storage::{Record, RecordKey, RecordKind};
 
 /// The length of a table that is indexed by the number of a kind.
 const KINDS: usize = RecordKind::OrderEntry as usize + 1;
 
 /// All resident records, found by their hash and compared by their whole key.
-#[derive(Default)]
 pub struct State {
     records: SplitTable<Record>,
     /// The count of each kind.
     counts: [u64; KINDS],
+    /// The count of each slot.
+    slots: Box<[u32]>,
     bytes: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let slots = vec![0; usize::from(SLOTS)].into_boxed_slice();
+        State { records: SplitTable::default(), counts: [0; KINDS], slots, bytes: 0 }
+    }
 }
 
 impl State {
@@ -27,7 +35,10 @@ impl State {
         let size = record.size() as u64;
         match self.records.put(key.hash.table_hash(), record, |other| other.is_of(key), table_hash) {
             Some(replaced) => self.bytes -= replaced.size() as u64,
-            None => self.counts[key.kind as usize] += 1,
+            None => {
+                self.counts[key.kind as usize] += 1;
+                self.slots[usize::from(key.hash.slot().0)] += 1;
+            }
         }
         self.bytes += size;
     }
@@ -37,6 +48,7 @@ impl State {
         if let Some(record) = self.records.remove(key.hash.table_hash(), |record| record.is_of(key)) {
             self.bytes -= record.size() as u64;
             self.counts[key.kind as usize] -= 1;
+            self.slots[usize::from(key.hash.slot().0)] -= 1;
         }
     }
 
@@ -48,6 +60,11 @@ impl State {
     /// The count of records of a kind.
     pub fn count(&self, kind: RecordKind) -> u64 {
         self.counts[kind as usize]
+    }
+
+    /// The count of the records of each slot.
+    pub fn slots(&self) -> &[u32] {
+        &self.slots
     }
 
     /// Calls `each` with every record of a kind.
@@ -98,6 +115,7 @@ mod tests {
         for value in [&b"short"[..], b"a longer one", b""] {
             state.put(key("alice"), Record::new(key("alice"), value));
             assert_eq!(state.count(RecordKind::Cart), 1);
+            assert_eq!(state.slots()[usize::from(key("alice").hash.slot().0)], 1);
         }
         assert_eq!(state.bytes(), Record::new(key("alice"), b"").size() as u64);
         state.delete(key("alice"));

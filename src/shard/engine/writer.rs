@@ -14,7 +14,10 @@ use super::idempotency_index::IdempotencyIndex;
 use super::in_doubt_queue::InDoubtQueue;
 use super::outbox::Waiter;
 use super::product_index::ProductIndex;
+use super::request_counts::RequestCounts;
 use super::state::State;
+use super::undecided_orders::UndecidedOrders;
+use crate::domain::stock_sums::StockSums;
 use crate::error::{Error, Result};
 use crate::storage::{COUNTER_KEY, HEADER_KEY, Record, RecordKey, RecordKind, Storage, Write};
 
@@ -54,6 +57,10 @@ pub struct Indexes {
     pub in_doubt: InDoubtQueue,
     /// The counts of undecided orders.
     pub orders: OrderGauges,
+    /// The undecided orders.
+    pub undecided: UndecidedOrders,
+    /// The stock of all products.
+    pub stock: StockSums,
 }
 
 /// The state of a shard, the batches that are not durable yet, and the waiters for them.
@@ -73,6 +80,9 @@ pub struct Writer {
     slots: RangeInclusive<u16>,
     accepts_writes: bool,
     max_batch_bytes: usize,
+    requests: RequestCounts,
+    /// The number of records written by all sealed batches.
+    records_committed: u64,
 }
 
 impl Writer {
@@ -92,6 +102,8 @@ impl Writer {
             storage,
             slots,
             accepts_writes: true,
+            requests: RequestCounts::default(),
+            records_committed: 0,
         }
     }
 
@@ -116,8 +128,12 @@ impl Writer {
 
     /// True while no more replies may wait for a commit.
     pub fn has_full_queue(&self) -> bool {
-        self.open_waiters.len() + self.in_flight_waiters.len() >= MAX_WAITING_REPLIES
-            || self.waiting_bytes.iter().sum::<usize>() >= MAX_WAITING_BYTES
+        self.queue() >= MAX_WAITING_REPLIES || self.waiting_bytes.iter().sum::<usize>() >= MAX_WAITING_BYTES
+    }
+
+    /// The number of replies that wait for a commit.
+    pub fn queue(&self) -> usize {
+        self.open_waiters.len() + self.in_flight_waiters.len()
     }
 
     /// The memory that records, their indexes, and what waits for a commit take, in bytes, as the writer counts them.
@@ -242,6 +258,21 @@ impl Writer {
         &self.resident.state
     }
 
+    /// The counts of requests, to be changed by whoever takes them.
+    pub fn requests_mut(&mut self) -> &mut RequestCounts {
+        &mut self.requests
+    }
+
+    /// The counts of requests.
+    pub fn requests(&self) -> &RequestCounts {
+        &self.requests
+    }
+
+    /// The number of records written by all commits, the one in flight included.
+    pub fn records_committed(&self) -> u64 {
+        self.records_committed
+    }
+
     /// Registers a waiter, which is woken once the commit that it depends on is durable.
     pub fn wait(&mut self, dependency: CommitDependency, waiter: Waiter) {
         let [open, in_flight] = &mut self.waiting_bytes;
@@ -265,6 +296,7 @@ impl Writer {
             return None;
         }
         let mut batch = std::mem::take(&mut self.open);
+        self.records_committed += batch.writes().len() as u64;
         let counter = self.resident.counter.to_be_bytes();
         batch.push_unread(Write::Put(Record::from_parts(COUNTER_KEY, &counter)));
         self.sequence += 1;

@@ -3,5 +3,6 @@
 mod connection;
 mod server;
 mod session;
+mod status;
 
 pub use server::{Listener, serve};

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -13,13 +12,12 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::connection::{Greeted, limited};
 use super::session::Session;
+use super::status::status;
 use crate::error::{Error, Result};
-use crate::process::logging;
 use crate::process::unix_socket::remove_stale_socket;
-use crate::protocol::{MAX_REQUEST_MESSAGE_BYTES, ShardStatus, proto};
+use crate::protocol::{MAX_REQUEST_MESSAGE_BYTES, proto};
 use crate::routing::Address;
 use crate::shard::context::ShardContext;
-use crate::storage::RecordKind;
 use proto::shard_server::{Shard, ShardServer};
 
 /// The silence after which a connection is pinged.
@@ -50,46 +48,14 @@ impl Shard for Service {
         request: Request<proto::StatusRequest>,
     ) -> std::result::Result<Response<proto::StatusReply>, Status> {
         greeted(&request).set();
-        Ok(Response::new(proto::StatusReply::from(status(&self.0))))
+        let status = status(&self.0, request.get_ref().slots);
+        Ok(Response::new(proto::StatusReply::from(status)))
     }
 }
 
 /// The note on the connection of a request whether anything was asked of it.
 fn greeted<T>(request: &Request<T>) -> Greeted {
     request.extensions().get::<Greeted>().cloned().unwrap_or_default()
-}
-
-fn status(context: &ShardContext) -> ShardStatus {
-    let latency = context.writer.commit_latency.snapshot();
-    let writer = context.writer.lock();
-    let kind = |name: &str, kind| (name.to_owned(), writer.state().count(kind));
-    ShardStatus {
-        identity: context.identity.hello(),
-        slots: vec![writer.slots()],
-        records: vec![
-            kind("cart", RecordKind::Cart),
-            kind("kv", RecordKind::Kv),
-            kind("product", RecordKind::Product),
-            kind("open_order", RecordKind::OpenOrder),
-            kind("reservation", RecordKind::Reservation),
-        ],
-        resident_bytes: writer.state().bytes(),
-        idempotency_keys: writer.indexes().idempotency.count() as u64,
-        operations: context.operations.load(Ordering::Relaxed),
-        commits: latency.counts.iter().sum(),
-        commit_latency: latency,
-        free_disk_bytes: context.free_space.bytes(),
-        accepts_writes: writer.accepts_writes() && context.storage.has_room(),
-        captures_failed: context.coordinator.captures_failed(),
-        checkpoints_failed: context.storage.background_failures(),
-        damages: context.damages.count(),
-        log_dropped: logging::dropped(),
-        memory_bytes: writer.memory(),
-        max_memory_bytes: writer.max_memory(),
-        carts_removed: context.removals.carts.load(Ordering::Relaxed),
-        orders_removed: context.removals.orders.load(Ordering::Relaxed),
-        uptime: context.started.elapsed(),
-    }
 }
 
 /// A bound listener.

@@ -15,7 +15,9 @@ use tonic::{Status, Streaming};
 
 use super::connection::{Greeted, HANDSHAKE_TIMEOUT};
 use crate::error::Error;
-use crate::protocol::{self, Hello, MAX_BATCH, MAX_REPLY_BATCH_BYTES, Request, SenderClock, WireReply, proto};
+use crate::protocol::{
+    self, Hello, MAX_BATCH, MAX_REPLY_BATCH_BYTES, Request, RequestClass, SenderClock, WireReply, is_failure, proto,
+};
 use crate::shard::clock;
 use crate::shard::context::ShardContext;
 use crate::shard::continuation;
@@ -76,16 +78,34 @@ struct Backlog {
     clients_then: Duration,
 }
 
+/// The replies to customers' requests of one message that need not wait for a commit.
+#[derive(Default)]
+struct AtOnce {
+    replies: u64,
+    /// Those that say that the shard failed.
+    failures: u64,
+}
+
+impl AtOnce {
+    fn note(&mut self, class: Option<RequestClass>, reply: &WireReply) {
+        if class.is_some() {
+            self.replies += 1;
+            self.failures += u64::from(is_failure(reply));
+        }
+    }
+}
+
 type Item = Result<proto::ReplyBatch, Status>;
 
 impl Session {
     /// Makes the session of a stream of commands.
     pub fn new(context: Arc<ShardContext>, inbound: Streaming<proto::RequestBatch>, greeted: Greeted) -> Self {
         let mut shutdown = context.shutdown.clone();
+        let outbox = Arc::new(Outbox::counted_in(context.reply_times.clone()));
         Session {
             context,
             inbound,
-            outbox: Arc::default(),
+            outbox,
             ready: Vec::new(),
             ready_bytes: 0,
             waiting_bytes: 0,
@@ -148,41 +168,55 @@ impl Session {
     fn run(&mut self, mut backlog: Backlog) {
         let shared = self.context.writer.clone();
         let now = clock::moment();
-        let arrived = Instant::now();
+        let (arrived_first, arrived) = (backlog.arrived, Instant::now());
         let clients_now = backlog.clients_then + (arrived - backlog.arrived);
+        let mut at_once = AtOnce::default();
         let mut writer = shared.lock();
         while let Some(message) = if self.is_full() { None } else { backlog.requests.next() } {
             let id = message.id;
             let deadline = Duration::from_millis(message.deadline_ms);
-            let decoded = protocol::decode_request(message);
-            let request =
-                decoded.and_then(|request| if deadline < clients_now { Err(too_late(&request)) } else { Ok(request) });
-            let request = match request {
+            let request = match protocol::decode_request(message) {
                 Ok(request) => request,
                 Err(error) => {
                     self.push_ready(WireReply { id, ..protocol::encode_reply(Err(error), now.system) });
                     continue;
                 }
             };
-            match dispatch::execute(&mut writer, &request, now, &[]) {
-                Execution::Replied(reply, CommitDependency::None) => self.push_ready(WireReply { id, ..reply }),
+            let class = RequestClass::of(&request.command);
+            if let Some(class) = class {
+                writer.requests_mut().note(class, request.command.owner().map(|_| request.hash));
+            }
+            let since = class.map(|_| arrived_first);
+            let execution = match deadline < clients_now {
+                true => Execution::Replied(
+                    protocol::encode_reply(Err(too_late(&request)), now.system),
+                    CommitDependency::None,
+                ),
+                false => dispatch::execute(&mut writer, &request, now, &[]),
+            };
+            match execution {
+                Execution::Replied(reply, CommitDependency::None) => {
+                    at_once.note(class, &reply);
+                    self.push_ready(WireReply { id, ..reply });
+                }
                 Execution::Replied(reply, dependency) => {
-                    let reply_to = self.reply_to(id, reply.encoded_len());
+                    let reply_to = self.reply_to(id, reply.encoded_len(), since);
                     writer.wait(dependency, Waiter::Reply(reply_to, reply));
                 }
                 Execution::Continues(continuation) => {
-                    let reply_to = self.reply_to(id, 0);
+                    let reply_to = self.reply_to(id, 0, since);
                     let expires = arrived + deadline.saturating_sub(clients_now);
                     continuation::start(&self.context, continuation, expires.into(), reply_to);
                 }
                 Execution::Fetch(missing) => {
-                    let reply_to = self.reply_to(id, 0);
+                    let reply_to = self.reply_to(id, 0, since);
                     let expires = arrived + deadline.saturating_sub(clients_now);
                     fetch::start(&self.context, request, expires.into(), missing, reply_to);
                 }
             }
         }
         shared.commit(writer);
+        self.context.reply_times.observe(arrived_first.elapsed(), at_once.replies, at_once.failures);
         self.backlog = (!backlog.requests.as_slice().is_empty()).then_some(backlog);
     }
 
@@ -193,10 +227,10 @@ impl Session {
 
     /// The destination of a reply that comes later. It counts as outstanding until then, and so do its bytes, as far as
     /// there are any yet.
-    fn reply_to(&mut self, id: u64, bytes: usize) -> ReplyTo {
+    fn reply_to(&mut self, id: u64, bytes: usize, since: Option<Instant>) -> ReplyTo {
         self.outstanding += 1;
         self.waiting_bytes += bytes;
-        ReplyTo { outbox: self.outbox.clone(), id, bytes }
+        ReplyTo { outbox: self.outbox.clone(), id, bytes, since }
     }
 
     /// Runs commands while there are any and there is room for their replies.

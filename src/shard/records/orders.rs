@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::domain::order::{DecidedOrder, Facts, Order, OrderRecord, Recorded, SingleItem};
+use crate::domain::order::{DecidedOrder, Facts, Order, OrderRecord, Recorded, SingleItem, Status};
 use crate::domain::reservation::Decision;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
@@ -71,6 +71,11 @@ where
     Order<S>: Recorded,
 {
     order.recorded_as(txn.next_version());
+    let undecided = &mut txn.indexes_mut().undecided;
+    match order.recorded_state().status {
+        Status::Pending => undecided.insert(order.id),
+        Status::Created | Status::Refused { .. } => undecided.remove(order.id),
+    }
     txn.put(key(RecordKind::OpenOrder, &order.id), &codec::encode_order(order));
     enter(txn, order);
 }

@@ -31,6 +31,11 @@ pub fn find(txn: &mut Transaction<'_>, id: &ProductId) -> Result<Option<Product>
 /// Stores a product in place of `old`, under a new version.
 pub fn put(txn: &mut Transaction<'_>, id: &ProductId, old: Option<&Product>, product: &mut Product) {
     product.version = txn.next_version();
+    let sums = &mut txn.indexes_mut().stock;
+    if let Some(old) = old {
+        sums.remove(old);
+    }
+    sums.add(product);
     let is_listed_alike = old.is_some_and(|old| {
         old.details.topic == product.details.topic && old.details.has_isbn == product.details.has_isbn
     });
@@ -113,7 +118,9 @@ fn update(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, new: &Pr
 /// Deletes a product and replies with it. Orders that hold some of its stock still hold it.
 fn delete(txn: &mut Transaction<'_>, request: &Request, id: &ProductId) -> Result<CommandOutput> {
     let product = checked(txn, request, id)?;
-    txn.indexes_mut().products.remove(id, &product.details);
+    let indexes = txn.indexes_mut();
+    indexes.products.remove(id, &product.details);
+    indexes.stock.remove(&product);
     txn.delete(key(id));
     Ok(output(&product))
 }

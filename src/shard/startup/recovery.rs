@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::domain::order::OrderRecord;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::process::announce::Progress;
@@ -92,9 +93,17 @@ impl Loader<'_> {
                 let product = codec::decode_product(value)?;
                 let id = std::str::from_utf8(id).map_err(|_| Error::Internal("a product's key is damaged".into()))?;
                 self.resident.indexes.products.insert(&ProductId::from_stored(id), &product.details);
+                self.resident.indexes.stock.add(&product);
                 product.version
             }
-            RecordKind::Order | RecordKind::OpenOrder => codec::decode_order(value)?.version,
+            RecordKind::Order => codec::decode_order(value)?.version,
+            RecordKind::OpenOrder => {
+                let order = codec::decode_order(value)?;
+                if let OrderRecord::Pending(order) = &order {
+                    self.resident.indexes.undecided.insert(order.id);
+                }
+                order.version
+            }
             RecordKind::Delivery => codec::decode_delivery(value)?.version,
             RecordKind::OrderEntry => codec::decode_order_entry(value)?.version,
             RecordKind::Reservation => {

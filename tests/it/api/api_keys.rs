@@ -155,7 +155,9 @@ fn every_path_needs_a_key_where_it_is_required() {
     for path in ["/livez", "/readyz", "/readyz?shards=1", "/livez/"] {
         shop.get(path).expect(200);
     }
-    for path in ["/items/alice", "/metrics", "/kv/key", "/none", "/livez/more", "/"] {
+    for path in
+        ["/items/alice", "/metrics", "/status", "/status/slots", "/where/alice", "/kv/key", "/none", "/livez/more", "/"]
+    {
         expect_unauthorized(shop.get(path));
         assert_ne!(ask(&mut shop, "GET", path, &[&read]).status, 401, "{path}");
     }

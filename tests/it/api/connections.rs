@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use crate::harness::http::Connection;
-use crate::harness::{Answer, DEADLINE, Setup, Store, eventually, offer};
+use crate::harness::{Answer, DEADLINE, Setup, Store, eventually, fresh_metrics, offer};
 
 fn connect(store: &Store) -> Connection {
     Connection::open(store.facade.http[0]).expect("the facade listens")
@@ -60,7 +60,7 @@ fn malformed_http_gets_a_problem_too() {
     }
     assert_eq!(store.client().get("/items/alice").text(), before);
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let metrics = store.client().get("/metrics").text();
+    let metrics = fresh_metrics(&mut store.client());
     let counted = "shardcart_http_requests_total{route=\"other\",method=\"other\",status=\"4xx\"} ";
     let count = metrics.lines().find_map(|line| line.strip_prefix(counted)).expect("they are counted");
     assert!(count.parse::<usize>().expect("a number") >= 10, "{count}");

@@ -30,7 +30,7 @@ fn talk<T>(store: &Store, shard: usize, conversation: impl AsyncFnOnce(Channel) 
 }
 
 async fn status(channel: &Channel) -> proto::StatusReply {
-    let reply = ShardClient::new(channel.clone()).status(proto::StatusRequest {}).await;
+    let reply = ShardClient::new(channel.clone()).status(proto::StatusRequest { slots: false }).await;
     reply.expect("a status").into_inner()
 }
 

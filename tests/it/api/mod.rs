@@ -13,4 +13,5 @@ mod openapi;
 mod operations;
 mod pages;
 mod paths;
+mod status;
 mod values;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::harness::{Facade, Setup, Store, eventually, offer};
+use crate::harness::{Facade, Setup, Store, eventually, fresh_metrics, offer};
 
 /// Ids and values that metrics and logs must not show.
 const SECRETS: [&str; 4] = ["SecretCustomer", "SecretItem", "SecretKey", "SecretValue"];
@@ -41,13 +41,14 @@ fn parse(text: &str) -> Vec<Sample> {
 }
 
 fn scrape(store: &Store) -> Vec<Sample> {
+    let text = fresh_metrics(&mut store.client());
     let answer = store.client().get("/metrics").expect(200);
     let content_type = answer.header("content-type").expect("a content type");
     assert!(
         content_type.starts_with("text/plain") || content_type.starts_with("application/openmetrics-text"),
         "{content_type}"
     );
-    parse(&answer.text())
+    parse(&text)
 }
 
 /// The value of the sample with this name and these labels.
@@ -161,7 +162,8 @@ fn do_everything(store: &mut Store) {
 fn metrics_and_logs_show_no_ids_or_values() {
     let mut store = Setup::new(2).durable().facade_options(&["--access-log", "human"]).start();
     do_everything(&mut store);
-    let mut seen = vec![("metrics".to_owned(), store.client().get("/metrics").expect(200).text())];
+    let mut seen = vec![("metrics".to_owned(), fresh_metrics(&mut store.client()))];
+    seen.push(("status".into(), store.client().get("/status?history=900").expect(200).text()));
     seen.push(("the facade's log".into(), store.facade.process.log()));
     for shard in &store.shards {
         seen.push(("a shard's log".into(), shard.process().log()));

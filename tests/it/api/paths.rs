@@ -103,6 +103,9 @@ fn other_methods_are_405_with_allow() {
         ("/livez", &["POST", "PUT", "DELETE"], &["GET"]),
         ("/readyz", &["POST", "PUT", "DELETE"], &["GET"]),
         ("/metrics", &["POST", "PUT", "DELETE"], &["GET"]),
+        ("/status", &["POST", "PUT", "DELETE"], &["GET"]),
+        ("/status/stream", &["POST", "PUT", "DELETE"], &["GET"]),
+        ("/where/alice", &["POST", "PUT", "DELETE"], &["GET"]),
     ];
     for (path, refused, allowed) in shop {
         for method in refused.iter().chain(&["BREW"]) {

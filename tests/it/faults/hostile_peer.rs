@@ -29,7 +29,7 @@ fn with_channel<T>(store: &Store, conversation: impl AsyncFnOnce(Channel) -> T) 
 /// Opens a session and sends one message.
 async fn send(channel: &Channel, batch: proto::RequestBatch) -> Streaming<proto::ReplyBatch> {
     let mut client = ShardClient::new(channel.clone());
-    let status = client.status(proto::StatusRequest {}).await.unwrap().into_inner();
+    let status = client.status(proto::StatusRequest { slots: false }).await.unwrap().into_inner();
     let hello = proto::RequestBatch { hello: status.identity, ..proto::RequestBatch::default() };
     client.session(tokio_stream::iter([hello, batch])).await.unwrap().into_inner()
 }
@@ -81,7 +81,7 @@ fn a_session_without_a_hello_is_closed() {
     let refused = with_channel(&store, async |channel| {
         let mut client = ShardClient::new(channel);
         // A connection that is used outlives the session.
-        client.status(proto::StatusRequest {}).await.unwrap();
+        client.status(proto::StatusRequest { slots: false }).await.unwrap();
         let opened = client.session(tokio_stream::pending()).await;
         let ended = async { opened?.into_inner().message().await.map(|_| ()) };
         tokio::time::timeout(PATIENCE, ended).await.expect("it is held open")

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::harness::shop::{CARD, KEY, Stock, insist, make_book, order, order_of, place, settled};
-use crate::harness::{Action, Client, Fault, Gateway, Random, Setup, Store, eventually};
+use crate::harness::{Action, Client, Fault, Gateway, Random, Setup, Store, eventually, fresh_metrics};
 
 const STOCK: u64 = 20;
 const HOME: usize = 0;
@@ -233,7 +233,7 @@ fn a_products_shard_that_stays_down_refuses_the_order_and_gets_its_stock_back() 
 /// Waits until the home has no open order.
 fn wait_until_closed(store: &Store) {
     let line = "shardcart_shard_records{shard=\"0\",kind=\"open_order\"} 0";
-    eventually("the order is closed", || store.client().get("/metrics").text().contains(line).then_some(()));
+    eventually("the order is closed", || fresh_metrics(&mut store.client()).contains(line).then_some(()));
 }
 
 #[test]

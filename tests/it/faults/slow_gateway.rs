@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::harness::shop::{CARD, Stock, insist, make_book, order, order_of, place, settled, stock_of};
-use crate::harness::{Action, Fault, Gateway, Setup, Store, eventually, offer};
+use crate::harness::{Action, Fault, Gateway, Setup, Store, eventually, fresh_metrics, offer};
 
 const STOCK: u64 = 20;
 const MOST: usize = 3;
@@ -70,7 +70,7 @@ fn every_final_answer_ends_a_capture() {
             (order(&mut client, &id)["payment_status"] == "capture_failed").then_some(())
         });
     }
-    let metrics = client.get("/metrics").expect(200).text();
+    let metrics = fresh_metrics(&mut client);
     assert!(metrics.contains("shardcart_shard_captures_failed_total{shard=\"0\"} 4"), "{metrics}");
 }
 

@@ -10,6 +10,7 @@ pub mod proxy;
 pub mod scripted;
 pub mod shop;
 pub mod simulated;
+pub mod status;
 pub mod store;
 
 use std::sync::Barrier;
@@ -23,6 +24,7 @@ pub use process::Process;
 pub use proxy::Proxy;
 pub use scripted::Scripted;
 pub use simulated::Simulated;
+pub use status::fresh_metrics;
 pub use store::{Facade, Setup, Store};
 
 /// The time limit of every wait in a test: far longer than needed on a busy machine.

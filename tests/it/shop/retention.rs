@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Client, Setup, eventually, offer};
+use crate::harness::{Client, Setup, eventually, fresh_metrics, offer};
 
 fn metric(client: &mut Client, name: &str) -> u64 {
-    let text = String::from_utf8(client.get("/metrics").expect(200).body).unwrap();
+    let text = fresh_metrics(client);
     let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }

@@ -1,0 +1,61 @@
+//! Counts of the requests that a shard was sent: by class and by slot. Only the thread that has the writer counts, so they
+//! are plain numbers.
+
+use crate::protocol::RequestClass;
+use crate::routing::{KeyHash, SLOTS};
+
+/// The requests since the start of the process.
+pub struct RequestCounts {
+    /// The reads.
+    pub reads: u64,
+    /// The writes that are not about orders.
+    pub writes: u64,
+    /// The requests that place or change orders.
+    pub orders: u64,
+    /// The requests of each slot, whole tables of which start over at their end.
+    slots: Box<[u32]>,
+}
+
+impl Default for RequestCounts {
+    fn default() -> Self {
+        let slots = vec![0; usize::from(SLOTS)].into_boxed_slice();
+        RequestCounts { reads: 0, writes: 0, orders: 0, slots }
+    }
+}
+
+impl RequestCounts {
+    /// Counts a request. `owner` is the hash that routed it, if it has one.
+    pub fn note(&mut self, class: RequestClass, owner: Option<KeyHash>) {
+        match class {
+            RequestClass::Read => self.reads += 1,
+            RequestClass::Write => self.writes += 1,
+            RequestClass::Order => self.orders += 1,
+        }
+        if let Some(owner) = owner {
+            let count = &mut self.slots[usize::from(owner.slot().0)];
+            *count = count.wrapping_add(1);
+        }
+    }
+
+    /// The requests of each slot.
+    pub fn slots(&self) -> &[u32] {
+        &self.slots
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_counted_in_its_class_and_slot() {
+        let mut counts = RequestCounts::default();
+        let owner = KeyHash::of("alice");
+        counts.note(RequestClass::Read, Some(owner));
+        counts.note(RequestClass::Order, Some(owner));
+        counts.note(RequestClass::Read, None);
+        assert_eq!((counts.reads, counts.writes, counts.orders), (2, 0, 1));
+        assert_eq!(counts.slots()[usize::from(owner.slot().0)], 2);
+        assert_eq!(counts.slots().iter().sum::<u32>(), 2);
+    }
+}
