@@ -14,7 +14,9 @@ use prost::Message as _;
 
 use super::clock::{self, Moment};
 use super::dispatch::{self, Execution};
-use super::engine::{CommitDependency, Outbox, ReplyTo, Resident, SharedWriter, Transaction, Waiter, Writer};
+use super::engine::{
+    CommitDependency, MAX_WAITING_REPLIES, Outbox, ReplyTo, Resident, SharedWriter, Transaction, Waiter, Writer,
+};
 use super::options::DEFAULT_COMMIT_TIMEOUT;
 use super::records::idempotency;
 use super::saga::Coordinator;
@@ -358,6 +360,21 @@ fn replies_that_wait_for_the_disk_are_limited_in_bytes() {
     let refused = protocol::decode_reply(shard.finish(refused_read)).result;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     assert!(shard.run(&get("alice")).is_ok());
+}
+
+#[test]
+fn replies_that_wait_for_the_disk_are_limited_in_number() {
+    let mut shard = Shard::new();
+    shard.storage.shut(true);
+    let refused = (0..=MAX_WAITING_REPLIES).map(|_| shard.send(&add("alice"))).find(|(_, at_once)| *at_once);
+    let (refused, _) = refused.expect("one reply too many");
+    assert!(shard.send(&get("alice")).1, "a read of what is not durable would wait as well");
+    assert!(shard.send(&get("bob")).1);
+    shard.storage.shut(false);
+    let refused = protocol::decode_reply(shard.finish(refused)).result;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    let Ok(ReplyBody::Cart(cart)) = shard.run(&get("alice")) else { panic!("it is read again") };
+    assert_eq!(cart.lines[0].count as usize, MAX_WAITING_REPLIES);
 }
 
 #[test]

@@ -73,3 +73,42 @@ impl StoredReads {
         value.map_err(|error| failed(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    #[test]
+    fn places_are_limited() {
+        let reads = StoredReads::new(Arc::new(MemoryStorage::default()));
+        let mut places: Vec<_> = (0..MAX_WAITING).map(|_| reads.place().expect("there is room")).collect();
+        assert!(reads.place().is_none());
+        places.pop();
+        assert!(reads.place().is_some());
+    }
+
+    #[tokio::test]
+    async fn few_read_at_a_time_and_nobody_waits_for_ever() {
+        let reads = StoredReads::new(Arc::new(MemoryStorage::default()));
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let all = (0..50).map(|_| {
+            let (now, most) = (now.clone(), most.clone());
+            reads.run("a record", Instant::now() + Duration::from_secs(60), move |_| {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(2));
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            })
+        });
+        assert!(futures_util::future::join_all(all).await.into_iter().all(|read| read.is_ok()));
+        assert!((1..=MAX_READS).contains(&most.load(Ordering::SeqCst)));
+        let taken = reads.reads.clone().acquire_many_owned(MAX_READS as u32).await;
+        let late = reads.run("a record", Instant::now(), |_| Ok(())).await;
+        assert!(matches!(late, Err(Error::Unavailable(_))));
+        drop(taken);
+    }
+}

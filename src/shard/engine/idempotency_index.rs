@@ -2,7 +2,7 @@
 //! worked on, which last as long as it does. Each customer has a share of the shard's keys and of the bytes of their
 //! replies, so that nobody uses up what all need.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::expiry_index::{Expiry, ExpiryIndex, MAX_LIVE};
 use crate::domain::time::Timestamp;
@@ -52,7 +52,8 @@ struct Share {
 pub struct IdempotencyIndex {
     answered: ExpiryIndex,
     in_flight: HashMap<DigestId, KeyScope>,
-    shares: HashMap<KeyHash, Share>,
+    /// A tree, since there may be a million: a hash table of so many stops the shard while it grows.
+    shares: BTreeMap<KeyHash, Share>,
     bytes: u64,
 }
 

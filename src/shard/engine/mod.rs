@@ -36,4 +36,4 @@ pub use request_counts::RequestCounts;
 pub use state::State;
 pub use transaction::Transaction;
 pub use undecided_orders::UndecidedOrders;
-pub use writer::{Indexes, Resident, Writer};
+pub use writer::{Indexes, MAX_WAITING_REPLIES, Resident, Writer};

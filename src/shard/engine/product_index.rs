@@ -1,6 +1,6 @@
 //! The ordered ids of a shard's products: of all products, of those with an ISBN, and of each topic.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -15,8 +15,9 @@ type Ids = BTreeSet<Arc<str>>;
 pub struct ProductIndex {
     all: Ids,
     books: Ids,
-    /// The ids by folded topic.
-    topics: HashMap<String, Ids>,
+    /// The ids by folded topic. A tree, since each product may have one of its own: a hash table of so many stops the shard
+    /// while it grows.
+    topics: BTreeMap<String, Ids>,
 }
 
 impl ProductIndex {

@@ -68,6 +68,8 @@ impl<T> SplitTable<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::routing::KeyHash;
 
@@ -90,6 +92,25 @@ mod tests {
         assert_eq!(table.remove(hash(5), |other| *other == 5), Some(5));
         assert_eq!(table.remove(hash(5), |other| *other == 5), None);
         assert_eq!(table.len(), 9_999);
+    }
+
+    /// A table that grows asks for the hash of each entry that it moves.
+    #[test]
+    fn growing_moves_few_entries_at_once() {
+        let moved = Cell::new(0);
+        let mut table = SplitTable::default();
+        let mut most = 0;
+        for number in 0..400_000_u64 {
+            let hash_of = |entry: &u64| {
+                moved.set(moved.get() + 1);
+                *entry
+            };
+            moved.set(0);
+            let hash = hash(number);
+            table.put(hash, hash, |other| *other == hash, hash_of);
+            most = most.max(moved.get());
+        }
+        assert!((50..1_000).contains(&most), "one table would move hundreds of thousands: {most}");
     }
 
     /// Prints the longest pause: `cargo test --release --lib split_table -- --ignored --nocapture`.

@@ -235,12 +235,43 @@ mod tests {
 
     use super::*;
     use crate::domain::money::Money;
+    use crate::domain::order::{NewOrder, Order, Origin};
     use crate::routing::{SLOTS, Slot};
     use crate::shard::engine::{Resident, Writer};
     use crate::storage::MemoryStorage;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_micros(seconds * 1_000_000).unwrap()
+    }
+
+    #[test]
+    fn a_refused_order_does_not_end_the_checkout_of_another() {
+        let mut writer = Writer::new(Resident::default(), Arc::new(MemoryStorage::default()), 0..=SLOTS - 1);
+        let mut txn = Transaction::begin(&mut writer, at(1));
+        let customer = CustomerId::new("alice").unwrap();
+        let order = |number| {
+            let id = OrderId::new(Slot(1), 2, number);
+            let item = OrderedItem { product: ProductId::new("tea").unwrap(), count: 1 };
+            let new = NewOrder {
+                id,
+                origin: Origin::Checkout,
+                customer: Some(customer.clone()),
+                lines: vec![OrderLine::new(item, AgreedPrice::Catalog)],
+                address: None,
+                accepts_price_changes: false,
+                card: None,
+                idempotency: None,
+            };
+            Order::place(new, at(1))
+        };
+        mark_checkout(&mut txn, &customer, order(1).id).unwrap();
+        let mut checkout_after_refusal = |number| {
+            end_checkout(&mut txn, &order(number), false).unwrap();
+            let cart = txn.read(key(customer.hash(), &customer)).map(codec::decode_cart).transpose().unwrap();
+            cart.and_then(|cart| cart.checkout)
+        };
+        assert_eq!(checkout_after_refusal(2), Some(OrderId::new(Slot(1), 2, 1)));
+        assert_eq!(checkout_after_refusal(1), None);
     }
 
     #[test]

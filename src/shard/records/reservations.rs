@@ -321,6 +321,41 @@ mod tests {
     }
 
     #[test]
+    fn reservations_are_limited_and_looking_is_not() {
+        let (mut writer, id) = shard(5);
+        let hash_of = |number: u64| KeyHash::from_bits(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for number in 1..=MAX_RESERVATIONS {
+            let (hash, id) = (hash_of(number), number.to_be_bytes());
+            let key = RecordKey { hash, kind: RecordKind::Reservation, id: &id };
+            begin(&mut writer).put(key, b"");
+        }
+        let ask = |writer: &mut Writer, mode| {
+            let lines = vec![OrderedItem { product: id.clone(), count: 1 }];
+            hold(&mut begin(writer), &Hold::new(order(1), lines, mode).unwrap())
+        };
+        assert!(matches!(ask(&mut writer, HoldMode::Hold), Err(Error::Exhausted(_))));
+        assert!(matches!(ask(&mut writer, HoldMode::Quote).unwrap()[..], [HoldResult::Held(_)]));
+        assert_eq!(stock(&mut writer, &id), (5, 0, 0));
+        let (hash, first) = (hash_of(1), 1_u64.to_be_bytes());
+        begin(&mut writer).delete(RecordKey { hash, kind: RecordKind::Reservation, id: &first });
+        assert!(ask(&mut writer, HoldMode::Hold).is_ok());
+    }
+
+    #[test]
+    fn no_stock_is_held_whose_settlement_could_not_be_remembered() {
+        let (mut writer, id) = shard(5);
+        let mut txn = begin(&mut writer);
+        for number in 0..MAX_LIVE as u64 {
+            let settled = DigestId::new(RecordKind::Reservation, &number.to_be_bytes(), b"");
+            txn.indexes_mut().settlements.insert(id.hash(), settled, end_of_life(Timestamp::default()), 0);
+        }
+        let lines = vec![OrderedItem { product: id.clone(), count: 1 }];
+        let asked = Hold::new(order(1), lines, HoldMode::Hold).unwrap();
+        assert!(matches!(hold(&mut begin(&mut writer), &asked), Err(Error::Exhausted(_))));
+        assert_eq!(stock(&mut writer, &id), (5, 0, 0));
+    }
+
+    #[test]
     fn settlements_are_forgotten_early_only_when_there_are_too_many() {
         let (mut writer, id) = shard(9);
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000).unwrap();

@@ -145,3 +145,74 @@ where
     }
     Ok(Begun::Placed { order: order.id, card: place.card.clone() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::card::Card;
+    use crate::domain::money::Money;
+    use crate::domain::product::{Details, Product};
+    use crate::domain::time::Timestamp;
+    use crate::protocol::{Command, OrderCommand};
+    use crate::routing::{KeyHash, SLOTS};
+    use crate::shard::engine::{Resident, Writer};
+    use crate::storage::{MemoryStorage, RecordKey, RecordKind};
+
+    /// A shard with products "free" and "dear".
+    fn shard() -> Writer {
+        let mut writer = Writer::new(Resident::default(), Arc::new(MemoryStorage::default()), 0..=SLOTS - 1);
+        for (id, price) in [("free", 0), ("dear", 100)] {
+            let price = Money::from_hundredths(price).unwrap();
+            let details = Details { title: "T".into(), author: None, topic: None, has_isbn: false, price };
+            let mut txn = Transaction::begin(&mut writer, Timestamp::default());
+            let incarnation = txn.next_version();
+            let id = ProductId::new(id).unwrap();
+            products::put(&mut txn, &id, None, &mut Product::new(details, 10_000_000, incarnation));
+        }
+        writer
+    }
+
+    /// The error of an order, if it is refused.
+    fn refusal(writer: &mut Writer, product: &str) -> Option<String> {
+        let item = OrderedItem { product: ProductId::new(product).unwrap(), count: 1 };
+        let card = Card::new("4242424242424242", None).unwrap();
+        let place = PlaceOrder { basket: Basket::Buy(item), card: Some(card) };
+        let request = Request::new(Command::Order(OrderCommand::Place(place.clone())));
+        let mut txn = Transaction::begin(writer, Timestamp::default());
+        run(&mut txn, &request, &place, None).err().map(|error| error.to_string())
+    }
+
+    fn is_refused_for(writer: &mut Writer, why: &str) {
+        let refused = refusal(writer, "dear").unwrap_or_default();
+        assert!(refused.contains(why) && refused.contains("nothing was applied"), "{refused}");
+        assert_eq!(refusal(writer, "free"), None, "an order that is decided at once leaves nothing open");
+    }
+
+    #[test]
+    fn open_orders_are_limited() {
+        let mut writer = shard();
+        let open = |writer: &mut Writer, number: u64| {
+            let id = number.to_be_bytes();
+            let key = RecordKey { hash: KeyHash::from_bits(number), kind: RecordKind::OpenOrder, id: &id };
+            Transaction::begin(writer, Timestamp::default()).put(key, b"an order");
+        };
+        (1..orders::MAX_OPEN_ORDERS).for_each(|number| open(&mut writer, number));
+        assert_eq!(refusal(&mut writer, "dear"), None);
+        is_refused_for(&mut writer, "too many orders are open");
+    }
+
+    #[test]
+    fn orders_that_wait_or_are_undecided_are_limited() {
+        let mut writer = shard();
+        let counts = writer.indexes().orders.clone();
+        let mut waiting: Vec<_> = (1..MAX_WAITING).map(|_| counts.waiting.enter()).collect();
+        assert_eq!(refusal(&mut writer, "dear"), None);
+        waiting.push(counts.waiting.enter());
+        is_refused_for(&mut writer, "too many orders wait");
+        drop(waiting);
+        let _unresolved: Vec<_> = (0..counts.most_unresolved).map(|_| counts.unresolved.enter()).collect();
+        is_refused_for(&mut writer, "has not answered about too many orders");
+    }
+}

@@ -110,6 +110,17 @@ fn refusals_come_in_the_documented_order_and_leave_everything_as_it_was() {
     assert_eq!(call(&mut client, &body(&[fine; 3], CARD)).send().expect(201).number("total"), "30.00");
 }
 
+/// It only looks at the products: what it held, nobody else could buy.
+#[test]
+fn an_order_without_a_card_holds_nothing_for_a_moment() {
+    let (store, mut client, _) = start();
+    let mut look = || BOOKS.map(|book| client.get(&format!("/info/{book}")).expect(200).text());
+    let before = look();
+    let body = json!({"customer_id": "alice", "items": wanted(&BOOKS.map(|book| (book, 1)))});
+    call(&mut store.client(), &body).send().expect_problem(402, "card_number");
+    assert_eq!(look(), before, "a hold and its release give a product a new version");
+}
+
 #[test]
 fn a_free_order_needs_no_card() {
     let (_store, mut client, document) = start();
