@@ -1,5 +1,5 @@
 //! Carts at a fixed rate while, one after the other, something that they do not depend on misbehaves: the payment gateway,
-//! a product's shard, the disk, and slow clients. Prints errors and p99 of each phase.
+//! a product's shard, the disk, and slow clients. Prints errors and p99 of each phase, and fails when there was an error.
 //!
 //! `cargo bench --bench storm`; options after `--`, see `--help`.
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
@@ -21,6 +21,7 @@ use std::time::Duration;
 use clap::Parser;
 use hdrhistogram::Histogram;
 use rustix::process::{Pid, Signal, kill_process};
+use shardcart::process::descriptors;
 use shardcart::routing::{KeyHash, SlotTable};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -41,7 +42,9 @@ const CARTS_EACH: usize = 20;
 /// Connections that place paid orders, one after the other.
 const BUYERS: usize = 16;
 /// Slow clients that are connected at a time.
-const SLOW_CLIENTS: usize = 800;
+const SLOW_CLIENTS: usize = 2_000;
+/// The file descriptors of this process that the slow clients and all others need.
+const NEEDED_DESCRIPTORS: u64 = SLOW_CLIENTS as u64 + 256;
 /// The longest wait for one answer; what takes longer is an error.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes that the disk is kept busy with, between two syncs.
@@ -79,25 +82,33 @@ enum Trouble {
 }
 
 fn run(options: &Options) -> Result<()> {
+    if descriptors::raise_limit() < NEEDED_DESCRIPTORS {
+        return Err(format!("{SLOW_CLIENTS} slow clients need {NEEDED_DESCRIPTORS} file descriptors").into());
+    }
     let data = tempfile::tempdir_in(&options.data)?;
     let store = Store::start_with(SHARDS, "log", data.path(), &[])?;
     block_on(make_books(store.http()))?;
     println!("{} requests for carts a second, {} s a phase", options.rate, options.seconds);
-    println!("{:<34} {:>9} {:>7} {:>9} {:>9}", "", "answers", "errors", "p50 ms", "p99 ms");
+    println!("{:<34} {:>9} {:>7} {:>9} {:>9} {:>9}", "", "answers", "errors", "p50 ms", "p99 ms", "to quiet");
+    let (mut quiet, mut failed) = (None, 0);
     for (name, trouble) in [
         ("quiet", Trouble::None),
         ("gateway stopped, paid orders", Trouble::Gateway),
         ("a product's shard stopped, orders", Trouble::Shard),
         ("disk busy with synced writes", Trouble::Disk),
-        ("800 slow clients", Trouble::SlowClients),
+        ("2,000 slow clients", Trouble::SlowClients),
         ("quiet again", Trouble::None),
     ] {
         let phase = Phase { store: &store, options, data: data.path(), trouble };
         let Measured { errors, latencies } = phase.run()?;
         let millis = |quantile| latencies.value_at_quantile(quantile) as f64 / 1_000.0;
-        println!("{name:<34} {:>9} {errors:>7} {:>9.2} {:>9.2}", latencies.len(), millis(0.5), millis(0.99));
+        let (median, p99, answers) = (millis(0.5), millis(0.99), latencies.len());
+        let ratio = p99 / *quiet.get_or_insert(p99);
+        println!("{name:<34} {answers:>9} {errors:>7} {median:>9.2} {p99:>9.2} {ratio:>9.2}");
+        failed += errors;
     }
-    store.stop()
+    store.stop()?;
+    if failed > 0 { Err(format!("{failed} requests for carts failed").into()) } else { Ok(()) }
 }
 
 struct Phase<'a> {

@@ -202,11 +202,15 @@ mod tests {
     use crate::domain::product::Details;
     use crate::routing::{SLOTS, Slot};
     use crate::shard::engine::{ASK_INTERVAL_MICROS, Resident, Writer};
-    use crate::storage::MemoryStorage;
+    use crate::storage::{MemoryStorage, Record};
 
     /// A shard with half of the slots, and a product of its own.
     fn shard(stock: u64) -> (Writer, ProductId) {
-        let mut writer = Writer::new(Resident::default(), Arc::new(MemoryStorage::default()), 0..=SLOTS / 2 - 1);
+        shard_with(Resident::default(), stock)
+    }
+
+    fn shard_with(resident: Resident, stock: u64) -> (Writer, ProductId) {
+        let mut writer = Writer::new(resident, Arc::new(MemoryStorage::default()), 0..=SLOTS / 2 - 1);
         let mut ids = (0..).map(|number| ProductId::new(format!("p{number}")).unwrap());
         let id = ids.find(|id| begin(&mut writer).owns(id.hash())).unwrap();
         make(&mut writer, &id, stock);
@@ -322,13 +326,14 @@ mod tests {
 
     #[test]
     fn reservations_are_limited_and_looking_is_not() {
-        let (mut writer, id) = shard(5);
         let hash_of = |number: u64| KeyHash::from_bits(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut resident = Resident::default();
         for number in 1..=MAX_RESERVATIONS {
             let (hash, id) = (hash_of(number), number.to_be_bytes());
             let key = RecordKey { hash, kind: RecordKind::Reservation, id: &id };
-            begin(&mut writer).put(key, b"");
+            resident.state.put(key, Record::new(key, b""));
         }
+        let (mut writer, id) = shard_with(resident, 5);
         let ask = |writer: &mut Writer, mode| {
             let lines = vec![OrderedItem { product: id.clone(), count: 1 }];
             hold(&mut begin(writer), &Hold::new(order(1), lines, mode).unwrap())
@@ -346,7 +351,8 @@ mod tests {
         let (mut writer, id) = shard(5);
         let mut txn = begin(&mut writer);
         for number in 0..MAX_LIVE as u64 {
-            let settled = DigestId::new(RecordKind::Reservation, &number.to_be_bytes(), b"");
+            let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+            let settled = DigestId([number, number].concat().try_into().unwrap());
             txn.indexes_mut().settlements.insert(id.hash(), settled, end_of_life(Timestamp::default()), 0);
         }
         let lines = vec![OrderedItem { product: id.clone(), count: 1 }];
