@@ -103,6 +103,9 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
         shard: shard.into_iter().map(OsString::from).collect(),
         access: arguments.access.settings()?,
         facade: facade.collect(),
+        environment: Vec::new(),
+        notes: Vec::new(),
+        is_quiet: false,
     };
     Ok(launcher::run(&options, shutdown)?)
 }

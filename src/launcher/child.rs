@@ -1,6 +1,7 @@
 //! One child process: starts it, prints its announcements, restarts it when it dies, and stops it.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
+use super::crash::CrashRequests;
 use super::restart::RestartDelay;
 use super::silence::{LOOK_INTERVAL, Silence};
 use crate::error::{Error, Result};
@@ -37,6 +39,18 @@ pub struct Spec {
     pub for_restarts: Vec<OsString>,
     /// A child that is silent for so long is restarted.
     pub answer_timeout: Duration,
+    /// Variables beside those of the launcher.
+    pub environment: Vec<(OsString, OsString)>,
+    /// True to print nothing about it.
+    pub is_quiet: bool,
+}
+
+impl Spec {
+    fn say(&self, text: fmt::Arguments<'_>) {
+        if !self.is_quiet {
+            print(format_args!("{}: {text}", self.name));
+        }
+    }
 }
 
 /// The launcher's request to its children, from the mildest to the most urgent.
@@ -56,7 +70,12 @@ pub enum StopRequest {
 ///
 /// # Errors
 /// [`Error::Internal`] when the child cannot be started or dies before it is ready for the first time.
-pub async fn keep_running(spec: Spec, ready: mpsc::Sender<()>, stop: watch::Receiver<StopRequest>) -> Result<()> {
+pub async fn keep_running(
+    spec: Spec,
+    ready: mpsc::Sender<()>,
+    stop: watch::Receiver<StopRequest>,
+    mut crashes: CrashRequests,
+) -> Result<()> {
     let mut restart_delay = RestartDelay::default();
     let mut was_ready = false;
     loop {
@@ -64,7 +83,7 @@ pub async fn keep_running(spec: Spec, ready: mpsc::Sender<()>, stop: watch::Rece
         let pid = started.as_ref().ok().and_then(Running::pid).map(Pid::as_raw_pid);
         let end = match started {
             Ok(mut running) => tokio::select! {
-                end = running.listen(&spec, &ready, &mut was_ready) => end,
+                end = running.listen(&spec, &ready, &mut was_ready, &mut crashes) => end,
                 () = asked(&stop, StopRequest::Graceful) => {
                     running.end(&spec.name, &stop).await;
                     return Ok(());
@@ -109,6 +128,7 @@ impl Running {
             .arg0(&spec.program)
             .args(&spec.arguments)
             .args(spec.for_restarts.iter().filter(|_| is_restart))
+            .envs(spec.environment.iter().cloned())
             .arg("--parent-pipe")
             // This end of the pipe closes with this process, however the process ends.
             .stdin(Stdio::piped())
@@ -128,8 +148,15 @@ impl Running {
         self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
     }
 
-    /// Prints the child's announcements until it ends. A child that lives and does not answer is killed.
-    async fn listen(&mut self, spec: &Spec, ready: &mpsc::Sender<()>, was_ready: &mut bool) -> io::Result<ExitStatus> {
+    /// Prints the child's announcements until it ends. A child that lives and does not answer is killed, and so is one
+    /// that is ready and asked to crash.
+    async fn listen(
+        &mut self,
+        spec: &Spec,
+        ready: &mpsc::Sender<()>,
+        was_ready: &mut bool,
+        crashes: &mut CrashRequests,
+    ) -> io::Result<ExitStatus> {
         let started = Instant::now();
         let mut silence = Silence::of(self.pid());
         let mut is_loading = true;
@@ -149,13 +176,23 @@ impl Running {
                     self.child.start_kill()?;
                     break;
                 }
+                crash = crashes.next() => {
+                    if is_loading {
+                        let _ = crash.send(false);
+                        continue;
+                    }
+                    self.child.start_kill()?;
+                    // Whoever asked may have given up; the child is killed all the same.
+                    let _ = crash.send(true);
+                    break;
+                }
             };
             let Ok(Some(line)) = line else { break };
             silence.end();
             match Announcement::parse(&line) {
-                Some(Announcement::Progress { text }) => print(format_args!("{}: {text}", spec.name)),
+                Some(Announcement::Progress { text }) => spec.say(format_args!("{text}")),
                 Some(Announcement::Ready { .. }) => {
-                    print(format_args!("{}: ready after {:.1} s", spec.name, started.elapsed().as_secs_f64()));
+                    spec.say(format_args!("ready after {:.1} s", started.elapsed().as_secs_f64()));
                     is_loading = false;
                     // Sent only once, since the launcher counts the children that are ready.
                     if !std::mem::replace(was_ready, true) {

@@ -150,7 +150,12 @@ impl DataDirectory {
 
     /// The address of the simulated gateway.
     pub fn gateway_address(&self) -> Address {
-        Address::Unix(self.gateway().join(SOCKET_FILE))
+        Address::Unix(self.gateway_socket())
+    }
+
+    /// The socket of the simulated gateway.
+    pub fn gateway_socket(&self) -> PathBuf {
+        self.gateway().join(SOCKET_FILE)
     }
 
     /// The address of a shard.

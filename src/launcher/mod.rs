@@ -4,6 +4,7 @@
 
 mod catalog_check;
 mod child;
+mod crash;
 mod data_directory;
 mod payment;
 mod port;
@@ -12,6 +13,7 @@ mod silence;
 mod store_file;
 mod supervisor;
 
+pub use crash::{Crashes, Target};
 pub use data_directory::MAX_LOCAL_SHARDS;
 pub use payment::PaymentKind;
-pub use supervisor::{DEFAULT_ANSWER_TIMEOUT, Options, run};
+pub use supervisor::{DEFAULT_ANSWER_TIMEOUT, Options, RunningStore, run, run_with_guest};

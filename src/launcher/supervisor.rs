@@ -1,7 +1,9 @@
 //! Starts the simulated payment gateway, the shards and the facade, in this order, and keeps them running until a shutdown is requested.
 
+use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,12 +12,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::child::{Spec, StopRequest, keep_running};
+use super::crash::{CrashRequests, Crashes, Target};
 use super::data_directory::DataDirectory;
 use super::payment::PaymentKind;
 use super::port::Port;
 use crate::access::{self, ApiKeys, KEY_VARIABLES};
 use crate::catalog::Catalog;
-use crate::error::{Error, Result};
+use crate::error::{Error, Invalid, Result};
 use crate::process::logging::print;
 use crate::process::shutdown::Shutdown;
 use crate::storage::StorageKind;
@@ -52,6 +55,23 @@ pub struct Options {
     pub shard: Vec<OsString>,
     /// More arguments for the facade.
     pub facade: Vec<OsString>,
+    /// Variables for every child, beside those of the launcher.
+    pub environment: Vec<(OsString, OsString)>,
+    /// More lines about a store that is ready.
+    pub notes: Vec<String>,
+    /// True to print nothing.
+    pub is_quiet: bool,
+}
+
+/// A store that is ready, as its guest sees it.
+#[derive(Debug, Clone)]
+pub struct RunningStore {
+    /// The first address of the shop.
+    pub shop: SocketAddr,
+    /// The socket of the simulated gateway.
+    pub gateway: PathBuf,
+    /// What can be crashed.
+    pub crashes: Crashes,
 }
 
 /// Runs a store until a shutdown is requested.
@@ -60,10 +80,27 @@ pub struct Options {
 /// [`Error::Invalid`] for malformed options, [`Error::Internal`] when a child, an address or the data directory cannot
 /// be used. No child is left running.
 pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
+    run_with_guest(options, shutdown, |_, mut shutdown| async move { shutdown.wait().await }).map(drop)
+}
+
+/// Runs a store, and beside it, once it is ready, a guest. The store is stopped when the guest ends: when it wants to, or
+/// because it was told of a shutdown. Returns what the guest returned, or `None` when a shutdown was requested before
+/// the store was ready.
+///
+/// # Errors
+/// Those of [`run`]. The guest is dropped then.
+pub fn run_with_guest<G: Future>(
+    options: &Options,
+    shutdown: Shutdown,
+    guest: impl FnOnce(RunningStore, Shutdown) -> G,
+) -> Result<Option<G::Output>> {
     // The facade checks the same, but only when everything else runs.
     ApiKeys::open(&options.access, options.http.iter().copied().chain([options.kv]))?;
     if let PaymentKind::At(address) = &options.payment {
         address.check_encrypted(options.payment_insecure)?;
+    }
+    if options.http.is_empty() {
+        return Err(Invalid::general("a store needs an address of the shop").into());
     }
     // The ports come first: without them, no data directory must be created.
     let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
@@ -71,12 +108,14 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     let is_stopped = || shutdown.is_requested();
     let data = DataDirectory::open(&options.data, options.shards, options.storage, &options.catalog, &is_stopped)?;
     let program = env::args_os().next().unwrap_or_else(|| "shardcart".into());
-    let launch = Launch { options, program, data, http, kv };
+    let targets = [Target::Gateway, Target::Facade].into_iter().chain((0..options.shards).map(Target::Shard));
+    let (crashes, requests) = Crashes::of(targets);
+    let launch = Launch { options, program, data, http, kv, crashes };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::Internal(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(launch.supervise(shutdown))
+    runtime.block_on(launch.supervise(requests.into_iter().collect(), shutdown, guest))
 }
 
 /// A store that is being launched, with its reserved ports and data directory.
@@ -86,7 +125,11 @@ struct Launch<'a> {
     data: DataDirectory,
     http: Vec<Port>,
     kv: Port,
+    crashes: Crashes,
 }
+
+/// The requests to crash the children that are not started yet.
+type Requests = HashMap<Target, CrashRequests>;
 
 /// Children that are started and stopped together.
 struct Group {
@@ -96,12 +139,12 @@ struct Group {
 
 impl Group {
     /// Starts children and waits until each is ready; false when a shutdown came first.
-    async fn start(specs: Vec<Spec>, shutdown: &mut Shutdown) -> (Self, Result<bool>) {
+    async fn start(specs: Vec<(Spec, CrashRequests)>, shutdown: &mut Shutdown) -> (Self, Result<bool>) {
         let (ready, mut waiting) = mpsc::channel(specs.len().max(1));
         let mut group = Group { tasks: JoinSet::new(), stop: watch::Sender::new(StopRequest::None) };
         let mut missing = specs.len();
-        for spec in specs {
-            group.tasks.spawn(keep_running(spec, ready.clone(), group.stop.subscribe()));
+        for (spec, crashes) in specs {
+            group.tasks.spawn(keep_running(spec, ready.clone(), group.stop.subscribe(), crashes));
         }
         while missing > 0 {
             tokio::select! {
@@ -140,29 +183,41 @@ impl Group {
 }
 
 impl Launch<'_> {
-    async fn supervise(&self, mut shutdown: Shutdown) -> Result<()> {
+    async fn supervise<G: Future>(
+        &self,
+        mut requests: Requests,
+        mut shutdown: Shutdown,
+        guest: impl FnOnce(RunningStore, Shutdown) -> G,
+    ) -> Result<Option<G::Output>> {
         let is_simulated = self.options.payment == PaymentKind::Simulated;
-        let specs = is_simulated.then(|| self.gateway()).into_iter().collect();
-        let (mut gateway, started) = Group::start(specs, &mut shutdown).await;
+        let targets = is_simulated.then_some(Target::Gateway);
+        let (mut gateway, started) = Group::start(self.specs(targets.into_iter(), &mut requests), &mut shutdown).await;
         if !matches!(started, Ok(true)) {
             gateway.stop(&mut shutdown).await;
-            return started.map(drop);
+            return started.map(|_| None);
         }
-        let result = self.supervise_store(&mut gateway, &mut shutdown).await;
+        let result = self.supervise_store(&mut gateway, requests, &mut shutdown, guest).await;
         // Shards that end may still have to ask it.
         gateway.stop(&mut shutdown).await;
         result
     }
 
-    async fn supervise_store(&self, gateway: &mut Group, shutdown: &mut Shutdown) -> Result<()> {
-        let specs = (0..self.options.shards).map(|shard| self.shard(shard)).collect();
-        let (mut shards, started) = Group::start(specs, shutdown).await;
+    async fn supervise_store<G: Future>(
+        &self,
+        gateway: &mut Group,
+        mut requests: Requests,
+        shutdown: &mut Shutdown,
+        guest: impl FnOnce(RunningStore, Shutdown) -> G,
+    ) -> Result<Option<G::Output>> {
+        let targets = (0..self.options.shards).map(Target::Shard);
+        let (mut shards, started) = Group::start(self.specs(targets, &mut requests), shutdown).await;
         if !matches!(started, Ok(true)) {
             shards.stop(shutdown).await;
-            return started.map(drop);
+            return started.map(|_| None);
         }
         self.data.note_ready(self.options.payment == PaymentKind::Simulated)?;
-        let (mut facade, started) = Group::start(vec![self.facade()], shutdown).await;
+        let facade = self.specs([Target::Facade].into_iter(), &mut requests);
+        let (mut facade, started) = Group::start(facade, shutdown).await;
         let result = match started {
             Ok(true) => {
                 self.greet();
@@ -170,12 +225,12 @@ impl Launch<'_> {
                     error = gateway.failed() => Err(error),
                     error = shards.failed() => Err(error),
                     error = facade.failed() => Err(error),
-                    () = shutdown.wait() => Ok(()),
+                    output = guest(self.running(), shutdown.clone()) => Ok(Some(output)),
                 }
             }
-            other => other.map(drop),
+            other => other.map(|_| None),
         };
-        print("stopping");
+        self.say("stopping");
         for group in [&*gateway, &shards] {
             group.stop.send_replace(StopRequest::DontRestart);
         }
@@ -184,9 +239,37 @@ impl Launch<'_> {
         result
     }
 
+    fn running(&self) -> RunningStore {
+        RunningStore {
+            shop: self.http.first().expect("the options were checked to have an address").address,
+            gateway: self.data.gateway_socket(),
+            crashes: self.crashes.clone(),
+        }
+    }
+
+    /// The command lines of children, each with the requests to crash it.
+    fn specs(&self, targets: impl Iterator<Item = Target>, requests: &mut Requests) -> Vec<(Spec, CrashRequests)> {
+        let start = |target| {
+            let spec = match target {
+                Target::Gateway => self.gateway(),
+                Target::Shard(shard) => self.shard(shard),
+                Target::Facade => self.facade(),
+            };
+            Some((spec, requests.remove(&target)?))
+        };
+        targets.filter_map(start).collect()
+    }
+
     fn spec(&self, name: String, arguments: Vec<OsString>, for_restarts: Vec<OsString>) -> Spec {
-        let answer_timeout = self.options.answer_timeout;
-        Spec { name, program: self.program.clone(), arguments, for_restarts, answer_timeout }
+        Spec {
+            name,
+            program: self.program.clone(),
+            arguments,
+            for_restarts,
+            answer_timeout: self.options.answer_timeout,
+            environment: self.options.environment.clone(),
+            is_quiet: self.options.is_quiet,
+        }
     }
 
     fn gateway(&self) -> Spec {
@@ -244,22 +327,29 @@ impl Launch<'_> {
         self.spec("facade".into(), arguments, Vec::new())
     }
 
+    fn say(&self, line: impl Display) {
+        if !self.options.is_quiet {
+            print(line);
+        }
+    }
+
     fn greet(&self) {
         let http: Vec<_> = self.http.iter().map(|port| url(port.address)).collect();
         let shop = http.first().cloned().unwrap_or_default();
         let variable = KEY_VARIABLES.iter().find(|variable| env::var_os(variable).is_some());
         let variable = variable.unwrap_or(&KEY_VARIABLES[0]);
         let key = if self.wants_key() { format!(" -H \"X-API-Key: ${variable}\"") } else { String::new() };
-        print(format_args!("shop       {}", http.join("  ")));
-        print(format_args!("key-value  {}", url(self.kv.address)));
-        print(format_args!("docs       {shop}/docs"));
-        print(format_args!("data       {}", self.data.path().display()));
+        self.say(format_args!("shop       {}", http.join("  ")));
+        self.say(format_args!("key-value  {}", url(self.kv.address)));
+        self.say(format_args!("docs       {shop}/docs"));
+        self.say(format_args!("data       {}", self.data.path().display()));
+        self.options.notes.iter().for_each(|note| self.say(note));
         // Commands have their own lines, so that they are easy to copy.
-        print("try");
-        print(format_args!("  curl -s{key} -H 'Content-Type: application/json' \\"));
-        print(format_args!("    -d '{{\"offeredPrice\": 12.10, \"itemCount\": 2}}' {shop}/item/alice/apple"));
-        print(format_args!("  curl -s{key} {shop}/items/alice"));
-        print("Ctrl-C stops it.");
+        self.say("try");
+        self.say(format_args!("  curl -s{key} -H 'Content-Type: application/json' \\"));
+        self.say(format_args!("    -d '{{\"offeredPrice\": 12.10, \"itemCount\": 2}}' {shop}/item/alice/apple"));
+        self.say(format_args!("  curl -s{key} {shop}/items/alice"));
+        self.say("Ctrl-C stops it.");
     }
 
     /// True when the shop refuses a write without an API key.

@@ -34,7 +34,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 const FILE: &str = "error.log";
 const ACCESS_FILE: &str = "access.log";
 /// The environment variable with the filter for stderr, such as `info` or `shardcart=debug`.
-const FILTER_VARIABLE: &str = "SHARDCART_LOG";
+pub const FILTER_VARIABLE: &str = "SHARDCART_LOG";
 const DEFAULT_FILTER: &str = "info";
 /// The levels of logs from other crates, unless `SHARDCART_LOG` names them.
 const OTHERS: &str = "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,tonic=warn,warp=warn";
@@ -85,7 +85,15 @@ impl fmt::Display for LogFormat {
 /// # Errors
 /// When `SHARDCART_LOG` is not a filter, `error.log` cannot be created, or logging was started before.
 pub fn init(format: LogFormat, error_log: Option<&Path>) -> io::Result<()> {
-    let asked = env::var(FILTER_VARIABLE).unwrap_or_else(|_| DEFAULT_FILTER.into());
+    init_with_default(format, error_log, DEFAULT_FILTER)
+}
+
+/// The same with another filter for stderr, where the environment has none.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_with_default(format: LogFormat, error_log: Option<&Path>, default: &str) -> io::Result<()> {
+    let asked = env::var(FILTER_VARIABLE).unwrap_or_else(|_| default.into());
     let fatal = if format == LogFormat::Human { "off" } else { "error" };
     let filter: Targets = format!("{OTHERS},{asked},{FATAL}={fatal}")
         .parse()
