@@ -2,12 +2,13 @@
 //!
 //! Folders from the top down; a folder imports only from the rows below it:
 //!
-//! gateway, http, shard > client, launcher > protocol, catalog > json, storage, payment, remote > domain, access > routing, process > error
+//! gateway, http, shard > client, playground > launcher > protocol, catalog > json, storage, payment, remote > domain, access > routing, process > error
 //!
 //! - [`http`] is the facade: connections, routes, JSON, errors. [`shard`] is one shard: sessions, the single writer,
 //!   commits, orders. [`gateway`] is the simulated payment gateway.
 //! - [`client`] sends each command to the shard that owns its key. [`launcher`] starts gateway, shards and facade as child
-//!   processes and restarts those that die.
+//!   processes and restarts those that die. [`playground`] has simulated shoppers that check a store whose processes are
+//!   killed.
 //! - [`protocol`] has the commands and replies between facade and shard. [`catalog`] reads catalog files.
 //! - [`json`] reads objects strictly and writes responses fast. [`storage`] keeps records as bytes.
 //!   [`payment`] has the protocol of payment gateways, and its client. [`remote`] is an HTTP client of a store.
@@ -25,6 +26,7 @@ pub mod http;
 pub mod json;
 pub mod launcher;
 pub mod payment;
+pub mod playground;
 pub mod process;
 pub mod protocol;
 pub mod remote;

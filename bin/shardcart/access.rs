@@ -30,7 +30,7 @@ impl Access {
     /// The settings of the command line and the environment.
     pub fn settings(&self) -> anyhow::Result<Settings> {
         Ok(Settings {
-            key: key_of_environment(|variable| env::var(variable))?,
+            key: environment_key()?,
             file: self.api_keys.clone(),
             require_key: self.require_key,
             open_writes: self.open_writes,
@@ -49,6 +49,11 @@ impl Access {
         arguments.extend(self.guard_writes.then(|| "--guard-writes".into()));
         arguments
     }
+}
+
+/// The key of the environment, if it has one.
+pub fn environment_key() -> anyhow::Result<Option<Secret>> {
+    key_of_environment(|variable| env::var(variable))
 }
 
 /// The key of the variable that is set, or of both if they agree.

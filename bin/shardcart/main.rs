@@ -9,6 +9,7 @@ mod gateway;
 mod keys;
 mod launch;
 mod listen_address;
+mod prove;
 mod repair;
 mod shard;
 
@@ -60,6 +61,8 @@ enum Role {
     Gateway(gateway::Arguments),
     /// Make, list and revoke API keys.
     Keys(keys::Arguments),
+    /// Show on a store of its own that nothing acknowledged is lost while its processes are killed.
+    Prove(prove::Arguments),
     /// Show what is damaged in a data directory, and give up what cannot be kept.
     Repair(repair::Arguments),
 }
@@ -95,6 +98,10 @@ fn run() -> ExitCode {
         Role::Shard(arguments) => shard::run(arguments, cli.log_format),
         Role::Gateway(arguments) => gateway::run(arguments, cli.log_format),
         Role::Keys(arguments) => keys::run(arguments),
+        Role::Prove(arguments) => {
+            return prove::run(arguments, cli.log_format)
+                .unwrap_or_else(|error| failure::report(&error, cli.log_format));
+        }
         Role::Repair(arguments) => {
             return repair::run(arguments, cli.log_format)
                 .unwrap_or_else(|error| failure::report(&error, cli.log_format));

@@ -42,6 +42,15 @@ pub struct Settings {
     pub guard_writes: bool,
 }
 
+impl Settings {
+    /// A key that whoever has these settings can use: that of the environment, or the development key while none is
+    /// configured. `None` when all keys are in the file, which has only their digests.
+    pub fn known_key(&self) -> Option<Secret> {
+        let development = || self.file.is_none().then(|| Secret::of_text(DEVELOPMENT_KEY));
+        self.key.clone().or_else(development)
+    }
+}
+
 /// The first address that other machines can reach.
 pub fn exposed(listeners: impl IntoIterator<Item = SocketAddr>) -> Option<SocketAddr> {
     listeners.into_iter().find(|address| !address.ip().to_canonical().is_loopback())

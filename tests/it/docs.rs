@@ -28,7 +28,7 @@ const SHOWN_DATA: &str = "/home/you/shardcart/data";
 const SHOWN_PORTS: [&str; 3] = ["5000", "5001", "3000"];
 const README_LINES: usize = 220;
 const README_COLUMNS: usize = 180;
-const ROLES: [&str; 6] = ["launch", "facade", "shard", "gateway", "keys", "repair"];
+const ROLES: [&str; 7] = ["launch", "facade", "shard", "gateway", "keys", "repair", "prove"];
 
 /// A store as README starts it, but on other ports.
 struct Shown {

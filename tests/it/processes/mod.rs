@@ -6,4 +6,5 @@ mod identity;
 mod launcher;
 mod ntp;
 mod options;
+mod prove;
 mod shutdown;
