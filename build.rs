@@ -13,8 +13,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const PROTO: &str = "proto/shard.proto";
 const OPENAPI: &str = "src/http/openapi";
 /// The files of `paths/`, in the document's order.
-const GROUPS: [&str; 9] =
-    ["carts", "values", "products", "lists", "orders", "deliveries", "operations", "pages", "status"];
+const GROUPS: [&str; 10] =
+    ["carts", "values", "products", "lists", "orders", "deliveries", "operations", "pages", "playground", "status"];
 /// The files of `components/`, in the document's order. Each is one section of the components.
 const SECTIONS: [&str; 5] = ["securitySchemes", "headers", "parameters", "responses", "schemas"];
 

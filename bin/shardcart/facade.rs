@@ -13,6 +13,7 @@ use shardcart::http::{
     self, AccessLogOptions, DEFAULT_ACCESS_LOG_BYTES, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT,
     DEFAULT_MAX_CONNECTIONS, DEFAULT_WRITE_TIMEOUT, NtpServer, Options, Origin,
 };
+use shardcart::playground::Link;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::routing::Address;
@@ -63,6 +64,9 @@ pub struct Arguments {
     /// The id of the store that the shards must belong to; without it, the first shard's counts.
     #[arg(long, value_name = "UUID")]
     store_id: Option<Uuid>,
+    /// The socket of the launcher of a playground.
+    #[arg(long, hide = true, value_name = "unix:PATH", value_parser = playground_socket)]
+    playground: Option<PathBuf>,
     /// End when standard input, a pipe from a launcher, closes.
     #[arg(long, hide = true)]
     parent_pipe: bool,
@@ -100,6 +104,14 @@ pub struct FacadeTuning {
     /// system's clock].
     #[arg(long, value_name = "HOST[:PORT]")]
     ntp_server: Option<NtpServer>,
+}
+
+/// Reads the address of a Unix socket.
+fn playground_socket(text: &str) -> Result<PathBuf, Error> {
+    match text.parse()? {
+        Address::Unix(path) => Ok(path),
+        Address::Tcp(_) => Err(Invalid::general("is not unix:PATH").into()),
+    }
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -173,6 +185,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         cors_origins: tuning.cors_origin,
         access_log,
         ntp_server: tuning.ntp_server,
+        playground: arguments.playground.map(Link::to),
         exclusive: !arguments.parent_pipe,
     };
     Ok(http::run(options, shutdown)?)

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, value_parser};
 use shardcart::catalog::Catalog;
 use shardcart::launcher::{self, DEFAULT_ANSWER_TIMEOUT, MAX_LOCAL_SHARDS, Options, PaymentKind};
+use shardcart::playground;
 use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::shard::default_max_memory;
@@ -26,8 +27,12 @@ Examples:
   shardcart launch --shards 8 --data /srv/shop --min-free 1GB
   shardcart launch --http localhost:8080 --kv localhost:8081 --catalog books.csv
   shardcart launch --http 0.0.0.0:5000 --api-keys keys.json
+  shardcart launch --playground
 
 Documentation: README.md and docs/ in the source; http://127.0.0.1:5000/docs of a running store.";
+
+/// The data directory of a store that is no playground.
+const DEFAULT_DATA: &str = "data";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -47,9 +52,16 @@ pub struct Arguments {
     /// The address of the key-value API.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000", value_parser = listen_address::parse)]
     kv: SocketAddr,
-    /// The data directory; made when missing.
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
+    /// The data directory; made when missing [default: data; of a playground: one among the system's temporary files].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Start a playground: a store of its own with simulated shoppers, whose processes can be crashed from its page. Its
+    /// data directory must not exist yet, and is removed at the end.
+    #[arg(long)]
+    playground: bool,
+    /// Leave the data directory of a playground at its end.
+    #[arg(long, requires = "playground")]
+    keep: bool,
     /// The storage: log (a commit log on disk) or memory (lost at the end; for benchmarks).
     #[arg(long, default_value = "log")]
     storage: StorageKind,
@@ -93,7 +105,7 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
         shards: arguments.shards,
         http: arguments.http,
         kv: arguments.kv,
-        data: arguments.data,
+        data: arguments.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),
         storage: arguments.storage,
         catalog: arguments.catalog,
         payment: arguments.payment,
@@ -107,5 +119,9 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
         notes: Vec::new(),
         is_quiet: false,
     };
+    if arguments.playground {
+        let options = playground::Options { store: options, data: arguments.data, is_kept: arguments.keep };
+        return Ok(playground::run(options, shutdown)?);
+    }
     Ok(launcher::run(&options, shutdown)?)
 }

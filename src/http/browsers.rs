@@ -126,6 +126,14 @@ impl Browsers {
     }
 }
 
+/// True for a request that a page of another origin sends, also one that may use the store. A program that is no browser
+/// says nothing about an origin.
+pub fn is_of_another_origin(headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE);
+    headers.get(ORIGIN).is_some_and(|origin| !is_own(origin, headers.get(HOST)))
+        || site.is_some_and(|site| site != "same-origin" && site != "none")
+}
+
 fn is_loopback(host: &HeaderValue) -> bool {
     let Some(name) = host_name(host.as_bytes()).and_then(|name| std::str::from_utf8(name).ok()) else { return false };
     let name = name.strip_suffix('.').unwrap_or(name);
@@ -196,6 +204,24 @@ mod tests {
                 assert_eq!(status(&browsers, method, &headers), expected, "{method} {headers:?}");
             }
             assert_eq!(status(&browsers, "GET", &headers), None, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_of_the_stores_own_origin_or_not() {
+        for (headers, is_other) in [
+            (&[][..], false),
+            (&[(ORIGIN, "http://store.example:5000")], false),
+            (&[(ORIGIN, "http://store.example:5000"), (SEC_FETCH_SITE, "same-origin")], false),
+            (&[(SEC_FETCH_SITE, "none")], false),
+            (&[(ORIGIN, "https://shop.example")], true),
+            (&[(ORIGIN, "null")], true),
+            (&[(SEC_FETCH_SITE, "same-site")], true),
+            (&[(SEC_FETCH_SITE, "cross-site")], true),
+        ] {
+            let headers = headers.iter().cloned().chain([(HOST, "store.example:5000")]);
+            let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
+            assert_eq!(is_of_another_origin(&headers), is_other, "{headers:?}");
         }
     }
 

@@ -25,6 +25,7 @@ use super::status::{self, Board, Facts};
 use crate::access;
 use crate::client::{Client, Shared};
 use crate::error::{Error, Invalid, Result};
+use crate::playground::Link;
 use crate::process::heartbeat::Heartbeat;
 use crate::process::shutdown::Shutdown;
 use crate::process::{announce, descriptors};
@@ -77,6 +78,8 @@ pub struct Options {
     pub access_log: Option<AccessLogOptions>,
     /// The time server that corrects the clock of the execution ids.
     pub ntp_server: Option<NtpServer>,
+    /// The launcher of a playground, if the store is one.
+    pub playground: Option<Link>,
     /// True to check that no other process listens on the addresses.
     pub exclusive: bool,
 }
@@ -140,7 +143,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         metrics: metrics[0].clone(),
         class_of: routes::class_of,
         connections: (context.connections.clone(), possible_connections),
-        facts: Facts { development_key: context.auth.has_development_key(), playground: false },
+        facts: Facts { development_key: context.auth.has_development_key(), playground: options.playground.is_some() },
     };
     status::start(sources, context.board.clone(), publisher, shutdown.clone())?;
     let workers = sockets.into_iter().zip(metrics).enumerate().map(|(number, (sockets, metrics))| {
@@ -234,7 +237,8 @@ async fn serve(
         board: context.board.clone(),
     });
     let (executions, notes_shards) = (context.executions.clone(), context.access_log.is_some());
-    let shop = Arc::new(Shop { client, metrics, executions, notes_shards, board: context.board.clone() });
+    let (board, playground) = (context.board.clone(), options.playground.clone());
+    let shop = Arc::new(Shop { client, metrics, executions, notes_shards, board, playground });
     let mut servers = JoinSet::new();
     for socket in sockets.shop {
         let service = ListenerService::new(warp::service(routes::shop(&shop)), Port::Shop, worker.clone());

@@ -162,6 +162,11 @@ impl Problem {
             .coded("cross_site")
     }
 
+    /// 403: a web page of another origin presses a button of the playground.
+    pub fn not_same_origin() -> Self {
+        Self::forbidden("Origin: only the store's own page may do this".into()).coded("cross_site")
+    }
+
     /// 404: no such path.
     pub fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, ProblemType::NOT_FOUND, "there is no such path").coded("no_such_path")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use warp::Filter;
 
-use super::api::{carts, deliveries, lists, operations, orders, pages, products, status, values};
+use super::api::{carts, deliveries, lists, operations, orders, pages, playground, products, status, values};
 use super::endpoint::{Endpoints, Route, answer, any_of};
 use super::problem::Problem;
 use super::request::HttpRequest;
@@ -12,7 +12,7 @@ use super::shop::Shop;
 use crate::protocol::RequestClass;
 
 /// The groups of the shop's ports. A path belongs to the first endpoint whose template fits.
-const GROUPS: [&Endpoints; 9] = [
+const GROUPS: [&Endpoints; 10] = [
     &carts::ENDPOINTS,
     &values::ENDPOINTS,
     &orders::ENDPOINTS,
@@ -22,6 +22,7 @@ const GROUPS: [&Endpoints; 9] = [
     &operations::ENDPOINTS,
     &pages::ENDPOINTS,
     &status::ENDPOINTS,
+    &playground::ENDPOINTS,
 ];
 /// The number of groups, from the first on, that are what the store is for. The others are about the store itself.
 const SHOP_GROUPS: usize = 6;
@@ -62,10 +63,11 @@ fn fits(template: &str, path: &str) -> bool {
 
 /// The routes of the shop's ports.
 pub fn shop(shop: &Arc<Shop>) -> Route {
-    let [carts, values, orders, products, lists, deliveries, operations, pages, status] =
+    let [carts, values, orders, products, lists, deliveries, operations, pages, status, playground] =
         GROUPS.map(|group| (group.route)(shop));
     // `or` clones its second filter for every request: one filter for all others costs one clone.
-    let others = any_of!(values, orders, products, lists, deliveries, operations, pages, status, no_such_path(shop));
+    let others =
+        any_of!(values, orders, products, lists, deliveries, operations, pages, status, playground, no_such_path(shop));
     any_of!(carts, others)
 }
 

@@ -9,6 +9,7 @@ use super::request::HttpRequest;
 use super::status::Board;
 use crate::client::Client;
 use crate::error::Error;
+use crate::playground::Link;
 use crate::protocol::{Answer, Command, FromReply, Request};
 
 /// The state that the handlers of one worker share.
@@ -23,6 +24,8 @@ pub struct Shop {
     pub notes_shards: bool,
     /// The newest snapshot of the store.
     pub board: Arc<Board>,
+    /// The launcher of a playground, in a store that is one.
+    pub playground: Option<Link>,
 }
 
 impl Shop {

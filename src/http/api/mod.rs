@@ -9,6 +9,7 @@ mod order_list;
 pub mod orders;
 pub mod pages;
 mod paging;
+pub mod playground;
 pub mod products;
 pub mod status;
 pub mod values;

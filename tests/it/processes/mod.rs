@@ -6,5 +6,6 @@ mod identity;
 mod launcher;
 mod ntp;
 mod options;
+mod playground;
 mod prove;
 mod shutdown;
