@@ -29,11 +29,6 @@ export function setText(element, text) {
   }
 }
 
-/** Sets or removes a class. */
-export function setClass(element, name, isSet) {
-  element.classList.toggle(name, isSet);
-}
-
 /** The head of a panel: its title, a note beside it, and controls at its end. */
 export function panelHead(title, note, ...controls) {
   return h("div", { class: "panel-head" },

@@ -17,16 +17,14 @@ export async function* events(response) {
       text += value.replaceAll("\r\n", "\n");
       const blocks = text.split("\n\n");
       text = blocks.pop();
-      for (const block of blocks) {
-        yield parse(block);
-      }
+      yield* blocks.map(parse).filter(({ data }) => data !== "");
     }
   } finally {
     reader.cancel().catch(() => {});
   }
 }
 
-/** One event; lines that are comments or of no use here are left out. */
+/** One event; lines that are comments or of no use here are left out. What has no data is none (HTML, section 9.2.6). */
 function parse(block) {
   const found = { event: "message", data: [] };
   for (const line of block.split("\n")) {

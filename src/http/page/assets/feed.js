@@ -18,6 +18,8 @@ export class Feed extends EventTarget {
   /** @type {Object|null} the newest answer of /status */
   status = null;
   state = "connecting";
+  /** @type {Problem|null} why it is `away`, where the store has said so */
+  problem = null;
   #isPaused = false;
   /** @type {AbortController|null} ends the stream that is open */
   #stream = null;
@@ -64,14 +66,14 @@ export class Feed extends EventTarget {
         attempts = 0;
       }
       const before = this.status;
-      const problem = await this.#follow();
-      if (problem?.wantsKey) {
+      this.problem = await this.#follow();
+      if (this.problem?.wantsKey) {
         this.#enter("denied");
         await this.#untilWoken();
       } else if (this.#mayRun) {
         this.#enter("away");
         attempts = this.status === before ? attempts : 0;
-        await sleep(pauseAfter(problem ?? {}, attempts + 1));
+        await sleep(pauseAfter(this.problem ?? {}, attempts + 1));
       }
     }
   }

@@ -7,7 +7,7 @@ import { asCommand, command, curl } from "./as-command.js";
 import { cartTable } from "./cart-table.js";
 import { h, panelHead, shardDot } from "./dom.js";
 import { count } from "./format.js";
-import { orderTag } from "./order-words.js";
+import { orderTag, shortId } from "./order-words.js";
 import { orderView } from "./order-timeline.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -96,7 +96,7 @@ class LookUp extends HTMLElement {
       return [h("p", { class: "note" }, "No order yet.")];
     }
     return [h("ul", { class: "own-orders" }, ...items.map((order) => h("li", {},
-      h("button", { type: "button", class: "link mono", onclick: () => this.showOrder(order.order_id) }, order.order_id.slice(0, 8)),
+      h("button", { type: "button", class: "link mono", onclick: () => this.showOrder(order.order_id) }, shortId(order.order_id)),
       " ", orderTag(order))))];
   }
 

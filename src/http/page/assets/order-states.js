@@ -5,7 +5,7 @@ import { read } from "./api.js";
 import { asCommand, command, curl } from "./as-command.js";
 import { h, panelHead, setText } from "./dom.js";
 import { count, elapsed, money } from "./format.js";
-import { orderTag } from "./order-words.js";
+import { orderTag, shortId } from "./order-words.js";
 
 const STATES = ["created", "pending", "refused", "cancelled"];
 const NEWEST = 6;
@@ -74,7 +74,7 @@ class OrderStates extends HTMLElement {
 
 /** A button with an order's id, shortened, that asks the page to show the order. */
 function chooseOrder(id) {
-  const button = h("button", { type: "button", class: "link mono", title: id }, id.slice(0, 8));
+  const button = h("button", { type: "button", class: "link mono", title: id }, shortId(id));
   button.addEventListener("click", () => {
     button.dispatchEvent(new CustomEvent("order-chosen", { bubbles: true, detail: { id } }));
   });

@@ -49,7 +49,7 @@ function details(step) {
 }
 
 function stepTone(step) {
-  const name = step.event ?? step.step;
+  const name = step.step;
   if (name === "resumed" || step.by) {
     return "repaired";
   }

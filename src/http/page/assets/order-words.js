@@ -41,9 +41,14 @@ export function orderTag(order) {
   return h("span", { class: `tag ${TONES[order.status] ?? ""}` }, order.status);
 }
 
+/** An order's id in short. Ids begin with their time, so that those of one day begin alike. */
+export function shortId(id) {
+  return `${id.slice(0, 8)}…${id.slice(-4)}`;
+}
+
 /** What a step means; a step that this page does not know has its name. */
 export function stepText(step) {
-  const name = step.event ?? step.step;
+  const name = step.step;
   return STEPS[name] ?? name.replaceAll("_", " ");
 }
 

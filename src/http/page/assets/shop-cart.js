@@ -42,8 +42,8 @@ class ShopCart extends HTMLElement {
   }
 
   #show(cart) {
-    // Answers may come out of order; versions only grow.
-    if (cart.customerId !== customerId() || cart.version < this.#version) {
+    // Answers may come out of order. Versions only grow, but a cart that was bought is gone, and has version 0.
+    if (cart.customerId !== customerId() || (cart.version !== 0 && cart.version < this.#version)) {
       return;
     }
     this.#version = cart.version;

@@ -7,7 +7,7 @@ import { titleOf } from "./catalog.js";
 import { h, panelHead, setText } from "./dom.js";
 import { clock, money } from "./format.js";
 import { tell } from "./last-action.js";
-import { orderTag, paymentText } from "./order-words.js";
+import { orderTag, paymentText, shortId } from "./order-words.js";
 import { customerId, shopper } from "./shopper.js";
 
 /** The time between two looks at orders that are not at their end, in milliseconds. */
@@ -106,7 +106,7 @@ class ShopOrders extends HTMLElement {
       ["Delivered", delivery?.status === "delivered", delivery?.address ?? ""],
     ];
     return h("li", { "data-order": order.order_id, "data-payment": order.payment_status, "data-delivery": delivery?.status ?? "none" },
-      h("div", { class: "order-line" }, h("code", { title: order.order_id }, order.order_id.slice(0, 8)), orderTag(order),
+      h("div", { class: "order-line" }, h("code", { title: order.order_id }, shortId(order.order_id)), orderTag(order),
         h("span", { class: "price" }, money(order.total))),
       what,
       h("ol", { class: "way" }, ...steps.map(([name, isDone, note]) => h("li", { class: isDone ? "done" : null },

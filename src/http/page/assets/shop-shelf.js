@@ -110,7 +110,7 @@ class ShopShelf extends HTMLElement {
     const { stock, button } = this.#shown.get(id);
     const text = left === 0 ? "sold out" : left === 1 ? "last copy" : `${count(left)} left`;
     setText(stock, text);
-    stock.className = `stock-left ${left === 0 ? "none" : left <= SCARCE ? "warn" : ""}`;
+    stock.className = left > 0 && left <= SCARCE ? "stock-left warn" : "stock-left";
     button.disabled = left === 0;
   }
 
@@ -134,7 +134,7 @@ class ShopShelf extends HTMLElement {
       const cart = await write("POST", target, body, {
         onWait: (problem) => setText(this.#message, `${problem.message}; trying again with the same key.`),
       });
-      setText(this.#message, `In the cart: ${product.title}.`);
+      this.#message.replaceChildren(`In the cart: ${product.title}. `, h("a", { href: "#cart" }, "To the cart"));
       shopper.dispatchEvent(new CustomEvent("cart", { detail: cart }));
     } catch (problem) {
       setText(this.#message, `Not added: ${problem.message}.`);

@@ -19,7 +19,7 @@ const WIDE_FROM = 700;
 const VIEWS = [["owner", "Owner"], ["records", "Records"], ["requests", "Requests"]];
 
 class SlotMap extends HTMLElement {
-  #canvas = h("canvas", { role: "img", "aria-label": "Map of the slots" });
+  #canvas = h("canvas", { role: "img", "aria-label": "Map of the slots", width: 256, height: 64 });
   #note = h("span", { class: "note" });
   #readout = h("p", { class: "slot-readout" });
   #scale = h("span", { class: "note" });

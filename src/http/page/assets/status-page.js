@@ -27,6 +27,7 @@ feed.addEventListener("status", () => {
     part.update(feed.status, feed.history);
   }
 });
+feed.addEventListener("state", () => document.querySelector("verdict-line").reach(feed));
 document.addEventListener("slot-found", ({ detail }) => document.querySelector("slot-map").mark(detail.slot));
 document.addEventListener("order-chosen", ({ detail }) => document.querySelector("look-up").showOrder(detail.id));
 

@@ -28,15 +28,12 @@ class StockCheck extends HTMLElement {
     for (const [name, part] of this.#bar) {
       part.style.flexGrow = stock[name] ?? 0;
     }
-    setText(this.#note, `copies of ${counted(stock.products, "product")}, all shards`);
+    setText(this.#note, `copies of ${counted(stock.products, "product")}, on the shards that answer`);
     this.#result.className = stock.adds_up ? "good" : "bad";
     setText(this.#result, stock.adds_up ? "It adds up: received = stock + held + sold." : this.#drift(stock));
   }
 
   #drift({ received, stock, held, sold }) {
-    if (received === null || received === undefined) {
-      return "Not known while a shard does not answer.";
-    }
     return `It does not add up: ${count(received - stock - held - sold)} copies are missing.`;
   }
 }

@@ -12,7 +12,7 @@ const TICKS = [300, 600];
 class TimePlot extends HTMLElement {
   #title = "";
   #format = String;
-  #unit = 1;
+  #step = 10;
   #combine = null;
   #now = h("span", { class: "plot-now" });
   #top = h("span", { class: "plot-top" });
@@ -23,13 +23,13 @@ class TimePlot extends HTMLElement {
 
   /**
    * Sets what is plotted.
-   * @param {{title: string, unit: string, format: function(number): string, combine: "sum"|"max", axis?: number}} settings
-   *   `combine` says which one figure stands for all shards; an axis ends at a round number of `axis`
+   * @param {{title: string, unit: string, format: function(number): string, combine: "sum"|"max", step?: number}} settings
+   *   `combine` says which one figure stands for all shards; each unit of the measure is `step` of the one below it
    */
-  set settings({ title, unit, format, combine, axis = 1 }) {
+  set settings({ title, unit, format, combine, step = 10 }) {
     this.#title = title;
     this.#format = format;
-    this.#unit = axis;
+    this.#step = step;
     this.#combine = combine;
     const what = combine === "sum" ? "sum of all shards" : "highest of all shards";
     this.#now.title = what;
@@ -63,7 +63,7 @@ class TimePlot extends HTMLElement {
     const context = this.#canvas.getContext("2d");
     context.scale(scale, scale);
     const style = getComputedStyle(this);
-    const top = ceiling(highest(this.#lines), this.#unit);
+    const top = ceiling(highest(this.#lines), this.#step);
     this.#drawGrid(context, width, style);
     this.#lines.forEach((samples, shard) => {
       context.strokeStyle = style.getPropertyValue(shardColour(shard));
@@ -145,14 +145,14 @@ function highest(lines) {
 /** The numbers between 1 and 10 at which an axis may end. */
 const ROUND = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
 
-/** The next round number, in units of the measure. */
-function ceiling(value, unit) {
+/** The next round number, in the measure's unit of that size. */
+function ceiling(value, step) {
   if (value <= 0) {
-    return unit;
+    return 1;
   }
-  const inUnits = value / unit;
-  const power = 10 ** Math.floor(Math.log10(inUnits));
-  return ROUND.find((factor) => factor * power >= inUnits * 0.999) * power * unit;
+  const unit = step ** Math.floor(Math.log(value) / Math.log(step));
+  const power = 10 ** Math.floor(Math.log10(value / unit));
+  return ROUND.find((factor) => factor * power * unit >= value * 0.999) * power * unit;
 }
 
 /**

@@ -16,7 +16,7 @@ const PLOTS = [
   ["batch_size", { title: "Batch", unit: "writes a commit", format: measure, combine: "max" }],
   ["queue", { title: "Queue", unit: "commands", format: count, combine: "sum" }],
   ["open_orders", { title: "Open orders", unit: "", format: count, combine: "sum" }],
-  ["memory_bytes", { title: "Memory", unit: "", format: bytes, combine: "sum", axis: 2 ** 20 }],
+  ["memory_bytes", { title: "Memory", unit: "", format: bytes, combine: "sum", step: 1024 }],
   ["records", { title: "Records", unit: "", format: count, combine: "sum" }],
   ["idempotency_keys", { title: "Live keys", unit: "", format: count, combine: "sum" }],
 ];
