@@ -2,6 +2,7 @@
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "a test or a measurement may end at an error")]
 
 mod api;
+mod browser;
 mod docs;
 mod examples;
 mod faults;
