@@ -250,6 +250,32 @@ fn money_is_taken_and_the_order_closed_while_a_products_shard_is_away() {
 }
 
 #[test]
+fn a_paid_order_that_lost_its_stock_is_given_up_and_its_payment_voided() {
+    let mut shop = Shop::open();
+    shop.store.arm_shard(HOME, "paid");
+    let (mut client, body) = (shop.store.client(), shop.body());
+    let first = thread::spawn(move || place(&mut client, "k", &body).status);
+    eventually("the home is dead", || shop.store.shards[HOME].has_ended().then_some(()));
+    // The other shard loses everything, what it holds for the order too.
+    shop.store.shards[OTHER].kill();
+    std::fs::remove_dir_all(shop.store.directory().join("shard-1")).expect("its directory can be removed");
+    shop.store.start_shard(OTHER);
+    shop.store.revive_shard(HOME);
+    assert!([409, 503, 504].contains(&first.join().expect("the first attempt ends")));
+    let paid =
+        eventually("the payment is voided", || shop.gateway.payments().into_values().find(|paid| paid.voided > 0));
+    assert_eq!((paid.authorised, paid.captured, paid.state), (1, 0, "voided"));
+    wait_until_closed(&shop.store);
+    let untouched = Stock { stock: STOCK, held: 0, sold: 0, received: STOCK };
+    assert_eq!(settled(&shop.store, &[&shop.books[HOME]]), [untouched]);
+    let mut client = shop.store.client();
+    let refused = client.call("GET", "/api/orders?status=refused&payment_status=voided").header("X-API-Key", KEY);
+    assert_eq!(refused.send().expect(200).json()["items"].as_array().map(Vec::len), Some(1));
+    // The key is free: the retry is a new order, of a book that is not there any more.
+    insist(&mut client, "k", &shop.body()).expect_problem(400, "unknown book");
+}
+
+#[test]
 fn a_shard_asks_about_stock_that_an_order_left_held() {
     let mut shop = Shop::open();
     // The home dies with stock held on the other shard, which would never hear of the decision without asking.

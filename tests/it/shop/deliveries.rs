@@ -87,6 +87,28 @@ fn only_created_orders_have_deliveries() {
 }
 
 #[test]
+fn a_pending_order_has_no_delivery() {
+    let gateway = Gateway::start();
+    let store = Setup::new(2).shard_options(&["--payment", &gateway.url()]).start();
+    let document = Document::of(&mut store.client());
+    gateway.plan(crate::harness::Action::Authorise, crate::harness::Fault::Hold);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| place(&mut store.client(), "k", &order_of("alice", &[ODYSSEY], CARD)).status);
+        let mut client = store.client();
+        let pending = crate::harness::eventually("the order is stored", || {
+            let page = client.call("GET", "/api/orders?status=pending").header("X-API-Key", KEY).send().expect(200);
+            page.json()["items"][0]["order_id"].as_str().map(str::to_owned)
+        });
+        let body = json!({"order_id": pending, "address": "x"});
+        let refused = create(&mut client, &document, &body).expect_problem(409, "pending");
+        assert_eq!(refused.json()["code"], "order_not_created");
+        gateway.release();
+        assert_eq!(waiting.join().expect("the customer failed"), 201);
+        create(&mut client, &document, &body).expect(201);
+    });
+}
+
+#[test]
 fn a_delivery_is_made_once_and_is_there_after_a_restart() {
     let mut store = Setup::new(1).durable().start();
     let mut client = store.client();
