@@ -96,6 +96,10 @@ pub enum ConflictCode {
     OrderNotCreated,
     /// The record does not go from its state to the one that was asked for.
     WrongState,
+    /// The goods of the order have been dispatched.
+    OrderDispatched,
+    /// A delivery of the order's goods is under way.
+    DeliveryExists,
 }
 
 /// The lines of an order that cannot be sold, each with its problem.
@@ -187,7 +191,7 @@ impl Invalid {
 
 impl ConflictCode {
     /// Every code.
-    pub const ALL: [ConflictCode; 8] = [
+    pub const ALL: [ConflictCode; 10] = [
         ConflictCode::Other,
         ConflictCode::OutOfStock,
         ConflictCode::IdExists,
@@ -196,6 +200,8 @@ impl ConflictCode {
         ConflictCode::StockLimit,
         ConflictCode::OrderNotCreated,
         ConflictCode::WrongState,
+        ConflictCode::OrderDispatched,
+        ConflictCode::DeliveryExists,
     ];
 
     /// The name in replies and HTTP responses.
@@ -209,6 +215,8 @@ impl ConflictCode {
             ConflictCode::StockLimit => "stock_limit",
             ConflictCode::OrderNotCreated => "order_not_created",
             ConflictCode::WrongState => "wrong_state",
+            ConflictCode::OrderDispatched => "order_dispatched",
+            ConflictCode::DeliveryExists => "delivery_exists",
         }
     }
 

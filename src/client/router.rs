@@ -166,7 +166,7 @@ impl Client {
 /// The time limit of a reply, from the arrival of the request.
 fn reply_timeout(command: &Command) -> Duration {
     match command {
-        Command::Order(OrderCommand::Place(_)) => ORDER_TIMEOUT,
+        Command::Order(OrderCommand::Place(_) | OrderCommand::Cancel(_)) => ORDER_TIMEOUT,
         Command::Ping
         | Command::Cart { .. }
         | Command::Value { .. }

@@ -220,6 +220,14 @@ impl Product {
         self.sold += u64::from(count);
     }
 
+    /// Moves copies of a cancelled order back to those that can be sold, past [`MAX_STOCK`] if need be. No more come back than
+    /// were sold.
+    pub fn take_back(&mut self, count: u32) {
+        let count = u64::from(count).min(self.sold);
+        self.sold -= count;
+        self.stock += count;
+    }
+
     /// Adds copies to those that can be sold.
     ///
     /// # Errors
@@ -297,6 +305,8 @@ mod tests {
         product.release(1);
         product.claim(1);
         assert_eq!((product.stock, product.held, product.sold, product.received), (1, 0, 1, 2));
+        product.take_back(2);
+        assert_eq!((product.stock, product.held, product.sold, product.received), (2, 0, 0, 2));
     }
 
     #[test]
@@ -327,12 +337,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stock_stays_balanced(steps in prop::collection::vec((0..5_u8, 1..50_u32), 0..200)) {
+        fn stock_stays_balanced(steps in prop::collection::vec((0..6_u8, 1..50_u32), 0..200)) {
             let mut product = product(20);
             let mut holds = Vec::new();
             for (step, count) in steps {
                 match step {
                     0 => if product.hold(count).is_ok() { holds.push(count) },
+                    5 => product.take_back(count),
                     1 => if let Some(count) = holds.pop() { product.claim(count) },
                     2 => if let Some(count) = holds.pop() { product.release(count) },
                     3 => product.replenish(count).unwrap(),

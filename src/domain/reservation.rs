@@ -61,6 +61,33 @@ pub struct Quote {
     pub held: u64,
     /// The title.
     pub title: String,
+    /// The product's incarnation; `None` from a shard of a release that does not tell it.
+    pub incarnation: Option<u64>,
+}
+
+/// A product's part of a cancelled order, which can be sold again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReturnedLine {
+    /// The product.
+    pub product: ProductId,
+    /// The product's incarnation when it was held. One that was created again gets nothing back.
+    pub incarnation: u64,
+    /// The count, at least 1.
+    pub count: u32,
+}
+
+/// The note of a product's shard that a product's part of a cancelled order is back. It is kept as long as the order's home
+/// may ask for it again, so that nothing comes back twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Return {
+    /// The record's version.
+    pub version: u64,
+    /// The order.
+    pub order: OrderId,
+    /// The product.
+    pub product: ProductId,
+    /// The time since which the home is known not to ask any more.
+    pub closed_at: Option<Timestamp>,
 }
 
 /// The decision on an order, as its home shard reports it to a shard that holds stock for it.
@@ -72,6 +99,10 @@ pub enum Decision {
     Created,
     /// The order was refused, or there is no such order.
     Refused,
+    /// The order was created and then cancelled; its home may still ask for the stock.
+    Cancelled,
+    /// The same, and the home has nothing left to ask for.
+    CancelledAndClosed,
 }
 
 /// The end of a reservation.
@@ -84,10 +115,11 @@ pub enum Settlement {
 }
 
 impl Decision {
-    /// The settlement that follows from the decision; `None` while there is none.
+    /// The settlement that follows from the decision. `None` while there is none, and for a cancelled order, whose stock is
+    /// taken back instead.
     pub fn settlement(self) -> Option<Settlement> {
         match self {
-            Decision::Undecided => None,
+            Decision::Undecided | Decision::Cancelled | Decision::CancelledAndClosed => None,
             Decision::Created => Some(Settlement::Claim),
             Decision::Refused => Some(Settlement::Release),
         }

@@ -14,14 +14,17 @@ pub enum Behaviour {
     LosesAnswers,
     /// It is authorised, and its capture is refused.
     RefusesCapture,
+    /// It is authorised and captured, and its refund is refused.
+    RefusesRefund,
 }
 
 /// The behaviour of cards by their last four characters; all others pay.
-const CARDS: [(&str, Behaviour); 4] = [
+const CARDS: [(&str, Behaviour); 5] = [
     ("0002", Behaviour::Refuses),
     ("0069", Behaviour::GetsLost),
     ("0119", Behaviour::LosesAnswers),
     ("0259", Behaviour::RefusesCapture),
+    ("0341", Behaviour::RefusesRefund),
 ];
 
 /// The behaviour of the card with these last four characters.

@@ -38,6 +38,7 @@ pub type Said = Option<(StatusCode, Answer)>;
 pub struct Counts {
     authorised: u64,
     captured: u64,
+    refunded: u64,
     refused: u64,
     voided: u64,
 }
@@ -86,13 +87,14 @@ impl Counts {
         match state {
             State::Authorised => &mut self.authorised,
             State::Captured => &mut self.captured,
+            State::Refunded => &mut self.refunded,
             State::Refused => &mut self.refused,
             State::Voided => &mut self.voided,
         }
     }
 
     fn all(&self) -> u64 {
-        self.authorised + self.captured + self.refused + self.voided
+        self.authorised + self.captured + self.refunded + self.refused + self.voided
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Request {
     Lookup,
     /// Take the money that was set aside.
     Capture,
+    /// Give the money back that was taken.
+    Refund,
     /// Give up what was set aside, and refuse it from now on.
     Void,
 }
@@ -63,6 +65,7 @@ pub fn apply(order: Uuid, payment: Option<&Payment>, request: &Request) -> Outco
             Some(payment) => Outcome::unchanged(StatusCode::OK, answer(order, payment)),
         },
         Request::Capture => capture(order, payment),
+        Request::Refund => refund(order, payment),
         Request::Void => void(order, payment),
     }
 }
@@ -89,17 +92,30 @@ fn authorise(order: Uuid, payment: Option<&Payment>, amount: &str, last_four: &s
 fn capture(order: Uuid, payment: Option<&Payment>) -> Outcome {
     let Some(payment) = payment else { return unknown() };
     match payment.state {
-        State::Authorised if behaviour(&payment.last_four) == Behaviour::RefusesCapture => {
-            let reason = Some("the account was closed".to_owned());
-            Outcome::unchanged(
-                StatusCode::CONFLICT,
-                Answer { status: Some(State::Refused), transaction_id: None, reason },
-            )
-        }
+        State::Authorised if behaviour(&payment.last_four) == Behaviour::RefusesCapture => account_closed(),
         State::Authorised => change(order, Payment { state: State::Captured, ..payment.clone() }),
         State::Captured => Outcome::unchanged(StatusCode::OK, answer(order, payment)),
-        State::Refused | State::Voided => Outcome::unchanged(StatusCode::CONFLICT, answer(order, payment)),
+        State::Refused | State::Voided | State::Refunded => {
+            Outcome::unchanged(StatusCode::CONFLICT, answer(order, payment))
+        }
     }
+}
+
+fn refund(order: Uuid, payment: Option<&Payment>) -> Outcome {
+    let Some(payment) = payment else { return unknown() };
+    match payment.state {
+        State::Captured if behaviour(&payment.last_four) == Behaviour::RefusesRefund => account_closed(),
+        State::Captured => change(order, Payment { state: State::Refunded, ..payment.clone() }),
+        State::Refunded => Outcome::unchanged(StatusCode::OK, answer(order, payment)),
+        State::Authorised | State::Refused | State::Voided => {
+            Outcome::unchanged(StatusCode::CONFLICT, answer(order, payment))
+        }
+    }
+}
+
+fn account_closed() -> Outcome {
+    let reason = Some("the account was closed".to_owned());
+    Outcome::unchanged(StatusCode::CONFLICT, Answer { status: Some(State::Refused), transaction_id: None, reason })
 }
 
 fn void(order: Uuid, payment: Option<&Payment>) -> Outcome {
@@ -111,7 +127,7 @@ fn void(order: Uuid, payment: Option<&Payment>) -> Outcome {
         Some(payment) => match payment.state {
             State::Authorised | State::Refused => change(order, Payment { state: State::Voided, ..payment.clone() }),
             State::Voided => Outcome::unchanged(StatusCode::OK, answer(order, payment)),
-            State::Captured => Outcome::unchanged(StatusCode::CONFLICT, answer(order, payment)),
+            State::Captured | State::Refunded => Outcome::unchanged(StatusCode::CONFLICT, answer(order, payment)),
         },
     }
 }
@@ -128,7 +144,7 @@ fn unknown() -> Outcome {
 
 fn answer(order: Uuid, payment: &Payment) -> Answer {
     let reason = match payment.state {
-        State::Authorised | State::Captured => None,
+        State::Authorised | State::Captured | State::Refunded => None,
         State::Refused => Some("the card was declined".to_owned()),
         State::Voided => Some("the payment was voided".to_owned()),
     };
@@ -202,6 +218,28 @@ mod tests {
         }
         assert_eq!(account.authorise("4242"), Some((402, Some(State::Voided))));
         assert_eq!(account.ask(&Request::Capture), Some((409, Some(State::Voided))));
+    }
+
+    #[test]
+    fn only_what_was_taken_is_given_back_and_once() {
+        let mut account = Account::default();
+        assert_eq!(account.ask(&Request::Refund), Some((404, None)));
+        account.authorise("4242");
+        assert_eq!(account.ask(&Request::Refund), Some((409, Some(State::Authorised))));
+        account.ask(&Request::Capture);
+        for _ in 0..2 {
+            assert_eq!(account.ask(&Request::Refund), Some((200, Some(State::Refunded))));
+        }
+        assert_eq!(account.ask(&Request::Lookup), Some((200, Some(State::Refunded))));
+        for late in [Request::Capture, Request::Void] {
+            assert_eq!(account.ask(&late), Some((409, Some(State::Refunded))));
+        }
+        let mut closed = Account::default();
+        closed.authorise("0341");
+        assert_eq!(closed.ask(&Request::Capture), Some((200, Some(State::Captured))));
+        for _ in 0..2 {
+            assert_eq!(closed.ask(&Request::Refund), Some((409, Some(State::Refused))));
+        }
     }
 
     #[test]

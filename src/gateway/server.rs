@@ -100,8 +100,9 @@ impl Gateway {
             },
             ("GET", []) => rules::Request::Lookup,
             ("POST", ["capture"]) => rules::Request::Capture,
+            ("POST", ["refund"]) => rules::Request::Refund,
             ("POST", ["void"]) => rules::Request::Void,
-            (_, [] | ["capture" | "void"]) => {
+            (_, [] | ["capture" | "refund" | "void"]) => {
                 return Ok(refusal(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method"));
             }
             _ => return Ok(refusal(StatusCode::NOT_FOUND, "there is no such path")),

@@ -51,16 +51,17 @@ problem_types! {
         "The request did not arrive in time. Nothing was applied; send it again.";
     CONFLICT = "conflict" [
         "conflict", "out_of_stock", "unknown_product", "sale_expired", "id_exists", "cart_full", "count_limit",
-        "stock_limit", "order_not_created", "wrong_state"
+        "stock_limit", "order_not_created", "order_dispatched", "delivery_exists", "wrong_state"
     ]
         "The request is well-formed, but the state of a record forbids it, as `code` says: too few copies are in stock \
          (`out_of_stock`), a product of the cart is not in the catalog (`unknown_product`), a sale has ended at another \
          price (`sale_expired`), the id is taken (`id_exists`), a cart, a count or a stock would pass its limit \
-         (`cart_full`, `count_limit`, `stock_limit`), the order is not created (`order_not_created`), a record does not \
-         go from its state to that one (`wrong_state`). `lines` names each line of an order that cannot be sold. \
+         (`cart_full`, `count_limit`, `stock_limit`), the order is not created (`order_not_created`) or its goods \
+         have been dispatched (`order_dispatched`), another delivery of them is under way (`delivery_exists`), a record \
+         does not go from its state to that one (`wrong_state`). `lines` names each line of an order that cannot be sold. \
          Nothing was applied.";
     IN_FLIGHT = "in-flight" ["in_flight"]
-        "An earlier request with this `Idempotency-Key`, or a checkout of this cart, is being worked on. Nothing was \
+        "An earlier request with this `Idempotency-Key`, a checkout of this cart, or this order, is being worked on. Nothing was \
          applied by this one; send it again after `Retry-After` seconds.";
     STOCK_HELD = "stock-held" ["stock_held"]
         "Orders that are not decided yet hold the copies that are missing. Nothing was applied; send the request again \

@@ -53,11 +53,18 @@ pub enum Authorisation {
 pub enum PaymentState {
     /// The gateway does not know the payment.
     Nothing,
-    /// It is authorised, and maybe captured.
+    /// It is authorised.
     Authorised {
         /// The gateway's id.
         transaction: String,
     },
+    /// It is captured.
+    Captured {
+        /// The gateway's id.
+        transaction: String,
+    },
+    /// It was captured, and is refunded.
+    Refunded,
     /// It is refused.
     Refused {
         /// The gateway's reason, for people.
@@ -73,6 +80,18 @@ pub enum Capture {
     /// The amount is captured.
     Captured,
     /// The amount will never be captured.
+    Refused {
+        /// The gateway's reason, for people.
+        reason: String,
+    },
+}
+
+/// The result of a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refund {
+    /// The amount is refunded.
+    Refunded,
+    /// The amount will never be refunded.
     Refused {
         /// The gateway's reason, for people.
         reason: String,

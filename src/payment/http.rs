@@ -4,8 +4,9 @@
 //! | request | answers |
 //! |---|---|
 //! | `PUT payments/ORDER` `{"amount":"12.10","card_number":"…","expiry":"…"}` | 200 `{"status":"authorised","transaction_id":"…"}`; 402 `{"status":"refused","reason":"…"}` |
-//! | `GET payments/ORDER` | 200 `{"status":"authorised"\|"captured"\|"refused"\|"voided", …}`; 404 when it is not known |
+//! | `GET payments/ORDER` | 200 `{"status":"authorised"\|"captured"\|"refunded"\|"refused"\|"voided", …}`; 404 when it is not known |
 //! | `POST payments/ORDER/capture` | 200 `{"status":"captured"}`; 402, 404, 409, 410 or 422, in which `{"reason":"…"}` may say why: it will never be captured |
+//! | `POST payments/ORDER/refund` | 200 `{"status":"refunded"}`; 402, 404, 409, 410 or 422, in which `{"reason":"…"}` may say why: it will never be refunded |
 //! | `POST payments/ORDER/void` | 200 `{"status":"voided"}`, also for an order that is not known: a later PUT is refused then |
 //!
 //! A repeated request has the effect and the answer of the first one. Every request carries `Idempotency-Key: ORDER`,
@@ -28,7 +29,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 use super::address::GatewayAddress;
-use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState};
+use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState, Refund};
 use super::messages::{Answer, Authorise, State};
 use super::redact::Redactor;
 use crate::domain::card::Card;
@@ -53,7 +54,7 @@ const MAX_CALLS: usize = 256;
 const MAX_REQUEST_BYTES: usize = 256;
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 16 << 10;
-/// The answers that end a capture: the gateway does not have the money any more, or never had it.
+/// The answers that end a capture or a refund: the gateway does not have the money any more, or never had it.
 const FINAL_REFUSALS: [StatusCode; 5] = [
     StatusCode::PAYMENT_REQUIRED,
     StatusCode::NOT_FOUND,
@@ -262,9 +263,13 @@ impl HttpGateway {
         self.ask(request, timeout, |status, answer| match (status.as_u16(), answer) {
             (404, _) => Some(PaymentState::Nothing),
             (200, Some(answer)) => Some(match answer.status? {
-                State::Authorised | State::Captured => {
+                State::Authorised => {
                     PaymentState::Authorised { transaction: redactor.transaction(answer.transaction_id.as_deref())? }
                 }
+                State::Captured => {
+                    PaymentState::Captured { transaction: redactor.transaction(answer.transaction_id.as_deref())? }
+                }
+                State::Refunded => PaymentState::Refunded,
                 State::Refused => PaymentState::Refused { reason: redactor.reason(answer.reason.as_deref()) },
                 State::Voided => PaymentState::Voided,
             }),
@@ -296,18 +301,47 @@ impl HttpGateway {
         timeout: Duration,
     ) -> std::result::Result<Capture, GatewayUnavailable> {
         let request = self.request(Method::POST, payment, "/capture")?;
-        let redactor = Redactor::of(payment);
-        self.ask(request, timeout, |status, answer| match (status, answer) {
-            (StatusCode::OK, Some(answer)) if answer.status == Some(State::Captured) => Some(Capture::Captured),
-            (status, answer) if FINAL_REFUSALS.contains(&status) => {
-                let reason = answer.as_ref().and_then(|answer| answer.reason.as_deref());
-                let reason = reason.map_or_else(|| format!("status {}", status.as_u16()), |_| redactor.reason(reason));
-                Some(Capture::Refused { reason })
-            }
-            _ => None,
+        self.ask(request, timeout, |status, answer| {
+            let refused = |reason| Capture::Refused { reason };
+            move_of_money(payment, (status, answer), State::Captured, Capture::Captured, refused)
         })
         .await
     }
+
+    /// Refunds a captured amount.
+    ///
+    /// # Errors
+    /// [`GatewayUnavailable`].
+    pub async fn refund(
+        &self,
+        payment: &Payment,
+        timeout: Duration,
+    ) -> std::result::Result<Refund, GatewayUnavailable> {
+        let request = self.request(Method::POST, payment, "/refund")?;
+        self.ask(request, timeout, |status, answer| {
+            let refused = |reason| Refund::Refused { reason };
+            move_of_money(payment, (status, answer), State::Refunded, Refund::Refunded, refused)
+        })
+        .await
+    }
+}
+
+/// Reads the answer to a capture or a refund: done with the status `wanted`, or finally refused.
+fn move_of_money<T>(
+    payment: &Payment,
+    (status, answer): (StatusCode, Option<Answer>),
+    wanted: State,
+    done: T,
+    refused: impl Fn(String) -> T,
+) -> Option<T> {
+    let answer = answer.as_ref();
+    if status == StatusCode::OK && answer.is_some_and(|answer| answer.status == Some(wanted)) {
+        return Some(done);
+    }
+    let reason = answer.and_then(|answer| answer.reason.as_deref());
+    let shown =
+        || reason.map_or_else(|| format!("status {}", status.as_u16()), |_| Redactor::of(payment).reason(reason));
+    FINAL_REFUSALS.contains(&status).then(|| refused(shown()))
 }
 
 fn is_paid(status: Option<State>) -> bool {

@@ -44,4 +44,6 @@ pub enum State {
     Refused,
     /// What was set aside is given up, and a later authorisation is refused.
     Voided,
+    /// The money that was taken is given back.
+    Refunded,
 }

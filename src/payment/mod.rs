@@ -7,6 +7,6 @@ mod messages;
 mod redact;
 
 pub use address::GatewayAddress;
-pub use gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState};
+pub use gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState, Refund};
 pub use http::HttpGateway;
 pub use messages::{Answer, Authorise, State};

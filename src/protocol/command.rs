@@ -140,11 +140,13 @@ impl Command {
             Message::PlaceOrder(m) => Command::Order(OrderCommand::Place(orders::place(m)?)),
             Message::ListOrders(m) => Command::ListOrders(order_lists::list(m)?),
             Message::GetOrder(m) => Command::Order(OrderCommand::Get(order_id(&m.order)?)),
+            Message::CancelOrder(m) => Command::Order(OrderCommand::Cancel(order_id(&m.order)?)),
             Message::CreateDelivery(m) => Command::Delivery(deliveries::create(m)?),
             Message::GetDelivery(m) => Command::Delivery(DeliveryCommand::Get(deliveries::delivery_id(&m.delivery)?)),
             Message::MoveDelivery(m) => Command::Delivery(deliveries::move_to(&m)?),
             Message::Hold(m) => Command::Peer(PeerCommand::Hold(peers::hold(m)?)),
             Message::Settle(m) => Command::Peer(PeerCommand::Settle(peers::settle(m)?)),
+            Message::ReturnStock(m) => Command::Peer(PeerCommand::Return(peers::return_stock(m)?)),
             Message::Rule(m) => Command::Peer(PeerCommand::AskDecision(order_id(&m.order)?)),
         })
     }
@@ -172,10 +174,10 @@ mod tests {
     use crate::domain::money::Money;
     use crate::domain::order::{OrderStatus, OrderedItem, PaymentStatus};
     use crate::domain::product::{Details, ProductUpdate};
-    use crate::domain::reservation::{HoldMode, Settlement};
+    use crate::domain::reservation::{HoldMode, ReturnedLine, Settlement};
     use crate::protocol::order_lists::OrderFilter;
     use crate::protocol::orders::{Basket, PlaceOrder};
-    use crate::protocol::peers::{Hold, Settle};
+    use crate::protocol::peers::{Hold, ReturnStock, Settle};
     use crate::protocol::products::Filter;
     use crate::routing::{DeliveryId, ItemId, OrderId, Slot};
 
@@ -237,7 +239,8 @@ mod tests {
                 }
                 Command::Order(command) => match command {
                     OrderCommand::Place(_) => Command::Order(OrderCommand::Get(order)),
-                    OrderCommand::Get(_) => Command::Delivery(DeliveryCommand::Create {
+                    OrderCommand::Get(_) => Command::Order(OrderCommand::Cancel(order)),
+                    OrderCommand::Cancel(_) => Command::Delivery(DeliveryCommand::Create {
                         order,
                         address: "1 Main St".into(),
                         courier: "local".into(),
@@ -258,7 +261,11 @@ mod tests {
                         Command::Peer(PeerCommand::Settle(settle))
                     }
                     PeerCommand::Settle(_) => Command::Peer(PeerCommand::AskDecision(order)),
-                    PeerCommand::AskDecision(_) => return None,
+                    PeerCommand::AskDecision(_) => {
+                        let line = ReturnedLine { product: product_id(), incarnation: 7, count: 3 };
+                        Command::Peer(PeerCommand::Return(ReturnStock::new(order, vec![line]).unwrap()))
+                    }
+                    PeerCommand::Return(_) => return None,
                 },
             })
         }
@@ -275,7 +282,7 @@ mod tests {
     fn names_tell_commands_apart() {
         let samples = Command::samples();
         let names: BTreeSet<_> = samples.iter().map(Command::name).collect();
-        assert_eq!((samples.len(), names.len()), (24, 24), "{names:?}");
+        assert_eq!((samples.len(), names.len()), (26, 26), "{names:?}");
     }
 
     #[test]
@@ -295,5 +302,7 @@ mod tests {
         assert!(Command::decode(Message::Hold(hold)).is_err());
         let settle = proto::Settle { order, products: Vec::new(), ruling: proto::Ruling::Claim.into() };
         assert!(Command::decode(Message::Settle(settle)).is_err());
+        let returned = proto::ReturnStock { order: OrderId::new(Slot(7), 1, 2).as_bytes().to_vec(), lines: Vec::new() };
+        assert!(Command::decode(Message::ReturnStock(returned)).is_err());
     }
 }

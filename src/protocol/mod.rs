@@ -33,7 +33,7 @@ pub use limits::{
 pub use order_lists::{ListOrders, OrderFilter};
 pub use orders::{Basket, OrderCommand, PlaceOrder};
 pub use owner::Owner;
-pub use peers::{Hold, PeerCommand, Settle};
+pub use peers::{Hold, PeerCommand, ReturnStock, Settle};
 pub use products::{Filter, ListProducts, MAX_LIST, ProductCommand};
 pub use reply::{
     Answer, CommandOutput, FromReply, OrderList, Placed, ProductList, Reply, ReplyBody, WireReply, Written,

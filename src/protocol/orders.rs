@@ -24,6 +24,8 @@ pub enum OrderCommand {
     Place(PlaceOrder),
     /// Reads an order.
     Get(OrderId),
+    /// Cancels an order.
+    Cancel(OrderId),
 }
 
 /// An order to be created.
@@ -67,13 +69,13 @@ impl OrderCommand {
                 Basket::Purchase(product) | Basket::Buy(OrderedItem { product, .. }) => Owner::Product(product),
                 Basket::Books { customer, .. } | Basket::Cart { customer, .. } => Owner::Customer(customer),
             },
-            OrderCommand::Get(order) => Owner::Order(*order),
+            OrderCommand::Get(order) | OrderCommand::Cancel(order) => Owner::Order(*order),
         }
     }
 
     pub(super) fn effect(&self) -> Effect {
         match self {
-            OrderCommand::Place(_) => Effect::Once,
+            OrderCommand::Place(_) | OrderCommand::Cancel(_) => Effect::Once,
             OrderCommand::Get(_) => Effect::Read,
         }
     }
@@ -82,6 +84,7 @@ impl OrderCommand {
         match self {
             OrderCommand::Place(_) => "order.place",
             OrderCommand::Get(_) => "order.get",
+            OrderCommand::Cancel(_) => "order.cancel",
         }
     }
 
@@ -89,6 +92,9 @@ impl OrderCommand {
         match self {
             OrderCommand::Place(place) => Message::PlaceOrder(encode_place(place)),
             OrderCommand::Get(order) => Message::GetOrder(proto::GetOrder { order: order.as_bytes().to_vec() }),
+            OrderCommand::Cancel(order) => {
+                Message::CancelOrder(proto::CancelOrder { order: order.as_bytes().to_vec() })
+            }
         }
     }
 }

@@ -3,11 +3,12 @@
 use super::effect::Effect;
 use super::orders::{encode_item, items, order_id};
 use super::owner::Owner;
+use super::products::quantity;
 use super::proto;
 use crate::domain::cart::MAX_LINES;
 use crate::domain::money::Money;
 use crate::domain::order::OrderedItem;
-use crate::domain::reservation::{Decision, HoldMode, HoldResult, Quote, Settlement};
+use crate::domain::reservation::{Decision, HoldMode, HoldResult, Quote, ReturnedLine, Settlement};
 use crate::error::{Error, Invalid, Result};
 use crate::routing::{OrderId, ProductId};
 use proto::holding::State;
@@ -22,6 +23,34 @@ pub enum PeerCommand {
     Settle(Settle),
     /// Asks an order's home for its decision. Sent by a product's shard.
     AskDecision(OrderId),
+    /// Takes the stock of a cancelled order back. Sent by the order's home.
+    Return(ReturnStock),
+}
+
+/// The stock of a cancelled order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReturnStock {
+    /// The order.
+    pub order: OrderId,
+    lines: Vec<ReturnedLine>,
+}
+
+impl ReturnStock {
+    /// Makes a return of products that one shard owns.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for no line and for too many.
+    pub fn new(order: OrderId, lines: Vec<ReturnedLine>) -> Result<Self> {
+        if lines.is_empty() || lines.len() > MAX_LINES {
+            return Err(Error::invalid("lines", format!("must be 1 to {MAX_LINES}")));
+        }
+        Ok(ReturnStock { order, lines })
+    }
+
+    /// The products and their counts; at least one.
+    pub fn lines(&self) -> &[ReturnedLine] {
+        &self.lines
+    }
 }
 
 /// Stock to be held for an order.
@@ -94,12 +123,15 @@ impl PeerCommand {
                 Owner::Product(settle.products.first().expect("Settle::new refuses an empty list"))
             }
             PeerCommand::AskDecision(order) => Owner::Order(*order),
+            PeerCommand::Return(returned) => {
+                Owner::Product(&returned.lines.first().expect("ReturnStock::new refuses an empty list").product)
+            }
         }
     }
 
     pub(super) fn effect(&self) -> Effect {
         match self {
-            PeerCommand::Hold(_) | PeerCommand::Settle(_) => Effect::Idempotent,
+            PeerCommand::Hold(_) | PeerCommand::Settle(_) | PeerCommand::Return(_) => Effect::Idempotent,
             PeerCommand::AskDecision(_) => Effect::Read,
         }
     }
@@ -109,6 +141,7 @@ impl PeerCommand {
             PeerCommand::Hold(_) => "peer.hold",
             PeerCommand::Settle(_) => "peer.settle",
             PeerCommand::AskDecision(_) => "peer.ask_decision",
+            PeerCommand::Return(_) => "peer.return",
         }
     }
 
@@ -125,6 +158,10 @@ impl PeerCommand {
                 ruling: encode_settlement(settle.settlement).into(),
             }),
             PeerCommand::AskDecision(order) => Message::Rule(proto::Rule { order: order.as_bytes().to_vec() }),
+            PeerCommand::Return(returned) => Message::ReturnStock(proto::ReturnStock {
+                order: returned.order.as_bytes().to_vec(),
+                lines: returned.lines.iter().map(encode_returned).collect(),
+            }),
         }
     }
 }
@@ -142,6 +179,20 @@ pub(super) fn settle(message: proto::Settle) -> Result<Settle> {
     Settle::new(order_id(&message.order)?, products, settlement)
 }
 
+fn encode_returned(line: &ReturnedLine) -> proto::return_stock::Line {
+    let ReturnedLine { product, incarnation, count } = line;
+    proto::return_stock::Line { product: product.as_str().to_owned(), count: *count, incarnation: *incarnation }
+}
+
+pub(super) fn return_stock(message: proto::ReturnStock) -> Result<ReturnStock> {
+    let line = |line: proto::return_stock::Line| {
+        let count = quantity(line.count)?;
+        Ok::<_, Error>(ReturnedLine { product: ProductId::new(line.product)?, incarnation: line.incarnation, count })
+    };
+    let lines = message.lines.into_iter().map(line).collect::<Result<_>>()?;
+    ReturnStock::new(order_id(&message.order)?, lines)
+}
+
 fn encode_settlement(settlement: Settlement) -> proto::Ruling {
     match settlement {
         Settlement::Claim => proto::Ruling::Claim,
@@ -150,7 +201,13 @@ fn encode_settlement(settlement: Settlement) -> proto::Ruling {
 }
 
 pub(super) fn encode_decision(decision: Decision) -> proto::Ruling {
-    decision.settlement().map_or(proto::Ruling::Keep, encode_settlement)
+    match decision {
+        Decision::Undecided => proto::Ruling::Keep,
+        Decision::Created => proto::Ruling::Claim,
+        Decision::Refused => proto::Ruling::Release,
+        Decision::Cancelled => proto::Ruling::Return,
+        Decision::CancelledAndClosed => proto::Ruling::ReturnClosed,
+    }
 }
 
 pub(super) fn decode_decision(number: i32) -> Result<Decision> {
@@ -158,6 +215,8 @@ pub(super) fn decode_decision(number: i32) -> Result<Decision> {
         Ok(proto::Ruling::Keep) => Ok(Decision::Undecided),
         Ok(proto::Ruling::Claim) => Ok(Decision::Created),
         Ok(proto::Ruling::Release) => Ok(Decision::Refused),
+        Ok(proto::Ruling::Return) => Ok(Decision::Cancelled),
+        Ok(proto::Ruling::ReturnClosed) => Ok(Decision::CancelledAndClosed),
         Err(_) => Err(Error::invalid("ruling", "is not known to this release")),
     }
 }
@@ -176,6 +235,7 @@ pub(super) fn encode_hold_result(result: &HoldResult) -> proto::Holding {
         available: quote.available,
         held: quote.held,
         title: quote.title.clone(),
+        incarnation: quote.incarnation.unwrap_or(0),
     });
     encoded.unwrap_or(proto::Holding { state: state.into(), ..proto::Holding::default() })
 }
@@ -191,6 +251,7 @@ pub(super) fn decode_hold_result(message: proto::Holding) -> Result<HoldResult> 
             available: message.available,
             held: message.held,
             title: message.title,
+            incarnation: Some(message.incarnation).filter(|incarnation| *incarnation > 0),
         })
     };
     Ok(match state {

@@ -53,6 +53,8 @@ pub struct ShardStatus {
     pub uptime: Duration,
     /// The number of authorised payments that the gateway then refused to capture.
     pub captures_failed: u64,
+    /// The number of captured payments that the gateway then refused to refund.
+    pub refunds_failed: u64,
     /// The number of times that background work of storage failed and was tried again.
     pub checkpoints_failed: u64,
     /// The number of carts that were removed because nobody touched them.
@@ -172,6 +174,7 @@ impl From<ShardStatus> for proto::StatusReply {
             accepts_writes: status.accepts_writes,
             uptime_ms: u64::try_from(status.uptime.as_millis()).unwrap_or(u64::MAX),
             captures_failed: status.captures_failed,
+            refunds_failed: status.refunds_failed,
             checkpoints_failed: status.checkpoints_failed,
             damages: status.damages,
             log_dropped: status.log_dropped,
@@ -223,6 +226,7 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             accepts_writes: message.accepts_writes,
             uptime: Duration::from_millis(message.uptime_ms),
             captures_failed: message.captures_failed,
+            refunds_failed: message.refunds_failed,
             checkpoints_failed: message.checkpoints_failed,
             damages: message.damages,
             log_dropped: message.log_dropped,

@@ -3,8 +3,9 @@
 
 use super::clock::Moment;
 use super::engine::{CommitDependency, Fetched, StoredKey, Transaction, Writer};
-use super::records::{carts, deliveries, idempotency, orders, products, reservations, values};
+use super::records::{carts, deliveries, idempotency, orders, products, reservations, returns, values};
 use super::saga::begin::{self, Begun};
+use super::saga::cancel;
 use crate::domain::card::Card;
 use crate::domain::order::IdempotencyRef;
 use crate::error::{Error, Result};
@@ -33,6 +34,13 @@ pub enum Continuation {
         order: OrderId,
         /// The card that pays for it.
         card: Option<Card>,
+    },
+    /// An order that was just cancelled.
+    Cancel {
+        /// The order.
+        order: OrderId,
+        /// True when a driver settles it.
+        has_driver: bool,
     },
     /// A list that is read from storage.
     List(ListOrders),
@@ -108,11 +116,21 @@ fn dispatch(txn: &mut Transaction<'_>, request: &Request, key: Option<&Idempoten
             Begun::Decided(output) => output,
             Begun::Placed { order, card } => return Ok(Ran::Continues(Continuation::Place { order, card })),
         },
+        Command::Order(OrderCommand::Cancel(order)) => match cancel::begin(txn, request, *order, key)? {
+            cancel::Begun::Done(output) => output,
+            cancel::Begun::Cancelling { has_driver } => {
+                return Ok(Ran::Continues(Continuation::Cancel { order: *order, has_driver }));
+            }
+        },
         Command::Order(OrderCommand::Get(order)) => orders::get(txn, *order)?,
         Command::Delivery(command) => deliveries::execute(txn, request, command)?,
         Command::Peer(PeerCommand::Hold(hold)) => CommandOutput::holds(&reservations::hold(txn, hold)?),
         Command::Peer(PeerCommand::Settle(settle)) => {
             reservations::settle(txn, settle)?;
+            CommandOutput::written(0)
+        }
+        Command::Peer(PeerCommand::Return(returned)) => {
+            returns::take_back(txn, returned)?;
             CommandOutput::written(0)
         }
         Command::Peer(PeerCommand::AskDecision(order)) => orders::decision(txn, *order)?,

@@ -22,7 +22,8 @@ const LEAST_PAUSE: Duration = Duration::from_millis(20);
 /// Damages that are logged in one pass. Past that, it ends.
 const MAX_DAMAGES: usize = 20;
 /// The kinds that are read.
-const KINDS: [RecordKind; 3] = [RecordKind::Order, RecordKind::Delivery, RecordKind::OrderEntry];
+const KINDS: [RecordKind; 4] =
+    [RecordKind::Order, RecordKind::Delivery, RecordKind::OrderEntry, RecordKind::OrderDeliveries];
 
 /// Runs until the process ends.
 pub async fn run(context: Arc<ShardContext>) {

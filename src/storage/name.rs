@@ -32,6 +32,8 @@ pub fn record_name(key: &[u8]) -> String {
         RecordKind::Reservation => "a reservation".into(),
         RecordKind::Settlement => "a settlement".into(),
         RecordKind::OrderEntry => "an order's place in a list".into(),
+        RecordKind::OrderDeliveries => format!("the deliveries of order {order}"),
+        RecordKind::Return => "a return of stock".into(),
     }
 }
 

@@ -122,11 +122,15 @@ pub enum RecordKind {
     Settlement = 9,
     /// An order's place in a list: in that of its shard, or in that of its customer.
     OrderEntry = 10,
+    /// The deliveries of an order.
+    OrderDeliveries = 11,
+    /// The note that a product's part of a cancelled order is back, on the product's shard.
+    Return = 12,
 }
 
 impl RecordKind {
     /// The kinds that are read when a shard starts. The others grow with history and are read one by one.
-    pub const LOADED: [RecordKind; 7] = [
+    pub const LOADED: [RecordKind; 8] = [
         RecordKind::Cart,
         RecordKind::Product,
         RecordKind::Kv,
@@ -134,6 +138,7 @@ impl RecordKind {
         RecordKind::Reservation,
         RecordKind::OpenOrder,
         RecordKind::Settlement,
+        RecordKind::Return,
     ];
 
     /// True for kinds that are read when a shard starts.
@@ -150,6 +155,7 @@ impl RecordKind {
                 | RecordKind::Idempotency
                 | RecordKind::Settlement
                 | RecordKind::OrderEntry
+                | RecordKind::OrderDeliveries
         )
     }
 }
@@ -174,6 +180,8 @@ impl TryFrom<u8> for RecordKind {
             8 => Ok(RecordKind::OpenOrder),
             9 => Ok(RecordKind::Settlement),
             10 => Ok(RecordKind::OrderEntry),
+            11 => Ok(RecordKind::OrderDeliveries),
+            12 => Ok(RecordKind::Return),
             other => Err(Error::Internal(format!("a record of the unknown kind {other}"))),
         }
     }

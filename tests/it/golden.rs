@@ -7,18 +7,18 @@ use shardcart::domain::cart::{Cart, Line, Offer};
 use shardcart::domain::delivery::{Delivery, DeliveryStatus};
 use shardcart::domain::money::Money;
 use shardcart::domain::order::{
-    AgreedPrice, Facts, IdempotencyRef, OrderEvent, OrderLine, OrderRecord, OrderStep, OrderedItem, Origin,
-    PaymentStatus, RecordedState, Status,
+    AgreedPrice, Facts, IdempotencyRef, OrderEvent, OrderLine, OrderRecord, OrderStatus, OrderStep, OrderedItem,
+    Origin, PaymentStatus, RecordedState, Status,
 };
 use shardcart::domain::product::{Details, Product};
-use shardcart::domain::reservation::Reservation;
+use shardcart::domain::reservation::{Reservation, Return};
 use shardcart::domain::time::Timestamp;
 use shardcart::protocol;
 use shardcart::protocol::{
     Basket, CartCommand, Command, DeliveryCommand, OrderCommand, Owner, PlaceOrder, ProductCommand, ValueCommand,
 };
 use shardcart::routing::{CustomerId, DeliveryId, ItemId, KvKey, OrderId, ProductId, Slot};
-use shardcart::storage::codec::{self, IdempotencyRecord, SettlementRecord};
+use shardcart::storage::codec::{self, IdempotencyRecord, OrderDeliveries, OrderEntry, SettlementRecord};
 use shardcart::storage::{DigestId, RecordKind};
 
 fn hex(bytes: &[u8]) -> String {
@@ -112,7 +112,7 @@ fn deliveries_reservations_settlements_and_first_answers() {
 }
 
 /// An order's state without a delivery.
-fn state(status: Status<'static>, payment: PaymentStatus, transaction: bool) -> RecordedState<'static> {
+fn state(status: Status<'_>, payment: PaymentStatus, transaction: bool) -> RecordedState<'_> {
     RecordedState { status, payment, transaction: transaction.then_some("sim-1"), delivery: None }
 }
 
@@ -125,6 +125,7 @@ fn facts(state: &RecordedState<'_>, events: &[OrderEvent]) -> Facts {
         agreed,
         price: (!is_pending).then(|| money(price)),
         has_isbn: id.len() == 13,
+        incarnation: None,
     };
     let step =
         |(at, event): (usize, &OrderEvent)| OrderStep { event: *event, at: time(1_763_900_000_000_000 + at as i64) };
@@ -181,6 +182,57 @@ fn orders() {
     for ((name, order), (_, bytes)) in orders.iter().zip(&encoded) {
         assert_eq!(&codec::decode_order(bytes).unwrap(), order, "{name}");
     }
+}
+
+/// Orders with what the first format has no room for: the products' incarnations, and the key of a cancellation.
+#[test]
+fn orders_of_the_second_format() {
+    use OrderEvent as E;
+    use PaymentStatus as P;
+    let key = IdempotencyRef { digest: [9; 16], fingerprint: (32..64).collect() };
+    let known = |status, payment, events: &[E]| {
+        let state = state(status, payment, true);
+        let mut facts = facts(&state, events);
+        facts.lines.iter_mut().zip([4, 5]).for_each(|(line, incarnation)| line.incarnation = Some(incarnation));
+        OrderRecord::restore(facts, state).expect("a state that was written")
+    };
+    let cancelled = Status::Cancelled { key: Some(&key) };
+    let events = [E::Pending, E::Held, E::Authorised, E::Created, E::Captured, E::Cancelled, E::Refunded, E::Returned];
+    let orders = [
+        ("created, captured", known(Status::Created, P::Captured, &events[..5])),
+        ("cancelled, captured", known(cancelled, P::Captured, &events[..6])),
+        ("cancelled, refunded", known(cancelled, P::Refunded, &events)),
+        (
+            "cancelled, without key or incarnations",
+            order(state(Status::Cancelled { key: None }, P::Voided, true), &events),
+        ),
+        ("cancelled, refund failed", known(cancelled, P::RefundFailed, &[E::Cancelled, E::RefundFailed])),
+    ];
+    let encoded: Vec<_> = orders.iter().map(|(name, order)| (*name, codec::encode_order(order))).collect();
+    check(&encoded, &ORDERS_OF_THE_SECOND_FORMAT);
+    for ((name, order), (_, bytes)) in orders.iter().zip(&encoded) {
+        assert_eq!(&codec::decode_order(bytes).unwrap(), order, "{name}");
+    }
+}
+
+#[test]
+fn places_in_lists_deliveries_of_orders_and_returns() {
+    let entry = OrderEntry { version: 300, status: OrderStatus::Cancelled, payment: PaymentStatus::Refunded };
+    let deliveries = OrderDeliveries { version: 301, deliveries: vec![delivery_id()] };
+    let product = ProductId::new("9780143127550").unwrap();
+    let returned = Return { version: 302, order: order_id(), product, closed_at: None };
+    let closed = Return { closed_at: Some(time(1_763_900_000_000_004)), ..returned.clone() };
+    let found = [
+        ("place of an order", codec::encode_order_entry(&entry)),
+        ("deliveries of an order", codec::encode_order_deliveries(&deliveries)),
+        ("return", codec::encode_return(&returned)),
+        ("closed return", codec::encode_return(&closed)),
+    ];
+    check(&found, &PLACES_DELIVERIES_AND_RETURNS);
+    assert_eq!(codec::decode_order_entry(&found[0].1).unwrap(), entry);
+    assert_eq!(codec::decode_order_deliveries(&found[1].1).unwrap(), deliveries);
+    assert_eq!(codec::decode_return(&found[2].1).unwrap(), returned);
+    assert_eq!(codec::decode_return(&found[3].1).unwrap(), closed);
 }
 
 /// Orders of each origin; those of `/buy` and `/purchase` name no customer.
@@ -244,6 +296,7 @@ fn fingerprints() {
                 courier: "local".into(),
             }),
         ),
+        ("cancel order", Command::Order(OrderCommand::Cancel(order_id()))),
         (
             "move delivery",
             Command::Delivery(DeliveryCommand::Move { delivery: delivery_id(), status: DeliveryStatus::Delivered }),
@@ -315,13 +368,28 @@ const ORDERS: [(&str, &str); 11] = [
     ("closed: refused", "01fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300020c6f7574206f662073746f636b0600010434323432010931204d61696e20537400010500fd00b0d6f183880c0005fd02b0d6f183880c000afd04b0d6f183880c0004fd06b0d6f183880c0007fd08b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
 ];
 #[rustfmt::skip]
+const ORDERS_OF_THE_SECOND_FORMAT: [(&str, &str); 5] = [
+    ("created, captured", "02fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb2003000103010573696d2d31010434323432010931204d61696e20537400010500fd00b0d6f183880c0001fd02b0d6f183880c0002fd04b0d6f183880c0003fd06b0d6f183880c0008fd08b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f03010401050000"),
+    ("cancelled, captured", "02fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb2003000103010573696d2d31010434323432010931204d61696e20537400010600fd00b0d6f183880c0001fd02b0d6f183880c0002fd04b0d6f183880c0003fd06b0d6f183880c0008fd08b0d6f183880c000bfd0ab0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f03010401050001010909090909090909090909090909090920202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"),
+    ("cancelled, refunded", "02fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb2003000107010573696d2d31010434323432010931204d61696e20537400010800fd00b0d6f183880c0001fd02b0d6f183880c0002fd04b0d6f183880c0003fd06b0d6f183880c0008fd08b0d6f183880c000bfd0ab0d6f183880c000dfd0cb0d6f183880c000cfd0eb0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f03010401050001010909090909090909090909090909090920202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"),
+    ("cancelled, without key or incarnations", "02fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb2003000106010573696d2d31010434323432010931204d61696e20537400010800fd00b0d6f183880c0001fd02b0d6f183880c0002fd04b0d6f183880c0003fd06b0d6f183880c0008fd08b0d6f183880c000bfd0ab0d6f183880c000dfd0cb0d6f183880c000cfd0eb0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f030000000100"),
+    ("cancelled, refund failed", "02fbe803019ab0a207008def84d20123456789ab0301045a6fc3ab030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb2003000108010573696d2d31010434323432010931204d61696e2053740001020bfd00b0d6f183880c000efd02b0d6f183880c00010707070707070707070707070707070720000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f03010401050001010909090909090909090909090909090920202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"),
+];
+#[rustfmt::skip]
+const PLACES_DELIVERIES_AND_RETURNS: [(&str, &str); 4] = [
+    ("place of an order", "01fb2c010307"),
+    ("deliveries of an order", "01fb2d0101019ab0a20701821084d2fedcba987654"),
+    ("return", "01fb2e01019ab0a207008def84d20123456789ab0d3937383031343331323735353000"),
+    ("closed return", "01fb2e01019ab0a207008def84d20123456789ab0d3937383031343331323735353001fd08b0d6f183880c00"),
+];
+#[rustfmt::skip]
 const ORIGINS: [(&str, &str); 3] = [
     ("purchase", "01fbe803019ab0a207008def84d20123456789ab0000030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300010000000000000200fd00b0d6f183880c0003fd02b0d6f183880c0000"),
     ("buy", "01fbe803019ab0a207008def84d20123456789ab0100030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300010000000000000200fd00b0d6f183880c0003fd02b0d6f183880c0000"),
     ("books", "01fbe803019ab0a207008def84d20123456789ab02010464617665030d39373830313433313237353530020001fb130501056170706c650201fbf40101fbf4010004706561720202fbbc0201fb200300010000000000000200fd00b0d6f183880c0003fd02b0d6f183880c0000"),
 ];
 #[rustfmt::skip]
-const FINGERPRINTS: [(&str, &str); 11] = [
+const FINGERPRINTS: [(&str, &str); 12] = [
     ("add line", "b1bcbd1de6506e925213ff90c8d6bf8ddc5bb196553f8500d57d43fa1cea461f"),
     ("set count", "50517e0ce874b491da73d94f935deb98b80943e35a17ce8bb8aa52582b7da4ef"),
     ("take cart", "80801c9be4869c9379b0bb3793eb3cbc0126e388ab17e8d8299136ddb62c2f85"),
@@ -332,6 +400,7 @@ const FINGERPRINTS: [(&str, &str); 11] = [
     ("books", "3b2c3617bb36f470ef6624cfe791be17636855d4713595918fdc575954296a48"),
     ("checkout", "faa27d4b10e227409d6408512bb763430535acfd26977e367492a669b19c6a6c"),
     ("create delivery", "eda3bfef98eefd51c2d510fe56f786bfbde26916566d5efee500c82f62e3f82f"),
+    ("cancel order", "72063b586ebb6c07f4c6e915e2fcf3264a55beecc8b3a6c754af5084e759c693"),
     ("move delivery", "1291758e27728f7002ebd9acbf0cae87a819914bc3b7d9e17e16f7d46cc98a73"),
 ];
 #[rustfmt::skip]

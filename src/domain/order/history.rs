@@ -28,6 +28,14 @@ numbered! {
         CaptureFailed = 9,
         /// The payment is voided.
         Voided = 10,
+        /// It was cancelled.
+        Cancelled = 11,
+        /// All its stock is back.
+        Returned = 12,
+        /// Its payment is refunded.
+        Refunded = 13,
+        /// The gateway finally refused to refund the payment.
+        RefundFailed = 14,
     }
 }
 
@@ -55,6 +63,10 @@ impl OrderEvent {
             OrderEvent::Captured => "captured",
             OrderEvent::CaptureFailed => "capture_failed",
             OrderEvent::Voided => "voided",
+            OrderEvent::Cancelled => "cancelled",
+            OrderEvent::Returned => "returned",
+            OrderEvent::Refunded => "refunded",
+            OrderEvent::RefundFailed => "refund_failed",
         }
     }
 }
@@ -68,7 +80,7 @@ mod tests {
     #[test]
     fn every_number_is_read_back_and_names_are_distinct() {
         let events: Vec<_> = (0..=u8::MAX).filter_map(|number| OrderEvent::try_from(number).ok()).collect();
-        assert_eq!(events.iter().map(|event| *event as u8).collect::<Vec<_>>(), (0..=10).collect::<Vec<_>>());
+        assert_eq!(events.iter().map(|event| *event as u8).collect::<Vec<_>>(), (0..=14).collect::<Vec<_>>());
         let names: HashSet<_> = events.iter().map(|event| event.name()).collect();
         assert_eq!(names.len(), events.len());
     }

@@ -41,6 +41,8 @@ pub struct OrderLine {
     pub price: Option<Money>,
     /// True if the id is known to be an ISBN.
     pub has_isbn: bool,
+    /// The product's incarnation; `None` until a quote or a hold, and in orders of releases that did not keep it.
+    pub incarnation: Option<u64>,
 }
 
 /// The product of an order of one line, as its answer shows it. Empty for orders of several lines.
@@ -65,7 +67,7 @@ impl SingleItem {
 impl OrderLine {
     /// A line that has no price yet.
     pub fn new(item: OrderedItem, agreed: AgreedPrice) -> Self {
-        OrderLine { product: item.product, count: item.count, agreed, price: None, has_isbn: false }
+        OrderLine { product: item.product, count: item.count, agreed, price: None, has_isbn: false, incarnation: None }
     }
 
     /// The product and count to hold.
@@ -97,6 +99,7 @@ impl OrderLine {
             return Ok(Some(LineProblem::UnknownProduct));
         }
         self.has_isbn = quote.has_isbn;
+        self.incarnation = quote.incarnation;
         let available = quote.available;
         let short = is_short.then(|| match available.saturating_add(quote.held) >= u64::from(self.count) {
             true => LineProblem::StockHeld { available },
@@ -154,7 +157,14 @@ mod tests {
 
     #[test]
     fn only_an_order_of_one_line_has_a_single_item() {
-        let quote = Quote { price: Money::default(), has_isbn: true, available: 3, held: 0, title: "T".into() };
+        let quote = Quote {
+            price: Money::default(),
+            has_isbn: true,
+            available: 3,
+            held: 0,
+            title: "T".into(),
+            incarnation: None,
+        };
         let held = HoldResult::Held(quote);
         assert_eq!(SingleItem::of(std::slice::from_ref(&held)), SingleItem { title: "T".into(), remaining: 3 });
         for several in [&[][..], &[held.clone(), held][..], &[HoldResult::UnknownProduct][..]] {

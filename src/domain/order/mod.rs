@@ -6,6 +6,8 @@
 //! Order<Pending> ── hold ──► Order<Unpaid> ── authorised ──► Order<Payable> ── create ──► Order<Created>
 //!       │     └─ hold, nothing due; hold_paid, after a crash ──────┘
 //!       └──────── refuse, also from Unpaid ────────────────────────────────────────────► Order<Refused>
+//!
+//! Order<Created> ── cancel ──► Order<Cancelled>
 //! ```
 //!
 //! A [`Payable`] order has all its stock held and its payment authorised, so the only transition left is to
@@ -24,8 +26,8 @@ mod tests;
 pub use facts::{Facts, IdempotencyRef, NewOrder, Origin, card_missing};
 pub use history::{OrderEvent, OrderStep};
 pub use line::{AgreedPrice, MAX_ORDER_LINES, OrderLine, OrderedItem, SingleItem, add_together};
-pub use record::{DecidedOrder, OrderRecord, OrderStatus, PaymentStatus, Recorded, RecordedState, Status};
+pub use record::{Decided, OrderRecord, OrderStatus, PaymentStatus, Recorded, RecordedState, Status};
 pub use states::{
-    CaptureDue, Created, CreatedPayment, Due, Order, Payable, Pending, Refusal, Refused, RefusedPayment, Reserved,
-    Unpaid, Unreserved,
+    Cancelled, CancelledPayment, CaptureDue, Created, CreatedPayment, Due, GiveBackDue, Order, Payable, Pending,
+    Refusal, Refused, RefusedPayment, Reserved, Unpaid, Unreserved,
 };

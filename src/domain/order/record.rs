@@ -2,9 +2,11 @@
 
 use std::ops::Deref;
 
-use super::facts::Facts;
+use super::facts::{Facts, IdempotencyRef};
 use super::numbered::numbered;
-use super::states::{Created, CreatedPayment, Order, Pending, Refused, RefusedPayment, Unpaid};
+use super::states::{
+    Cancelled, CancelledPayment, Created, CreatedPayment, Order, Pending, Refused, RefusedPayment, Unpaid,
+};
 use crate::domain::reservation::Decision;
 use crate::routing::DeliveryId;
 
@@ -17,15 +19,8 @@ pub enum OrderRecord {
     Created(Order<Created>),
     /// Refused.
     Refused(Order<Refused>),
-}
-
-/// A decided order: only its record can be closed.
-#[derive(Debug, PartialEq, Eq)]
-pub enum DecidedOrder {
-    /// Created.
-    Created(Order<Created>),
-    /// Refused.
-    Refused(Order<Refused>),
+    /// Cancelled.
+    Cancelled(Order<Cancelled>),
 }
 
 /// The decision on an order, if there is one.
@@ -40,6 +35,11 @@ pub enum Status<'a> {
         /// The reason, for people.
         reason: &'a str,
     },
+    /// Created and then cancelled: its stock and its money go back.
+    Cancelled {
+        /// The idempotency key under which it was cancelled.
+        key: Option<&'a IdempotencyRef>,
+    },
 }
 
 numbered! {
@@ -51,6 +51,8 @@ numbered! {
         Created = 1,
         /// Refused.
         Refused = 2,
+        /// Cancelled.
+        Cancelled = 3,
     }
 }
 
@@ -71,6 +73,10 @@ numbered! {
         Refused = 5,
         /// The gateway has voided it.
         Voided = 6,
+        /// The gateway has refunded it.
+        Refunded = 7,
+        /// The gateway finally refused to refund it.
+        RefundFailed = 8,
     }
 }
 
@@ -94,6 +100,7 @@ impl Status<'_> {
             Status::Pending => OrderStatus::Pending,
             Status::Created => OrderStatus::Created,
             Status::Refused { .. } => OrderStatus::Refused,
+            Status::Cancelled { .. } => OrderStatus::Cancelled,
         }
     }
 
@@ -110,6 +117,7 @@ impl OrderStatus {
             OrderStatus::Pending => "pending",
             OrderStatus::Created => "created",
             OrderStatus::Refused => "refused",
+            OrderStatus::Cancelled => "cancelled",
         }
     }
 }
@@ -125,6 +133,8 @@ impl PaymentStatus {
             PaymentStatus::CaptureFailed => "capture_failed",
             PaymentStatus::Refused => "refused",
             PaymentStatus::Voided => "voided",
+            PaymentStatus::Refunded => "refunded",
+            PaymentStatus::RefundFailed => "refund_failed",
         }
     }
 }
@@ -136,8 +146,15 @@ pub trait Recorded: Deref<Target = Facts> + sealed::Sealed {
     fn recorded_state(&self) -> RecordedState<'_>;
 }
 
+/// A decided order: only its record can be closed.
+pub trait Decided: Recorded {}
+
+impl Decided for Order<Created> {}
+impl Decided for Order<Refused> {}
+impl Decided for Order<Cancelled> {}
+
 mod sealed {
-    use super::{Created, DecidedOrder, Order, OrderRecord, Pending, Refused, Unpaid};
+    use super::{Cancelled, Created, Order, OrderRecord, Pending, Refused, Unpaid};
 
     /// Keeps [`super::Recorded`] to the orders of this file.
     pub trait Sealed {}
@@ -146,8 +163,8 @@ mod sealed {
     impl Sealed for Order<Unpaid> {}
     impl Sealed for Order<Created> {}
     impl Sealed for Order<Refused> {}
+    impl Sealed for Order<Cancelled> {}
     impl Sealed for OrderRecord {}
-    impl Sealed for DecidedOrder {}
 }
 
 fn undecided(facts: &Facts) -> RecordedState<'_> {
@@ -169,14 +186,32 @@ impl Recorded for Order<Unpaid> {
 
 impl Recorded for Order<Created> {
     fn recorded_state(&self) -> RecordedState<'_> {
-        let (payment, transaction) = match &self.state.payment {
+        let (payment, transaction) = self.state.payment.recorded();
+        RecordedState { status: Status::Created, payment, transaction, delivery: self.state.delivery }
+    }
+}
+
+impl CreatedPayment {
+    fn recorded(&self) -> (PaymentStatus, Option<&str>) {
+        match self {
             CreatedPayment::Free => (PaymentStatus::None, None),
             CreatedPayment::Authorised { transaction } => (PaymentStatus::Authorised, Some(transaction)),
             CreatedPayment::Captured { transaction } => (PaymentStatus::Captured, Some(transaction)),
             CreatedPayment::CaptureFailed { transaction } => (PaymentStatus::CaptureFailed, Some(transaction)),
+        }
+    }
+}
+
+impl Recorded for Order<Cancelled> {
+    fn recorded_state(&self) -> RecordedState<'_> {
+        let (payment, transaction) = match &self.state.payment {
+            CancelledPayment::Kept(payment) => payment.recorded(),
+            CancelledPayment::Voided { transaction } => (PaymentStatus::Voided, Some(transaction.as_str())),
+            CancelledPayment::Refunded { transaction } => (PaymentStatus::Refunded, Some(transaction.as_str())),
+            CancelledPayment::RefundFailed { transaction } => (PaymentStatus::RefundFailed, Some(transaction.as_str())),
         };
-        let transaction = transaction.map(String::as_str);
-        RecordedState { status: Status::Created, payment, transaction, delivery: self.state.delivery }
+        let status = Status::Cancelled { key: self.state.key.as_ref() };
+        RecordedState { status, payment, transaction, delivery: self.state.delivery }
     }
 }
 
@@ -198,15 +233,7 @@ impl Recorded for OrderRecord {
             OrderRecord::Pending(order) => order.recorded_state(),
             OrderRecord::Created(order) => order.recorded_state(),
             OrderRecord::Refused(order) => order.recorded_state(),
-        }
-    }
-}
-
-impl Recorded for DecidedOrder {
-    fn recorded_state(&self) -> RecordedState<'_> {
-        match self {
-            DecidedOrder::Created(order) => order.recorded_state(),
-            DecidedOrder::Refused(order) => order.recorded_state(),
+            OrderRecord::Cancelled(order) => order.recorded_state(),
         }
     }
 }
@@ -219,27 +246,7 @@ impl Deref for OrderRecord {
             OrderRecord::Pending(order) => order,
             OrderRecord::Created(order) => order,
             OrderRecord::Refused(order) => order,
-        }
-    }
-}
-
-impl Deref for DecidedOrder {
-    type Target = Facts;
-
-    fn deref(&self) -> &Facts {
-        match self {
-            DecidedOrder::Created(order) => order,
-            DecidedOrder::Refused(order) => order,
-        }
-    }
-}
-
-impl DecidedOrder {
-    /// Sets the version of the record about to be written.
-    pub(crate) fn recorded_as(&mut self, version: u64) {
-        match self {
-            DecidedOrder::Created(order) => order.recorded_as(version),
-            DecidedOrder::Refused(order) => order.recorded_as(version),
+            OrderRecord::Cancelled(order) => order,
         }
     }
 }
@@ -256,6 +263,8 @@ impl OrderRecord {
     /// | refused | none | no | no | maybe |
     /// | refused | refused | no | no | yes |
     /// | refused | voided | maybe | no | yes |
+    /// | cancelled | none | no | maybe | maybe |
+    /// | cancelled | authorised, captured, capture failed, voided, refunded, refund failed | yes | maybe | yes |
     pub fn restore(facts: Facts, recorded: RecordedState<'_>) -> Option<OrderRecord> {
         let RecordedState { status, payment, transaction, delivery } = recorded;
         let has_card = facts.card.is_some();
@@ -280,15 +289,21 @@ impl OrderRecord {
                 let state = Refused { reason: reason.to_owned(), payment };
                 delivery.is_none().then_some(OrderRecord::Refused(Order { facts, state }))
             }
+            Status::Cancelled { key } => {
+                let payment = cancelled_payment(payment, transaction, has_card)?;
+                let state = Cancelled { payment, delivery, key: key.cloned() };
+                Some(OrderRecord::Cancelled(Order { facts, state }))
+            }
         }
     }
 
-    /// The decision, for the shards that hold its stock.
+    /// The decision, for the shards that hold its stock. A cancelled order counts as not closed.
     pub fn decision(&self) -> Decision {
         match self {
             OrderRecord::Pending(_) => Decision::Undecided,
             OrderRecord::Created(_) => Decision::Created,
             OrderRecord::Refused(_) => Decision::Refused,
+            OrderRecord::Cancelled(_) => Decision::Cancelled,
         }
     }
 }
@@ -302,6 +317,17 @@ fn created_payment(status: PaymentStatus, transaction: Option<String>, has_card:
             Some(CreatedPayment::CaptureFailed { transaction })
         }
         _ => None,
+    }
+}
+
+fn cancelled_payment(status: PaymentStatus, transaction: Option<String>, has_card: bool) -> Option<CancelledPayment> {
+    match (status, transaction) {
+        (PaymentStatus::Voided, Some(transaction)) if has_card => Some(CancelledPayment::Voided { transaction }),
+        (PaymentStatus::Refunded, Some(transaction)) if has_card => Some(CancelledPayment::Refunded { transaction }),
+        (PaymentStatus::RefundFailed, Some(transaction)) if has_card => {
+            Some(CancelledPayment::RefundFailed { transaction })
+        }
+        (status, transaction) => created_payment(status, transaction, has_card).map(CancelledPayment::Kept),
     }
 }
 

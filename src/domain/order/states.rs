@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use super::facts::{Facts, NewOrder, card_missing};
+use super::facts::{Facts, IdempotencyRef, NewOrder, card_missing};
 use super::history::OrderEvent;
 use crate::domain::card::LastFour;
 use crate::domain::money::Total;
@@ -50,6 +50,15 @@ pub struct Refused {
     pub(super) payment: RefusedPayment,
 }
 
+/// Created, and then cancelled: the stock and the money go back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    pub(super) payment: CancelledPayment,
+    pub(super) delivery: Option<DeliveryId>,
+    /// The idempotency key under which it was cancelled.
+    pub(super) key: Option<IdempotencyRef>,
+}
+
 /// The payment of an order that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CreatedPayment {
@@ -67,6 +76,28 @@ pub enum CreatedPayment {
     },
     /// The gateway finally refused to capture the payment.
     CaptureFailed {
+        /// The gateway's id of the payment.
+        transaction: String,
+    },
+}
+
+/// The payment of an order that was cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CancelledPayment {
+    /// As it was when the order was cancelled: it is to be given back, unless nothing was due.
+    Kept(CreatedPayment),
+    /// It was not captured, and the gateway has voided it.
+    Voided {
+        /// The gateway's id of the payment.
+        transaction: String,
+    },
+    /// It was captured, and the gateway has refunded it.
+    Refunded {
+        /// The gateway's id of the payment.
+        transaction: String,
+    },
+    /// It was captured, and the gateway finally refused to refund it.
+    RefundFailed {
         /// The gateway's id of the payment.
         transaction: String,
     },
@@ -127,7 +158,17 @@ pub struct Due<'a> {
 /// An authorised payment to be captured. Ends with [`CaptureDue::captured`] or [`CaptureDue::failed`].
 #[derive(Debug)]
 pub struct CaptureDue<'a> {
-    order: &'a mut Order<Created>,
+    facts: &'a mut Facts,
+    payment: &'a mut CreatedPayment,
+    transaction: String,
+    card: LastFour,
+}
+
+/// The payment of a cancelled order, to be given back. Ends with [`GiveBackDue::voided`], [`GiveBackDue::refunded`] or
+/// [`GiveBackDue::failed`].
+#[derive(Debug)]
+pub struct GiveBackDue<'a> {
+    order: &'a mut Order<Cancelled>,
     transaction: String,
     card: LastFour,
 }
@@ -144,6 +185,13 @@ impl<S> Order<S> {
     /// Sets the version of the record about to be written.
     pub(crate) fn recorded_as(&mut self, version: u64) {
         self.facts.version = version;
+    }
+
+    /// Resumes it after a restart of its shard.
+    #[must_use]
+    pub fn resumed(mut self, now: Timestamp) -> Self {
+        self.facts.record_step(OrderEvent::Resumed, now);
+        self
     }
 
     fn into_state<T>(self, state: T) -> Order<T> {
@@ -166,13 +214,6 @@ impl Order<Pending> {
         let mut facts = Facts::new(new);
         facts.record_step(OrderEvent::Pending, now);
         Order { facts: Box::new(facts), state: Pending }
-    }
-
-    /// Resumes an order after a restart of its shard.
-    #[must_use]
-    pub fn resumed(mut self, now: Timestamp) -> Self {
-        self.facts.record_step(OrderEvent::Resumed, now);
-        self
     }
 
     /// Sets prices from the results of a quote, in the order of the lines.
@@ -264,29 +305,107 @@ impl Order<Created> {
 
     /// The payment that is authorised and not captured, if any.
     pub fn capture_due(&mut self) -> Option<CaptureDue<'_>> {
-        let CreatedPayment::Authorised { transaction } = &self.state.payment else { return None };
-        // Every authorised payment has a card: `Unpaid` has one, and no record is restored without one.
-        let (transaction, card) = (transaction.clone(), self.facts.card.clone()?);
-        Some(CaptureDue { order: self, transaction, card })
+        capture_due(&mut self.facts, &mut self.state.payment)
     }
+
+    /// Cancels it, under an idempotency key if there is one.
+    pub fn cancel(mut self, key: Option<IdempotencyRef>, now: Timestamp) -> Order<Cancelled> {
+        self.facts.record_step(OrderEvent::Cancelled, now);
+        let Created { payment, delivery } = self.state;
+        Order { facts: self.facts, state: Cancelled { payment: CancelledPayment::Kept(payment), delivery, key } }
+    }
+}
+
+fn capture_due<'a>(facts: &'a mut Facts, payment: &'a mut CreatedPayment) -> Option<CaptureDue<'a>> {
+    let CreatedPayment::Authorised { transaction } = &*payment else { return None };
+    // Every authorised payment has a card: `Unpaid` has one, and no record is restored without one.
+    let (transaction, card) = (transaction.clone(), facts.card.clone()?);
+    Some(CaptureDue { facts, payment, transaction, card })
 }
 
 impl CaptureDue<'_> {
     /// The payment to capture.
     pub fn due(&self) -> Due<'_> {
-        Due { order: self.order.id, amount: self.order.total(), card: &self.card }
+        Due { order: self.facts.id, amount: self.facts.total(), card: &self.card }
     }
 
     /// The payment is captured.
     pub fn captured(self, now: Timestamp) {
-        self.order.state.payment = CreatedPayment::Captured { transaction: self.transaction };
-        self.order.facts.record_step(OrderEvent::Captured, now);
+        *self.payment = CreatedPayment::Captured { transaction: self.transaction };
+        self.facts.record_step(OrderEvent::Captured, now);
     }
 
-    /// The gateway finally refused to capture the payment; the order stays created.
+    /// The gateway finally refused to capture the payment; the order stays as it is.
     pub fn failed(self, now: Timestamp) {
-        self.order.state.payment = CreatedPayment::CaptureFailed { transaction: self.transaction };
-        self.order.facts.record_step(OrderEvent::CaptureFailed, now);
+        *self.payment = CreatedPayment::CaptureFailed { transaction: self.transaction };
+        self.facts.record_step(OrderEvent::CaptureFailed, now);
+    }
+}
+
+impl Order<Cancelled> {
+    /// The idempotency key under which it was cancelled.
+    pub fn cancel_key(&self) -> Option<&IdempotencyRef> {
+        self.state.key.as_ref()
+    }
+
+    /// All its stock was sold when it was cancelled.
+    pub fn claimed(&mut self, now: Timestamp) {
+        self.facts.record_step(OrderEvent::Claimed, now);
+    }
+
+    /// The payment whose capture was under way when the order was cancelled, if any.
+    pub fn capture_due(&mut self) -> Option<CaptureDue<'_>> {
+        match &mut self.state.payment {
+            CancelledPayment::Kept(payment) => capture_due(&mut self.facts, payment),
+            CancelledPayment::Voided { .. }
+            | CancelledPayment::Refunded { .. }
+            | CancelledPayment::RefundFailed { .. } => None,
+        }
+    }
+
+    /// The payment that is to be given back, if any.
+    pub fn give_back_due(&mut self) -> Option<GiveBackDue<'_>> {
+        let CancelledPayment::Kept(payment) = &self.state.payment else { return None };
+        let transaction = match payment {
+            CreatedPayment::Free => return None,
+            CreatedPayment::Authorised { transaction }
+            | CreatedPayment::Captured { transaction }
+            | CreatedPayment::CaptureFailed { transaction } => transaction.clone(),
+        };
+        let card = self.facts.card.clone()?;
+        Some(GiveBackDue { order: self, transaction, card })
+    }
+
+    /// All its stock is back.
+    pub fn returned(&mut self, now: Timestamp) {
+        self.facts.record_step(OrderEvent::Returned, now);
+    }
+}
+
+impl GiveBackDue<'_> {
+    /// The payment to give back.
+    pub fn due(&self) -> Due<'_> {
+        Due { order: self.order.id, amount: self.order.total(), card: &self.card }
+    }
+
+    /// The payment is voided: it was not captured.
+    pub fn voided(self, now: Timestamp) {
+        self.end(|transaction| CancelledPayment::Voided { transaction }, OrderEvent::Voided, now);
+    }
+
+    /// The payment is refunded.
+    pub fn refunded(self, now: Timestamp) {
+        self.end(|transaction| CancelledPayment::Refunded { transaction }, OrderEvent::Refunded, now);
+    }
+
+    /// The gateway finally refused to refund the payment; the order stays cancelled.
+    pub fn failed(self, now: Timestamp) {
+        self.end(|transaction| CancelledPayment::RefundFailed { transaction }, OrderEvent::RefundFailed, now);
+    }
+
+    fn end(self, payment: fn(String) -> CancelledPayment, event: OrderEvent, now: Timestamp) {
+        self.order.state.payment = payment(self.transaction);
+        self.order.facts.record_step(event, now);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::facts::{Facts, NewOrder, Origin};
+use super::facts::{Facts, IdempotencyRef, NewOrder, Origin};
 use super::line::{AgreedPrice, OrderLine, OrderedItem};
 use super::record::{OrderRecord, PaymentStatus, Recorded, RecordedState, Status};
-use super::states::{Order, Pending, Refused, RefusedPayment, Reserved, Unpaid, Unreserved};
+use super::states::{Created, Order, Pending, Refused, RefusedPayment, Reserved, Unpaid, Unreserved};
 use crate::domain::card::LastFour;
 use crate::domain::money::Money;
 use crate::domain::reservation::{Decision, HoldResult, Quote, Settlement};
@@ -48,7 +48,7 @@ fn now() -> Timestamp {
 }
 
 fn quote(price: u64) -> Quote {
-    Quote { price: money(price), has_isbn: true, available: 1, held: 0, title: "T".into() }
+    Quote { price: money(price), has_isbn: true, available: 1, held: 0, title: "T".into(), incarnation: Some(7) }
 }
 
 fn held(price: u64) -> HoldResult {
@@ -214,9 +214,10 @@ fn a_refused_order_shows_the_prices_that_were_found() {
 /// Tries every combination of the parts of a record: only those that transitions lead to are restored.
 #[test]
 fn only_states_are_restored() {
-    let statuses = [Status::Pending, Status::Created, Status::Refused { reason: "why" }];
+    let statuses =
+        [Status::Pending, Status::Created, Status::Refused { reason: "why" }, Status::Cancelled { key: None }];
     let mut restored = Vec::new();
-    for (status, number) in statuses.into_iter().flat_map(|status| (0..=6).map(move |number| (status, number))) {
+    for (status, number) in statuses.into_iter().flat_map(|status| (0..=8).map(move |number| (status, number))) {
         let payment = PaymentStatus::try_from(number).unwrap();
         for parts in 0..8 {
             let [has_card, has_transaction, has_delivery] = [1, 2, 4].map(|bit| parts & bit != 0);
@@ -248,18 +249,88 @@ fn only_states_are_restored() {
         "refused refused x--",
         "refused voided x--",
         "refused voided xx-",
+        "cancelled none ---",
+        "cancelled none x--",
+        "cancelled none --x",
+        "cancelled none x-x",
+        "cancelled authorised xx-",
+        "cancelled authorised xxx",
+        "cancelled captured xx-",
+        "cancelled captured xxx",
+        "cancelled capture_failed xx-",
+        "cancelled capture_failed xxx",
+        "cancelled voided xx-",
+        "cancelled voided xxx",
+        "cancelled refunded xx-",
+        "cancelled refunded xxx",
+        "cancelled refund_failed xx-",
+        "cancelled refund_failed xxx",
     ];
     assert_eq!(restored, expected);
+}
+
+/// A created order whose payment is captured.
+fn captured() -> Order<Created> {
+    let mut order = unpaid().authorised("tx".into(), now()).create(None, now());
+    order.capture_due().expect("the payment is authorised").captured(now());
+    order
+}
+
+#[test]
+fn a_cancelled_order_gives_its_payment_back_once() {
+    let key = IdempotencyRef { digest: [1; 16], fingerprint: vec![2; 32] };
+    let mut order = captured().cancel(Some(key.clone()), now());
+    assert_eq!((shown(&order), order.cancel_key()), (("cancelled", "captured", Some("tx")), Some(&key)));
+    assert!(order.capture_due().is_none());
+    let due = order.give_back_due().expect("the payment was captured");
+    assert_eq!((due.due().amount.hundredths(), due.due().card.as_str()), (200, "4242"));
+    due.refunded(now());
+    order.returned(now());
+    assert!(order.give_back_due().is_none());
+    assert_eq!(shown(&order), ("cancelled", "refunded", Some("tx")));
+    assert_eq!(steps(&order)[5..], ["cancelled", "refunded", "returned"]);
+    let mut order = captured().cancel(None, now());
+    order.give_back_due().expect("the payment was captured").failed(now());
+    assert!(order.give_back_due().is_none());
+    assert_eq!(shown(&order), ("cancelled", "refund_failed", Some("tx")));
+}
+
+#[test]
+fn a_capture_that_is_under_way_ends_before_the_payment_is_given_back() {
+    let authorised = || unpaid().authorised("tx".into(), now()).create(None, now()).cancel(None, now());
+    let mut order = authorised();
+    order.capture_due().expect("it is under way").captured(now());
+    assert_eq!(shown(&order), ("cancelled", "captured", Some("tx")));
+    assert!(order.give_back_due().is_some());
+    let mut order = authorised();
+    order.capture_due().expect("it is under way").failed(now());
+    order.give_back_due().expect("what was set aside is given up").voided(now());
+    assert!(order.capture_due().is_none());
+    assert_eq!(shown(&order), ("cancelled", "voided", Some("tx")));
+}
+
+#[test]
+fn nothing_is_given_back_for_a_free_order() {
+    let free = order(Origin::Purchase, vec![line("a", AgreedPrice::Catalog)], false);
+    let Ok(Reserved::Free(order)) = free.hold(&[held(100)], now()) else { panic!("nothing is due") };
+    let mut order = order.create(None, now()).cancel(None, now());
+    assert!(order.give_back_due().is_none() && order.capture_due().is_none());
+    assert_eq!((shown(&order), order.lines[0].incarnation), (("cancelled", "none", None), Some(7)));
 }
 
 #[test]
 fn a_decision_claims_or_releases_held_stock() {
     let created = unpaid().authorised("tx".into(), now()).create(None, now());
-    let decisions = [OrderRecord::Pending(simple()), OrderRecord::Created(created), OrderRecord::Refused(refused())];
+    let decisions = [
+        OrderRecord::Pending(simple()),
+        OrderRecord::Created(created),
+        OrderRecord::Refused(refused()),
+        OrderRecord::Cancelled(captured().cancel(None, now())),
+    ];
     let decisions = decisions.map(|order| order.decision());
-    assert_eq!(decisions, [Decision::Undecided, Decision::Created, Decision::Refused]);
+    assert_eq!(decisions, [Decision::Undecided, Decision::Created, Decision::Refused, Decision::Cancelled]);
     let settlements = decisions.map(Decision::settlement);
-    assert_eq!(settlements, [None, Some(Settlement::Claim), Some(Settlement::Release)]);
+    assert_eq!(settlements, [None, Some(Settlement::Claim), Some(Settlement::Release), None]);
 }
 
 fn hold_results() -> impl Strategy<Value = HoldResult> {

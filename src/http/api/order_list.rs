@@ -47,7 +47,7 @@ pub async fn list(shop: &Shop, request: &HttpRequest) -> HttpResult {
         if index > 0 {
             json.raw(",");
         }
-        write_order(&mut json, order);
+        write_order(&mut json, order, &shop.client);
     }
     let next = page.next.map(|order| URL_SAFE_NO_PAD.encode(order.as_bytes()));
     json.raw(r#"],"next_cursor":"#).optional_string(next.as_deref()).raw("}");

@@ -8,7 +8,7 @@ use super::order_list::list;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::delivery::check_address;
-use crate::domain::order::{Facts, MAX_ORDER_LINES, OrderedItem, add_together};
+use crate::domain::order::{Facts, MAX_ORDER_LINES, OrderRecord, OrderedItem, add_together};
 use crate::error::{Error, Invalid};
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
@@ -26,6 +26,7 @@ endpoints! {
     "purchase" / {bookId} => { POST => purchase }
     "api" / "orders" => { GET | HEAD => list, POST => create }
     "api" / "orders" / {order_id} => { GET | HEAD => show }
+    "api" / "orders" / {order_id} / "cancel" => { POST => cancel }
 }
 
 /// Places an order. Returns true with it if the same `Idempotency-Key` placed it before.
@@ -95,15 +96,33 @@ async fn checkout(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> 
 }
 
 async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
-    let id = OrderId::parse(&id.decode()?);
-    let order = id.ok_or_else(|| Problem::from(Error::NotFound("there is no such order".into())))?;
-    let Placed { order, .. } = shop.read(request, Command::Order(OrderCommand::Get(order))).await?.body;
+    let Placed { order, .. } = shop.read(request, Command::Order(OrderCommand::Get(parse(id)?))).await?.body;
     if request.has_current(order.tag())? {
         return Ok(not_modified(order.tag()));
     }
-    let mut json = Json::with_capacity(room_of(&order));
-    write_order(&mut json, &order);
-    Ok(with_tag(json_text(StatusCode::OK, json.into_bytes()), order.tag()))
+    Ok(whole_order(shop, &order))
+}
+
+async fn cancel(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
+    let order = parse(id)?;
+    if !request.body.is_empty() {
+        // It has no members of its own; one that is no JSON object is refused all the same.
+        request.members()?;
+    }
+    let (answer, replayed) = shop.write::<Placed>(request, Command::Order(OrderCommand::Cancel(order))).await?;
+    Ok(with_replayed(whole_order(shop, &answer.body.order), replayed))
+}
+
+fn parse(id: PathSegment) -> Result<OrderId, Problem> {
+    let id = OrderId::parse(&id.decode()?);
+    id.ok_or_else(|| Problem::from(Error::NotFound("there is no such order".into())))
+}
+
+/// 200 with all that is known about an order.
+fn whole_order(shop: &Shop, order: &OrderRecord) -> Response<Bytes> {
+    let mut json = Json::with_capacity(room_of(order));
+    write_order(&mut json, order, &shop.client);
+    with_tag(json_text(StatusCode::OK, json.into_bytes()), order.tag())
 }
 
 /// 201 with the body of a created order.

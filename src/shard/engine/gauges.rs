@@ -11,14 +11,16 @@ pub struct Gauge(Arc<AtomicUsize>);
 #[derive(Debug)]
 pub struct GaugeGuard(Arc<AtomicUsize>);
 
-/// The orders that are stored and not decided.
+/// The orders that are stored and not decided, or not cancelled to the end.
 #[derive(Debug, Clone)]
 pub struct OrderGauges {
     /// Those whose customer waits.
     pub waiting: Gauge,
     /// Those whose customer has been told that the outcome is unknown, or left.
     pub unresolved: Gauge,
-    /// The most of those with which paid orders are still begun.
+    /// Those that are being cancelled.
+    pub cancelling: Gauge,
+    /// The most of the unresolved ones with which paid orders are still begun.
     pub most_unresolved: usize,
 }
 
@@ -27,8 +29,8 @@ pub const DEFAULT_MAX_UNRESOLVED: usize = 256;
 
 impl Default for OrderGauges {
     fn default() -> Self {
-        let (waiting, unresolved) = (Gauge::default(), Gauge::default());
-        OrderGauges { waiting, unresolved, most_unresolved: DEFAULT_MAX_UNRESOLVED }
+        let [waiting, unresolved, cancelling] = [(); 3].map(|()| Gauge::default());
+        OrderGauges { waiting, unresolved, cancelling, most_unresolved: DEFAULT_MAX_UNRESOLVED }
     }
 }
 

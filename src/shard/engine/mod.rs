@@ -26,7 +26,7 @@ pub use batch::{Batch, CommitDependency};
 pub use committer::SharedWriter;
 pub use expiry_index::{Expiry, ExpiryIndex, LIFETIME_MICROS, MAX_LIVE, end_of_life};
 pub use fetched::{Fetched, StoredKey};
-pub use gauges::{DEFAULT_MAX_UNRESOLVED, GaugeGuard, OrderGauges};
+pub use gauges::{DEFAULT_MAX_UNRESOLVED, Gauge, GaugeGuard, OrderGauges};
 pub use idempotency_index::{Full, IdempotencyIndex, KeyScope};
 pub use in_doubt_queue::{ASK_INTERVAL_MICROS, InDoubt, InDoubtQueue};
 pub use outbox::{Outbox, ReplyTo, Waiter};

@@ -5,7 +5,7 @@ use crate::routing::{KeyHash, SLOTS};
 use crate::storage::{Record, RecordKey, RecordKind};
 
 /// The length of a table that is indexed by the number of a kind.
-const KINDS: usize = RecordKind::OrderEntry as usize + 1;
+const KINDS: usize = RecordKind::Return as usize + 1;
 
 /// All resident records, found by their hash and compared by their whole key.
 pub struct State {

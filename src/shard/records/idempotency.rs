@@ -55,6 +55,11 @@ pub fn scope_of_order(order: &Facts) -> KeyScope {
     KeyScope { owner: order.home(), is_customer: order.customer.is_some() }
 }
 
+/// What the idempotency key of a cancellation belongs to: the order.
+pub fn scope_of_cancellation(order: &Facts) -> KeyScope {
+    KeyScope { owner: order.id.hash(), is_customer: false }
+}
+
 /// Refuses a new key while too many are live, or their replies take too many bytes.
 ///
 /// # Errors

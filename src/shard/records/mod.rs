@@ -15,13 +15,20 @@
 //! | reservation, 7 (resident) | the product | digest of order and product | count, price, incarnation | [`reservations`] | when its order is settled |
 //! | open order, 8 (resident) | the order's slot | the order's id | the order, undecided or not settled | [`orders`] | when the order is closed |
 //! | settlement, 9 | the product | digest of order and product | claimed or released | [`reservations`] | after 24 hours; after a minute when there are too many |
+//! | place of an order, 10 | the shard, or the customer | the order's id, inverted | status, state of the payment | [`orders`] | with its order |
+//! | deliveries of an order, 11 | the order's slot | the order's id | the deliveries' ids | [`deliveries`] | never |
+//! | return, 12 (resident) | the product | digest of order and product | since when the home asks no more | [`returns`] | a minute after the order is closed |
 //!
 //! An order and its deliveries are in the slot of the customer's cart or, without a customer, of the product.
 
 pub mod carts;
 pub mod deliveries;
 pub mod idempotency;
+pub mod in_doubt;
 pub mod orders;
 pub mod products;
 pub mod reservations;
+pub mod returns;
+#[cfg(test)]
+mod test_shard;
 pub mod values;

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::domain::order::{DecidedOrder, Facts, Order, OrderRecord, Recorded, SingleItem, Status};
+use crate::domain::order::{Decided, Facts, Order, OrderRecord, Recorded, SingleItem, Status};
 use crate::domain::reservation::Decision;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
@@ -55,6 +55,11 @@ pub fn find(txn: &mut Transaction<'_>, id: OrderId) -> Result<Option<OrderRecord
     record.as_deref().map(codec::decode_order).transpose().map_err(naming(key))
 }
 
+/// True for an order that is undecided or not settled.
+pub fn is_open(txn: &Transaction<'_>, id: OrderId) -> bool {
+    txn.peek(key(RecordKind::OpenOrder, &id)).is_some()
+}
+
 /// All open orders.
 ///
 /// # Errors
@@ -74,7 +79,7 @@ where
     let undecided = &mut txn.indexes_mut().undecided;
     match order.recorded_state().status {
         Status::Pending => undecided.insert(order.id),
-        Status::Created | Status::Refused { .. } => undecided.remove(order.id),
+        Status::Created | Status::Refused { .. } | Status::Cancelled { .. } => undecided.remove(order.id),
     }
     txn.put(key(RecordKind::OpenOrder, &order.id), &codec::encode_order(order));
     enter(txn, order);
@@ -93,7 +98,10 @@ fn leave(txn: &mut Transaction<'_>, order: &Facts) {
 }
 
 /// Writes a closed order, with nothing left to be done, in place of its open record. It gets a new version.
-pub fn put_closed(txn: &mut Transaction<'_>, order: &mut DecidedOrder) {
+pub fn put_closed<S>(txn: &mut Transaction<'_>, order: &mut Order<S>)
+where
+    Order<S>: Decided,
+{
     order.recorded_as(txn.next_version());
     let open = key(RecordKind::OpenOrder, &order.id);
     if txn.peek(open).is_some() {
@@ -152,6 +160,9 @@ pub fn get(txn: &mut Transaction<'_>, id: OrderId) -> Result<CommandOutput> {
 /// # Errors
 /// [`Error::Internal`] for a damaged record.
 pub fn decision(txn: &mut Transaction<'_>, id: OrderId) -> Result<CommandOutput> {
-    let decision = find(txn, id)?.map_or(Decision::Refused, |order| order.decision());
+    let decision = match find(txn, id)?.map_or(Decision::Refused, |order| order.decision()) {
+        Decision::Cancelled if !is_open(txn, id) => Decision::CancelledAndClosed,
+        decision => decision,
+    };
     Ok(CommandOutput::decision(decision))
 }

@@ -32,8 +32,8 @@ fn settlement_key(hash: KeyHash, id: &DigestId) -> RecordKey<'_> {
     RecordKey { hash, kind: RecordKind::Settlement, id: &id.0 }
 }
 
-/// The id of an order's reservation and settlement of a product.
-fn id_of(order: OrderId, product: &ProductId) -> DigestId {
+/// The id of an order's reservation, settlement and return of a product.
+pub fn id_of(order: OrderId, product: &ProductId) -> DigestId {
     DigestId::new(RecordKind::Reservation, order.as_bytes(), product.as_str().as_bytes())
 }
 
@@ -41,22 +41,12 @@ fn find(txn: &mut Transaction<'_>, product: &ProductId, id: DigestId) -> Result<
     txn.read(reservation_key(product.hash(), &id)).map(codec::decode_reservation).transpose()
 }
 
-/// The reservations in doubt whose home is to be asked now, at most `limit`.
+/// The reservation with this id, if it is not settled. The reply does not wait for it.
 ///
 /// # Errors
 /// [`Error::Internal`] for a damaged record.
-pub fn due(txn: &mut Transaction<'_>, limit: usize) -> Result<Vec<Reservation>> {
-    let now = txn.now();
-    let mut found = Vec::new();
-    while found.len() < limit {
-        let Some(next) = txn.indexes_mut().in_doubt.pop_due(now) else { break };
-        // A reservation that was settled meanwhile has no record.
-        if let Some(record) = txn.peek(reservation_key(next.hash, &next.id)) {
-            found.push(codec::decode_reservation(record)?);
-            txn.indexes_mut().in_doubt.push(next.hash, next.id, now);
-        }
-    }
-    Ok(found)
+pub fn peek(txn: &Transaction<'_>, hash: KeyHash, id: DigestId) -> Result<Option<Reservation>> {
+    txn.peek(reservation_key(hash, &id)).map(codec::decode_reservation).transpose()
 }
 
 /// Holds all lines or none, and returns the result for each. Repeating a hold changes nothing.
@@ -95,6 +85,7 @@ fn look(txn: &mut Transaction<'_>, order: OrderId, line: &OrderedItem) -> Result
             available: product.as_ref().map_or(0, |product| product.stock),
             held: product.as_ref().map_or(0, |product| product.held),
             title: product.map(|product| product.details.title).unwrap_or_default(),
+            incarnation: Some(reservation.incarnation),
         }));
     }
     if txn.indexes().settlements.contains(id) {
@@ -108,6 +99,7 @@ fn look(txn: &mut Transaction<'_>, order: OrderId, line: &OrderedItem) -> Result
         available: product.stock,
         held: product.held,
         title: product.details.title,
+        incarnation: Some(product.incarnation),
     };
     Ok(if is_enough { HoldResult::Held(quote) } else { HoldResult::Short(quote) })
 }
@@ -149,25 +141,36 @@ pub fn settle(txn: &mut Transaction<'_>, settle: &Settle) -> Result<()> {
     fail_point::hit("settling");
     settle.products().iter().try_for_each(|product| txn.check_owner(product.hash()))?;
     for product in settle.products() {
-        let id = id_of(settle.order, product);
         end(txn, settle.order, product, settle.settlement())?;
-        // The order's home runs its holds and settlements one after the other, so on its own shard no hold is late.
-        if !txn.owns(settle.order.hash()) && !txn.indexes().settlements.contains(id) {
-            let (expires_at, steadily) = (end_of_life(txn.now()), end_of_life(txn.steady_now()));
-            let claimed = settle.settlement() == Settlement::Claim;
-            let settlement = SettlementRecord { version: txn.next_version(), expires_at, claimed };
-            txn.put(settlement_key(product.hash(), &id), &codec::encode_settlement(&settlement));
-            txn.indexes_mut().settlements.insert(product.hash(), id, steadily, 0);
-        }
     }
     Ok(())
 }
 
-/// Ends a reservation, if there is one. If the product was deleted and created again since the hold, the stock of the
+/// Ends a product's reservation, if there is one, and records the settlement. True if there was one.
+///
+/// # Errors
+/// [`Error::Internal`] for a damaged record.
+pub fn end(txn: &mut Transaction<'_>, order: OrderId, product: &ProductId, settlement: Settlement) -> Result<bool> {
+    let id = id_of(order, product);
+    let reservation = find(txn, product, id)?;
+    if let Some(reservation) = &reservation {
+        give_up(txn, reservation, id, settlement)?;
+    }
+    // The order's home runs its holds and settlements one after the other, so on its own shard no hold is late.
+    if !txn.owns(order.hash()) && !txn.indexes().settlements.contains(id) {
+        let (expires_at, steadily) = (end_of_life(txn.now()), end_of_life(txn.steady_now()));
+        let claimed = settlement == Settlement::Claim;
+        let record = SettlementRecord { version: txn.next_version(), expires_at, claimed };
+        txn.put(settlement_key(product.hash(), &id), &codec::encode_settlement(&record));
+        txn.indexes_mut().settlements.insert(product.hash(), id, steadily, 0);
+    }
+    Ok(reservation.is_some())
+}
+
+/// Deletes a reservation and moves its stock. If the product was deleted and created again since the hold, the stock of the
 /// new one does not change.
-fn end(txn: &mut Transaction<'_>, order: OrderId, product_id: &ProductId, settlement: Settlement) -> Result<()> {
-    let id = id_of(order, product_id);
-    let Some(reservation) = find(txn, product_id, id)? else { return Ok(()) };
+fn give_up(txn: &mut Transaction<'_>, reservation: &Reservation, id: DigestId, settlement: Settlement) -> Result<()> {
+    let product_id = &reservation.product;
     let current = products::find(txn, product_id)?;
     txn.delete(reservation_key(product_id.hash(), &id));
     let is_same = |product: &Product| product.incarnation == reservation.incarnation;
@@ -195,61 +198,13 @@ pub fn sweep_settlements(txn: &mut Transaction<'_>, most: usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use super::super::test_shard::{begin, held, make_again, order, settled, shard, shard_with, stock};
     use super::*;
-    use crate::domain::money::Money;
-    use crate::domain::product::Details;
-    use crate::routing::{SLOTS, Slot};
-    use crate::shard::engine::{ASK_INTERVAL_MICROS, Resident, Writer};
-    use crate::storage::{MemoryStorage, Record};
-
-    /// A shard with half of the slots, and a product of its own.
-    fn shard(stock: u64) -> (Writer, ProductId) {
-        shard_with(Resident::default(), stock)
-    }
-
-    fn shard_with(resident: Resident, stock: u64) -> (Writer, ProductId) {
-        let mut writer = Writer::new(resident, Arc::new(MemoryStorage::default()), 0..=SLOTS / 2 - 1);
-        let mut ids = (0..).map(|number| ProductId::new(format!("p{number}")).unwrap());
-        let id = ids.find(|id| begin(&mut writer).owns(id.hash())).unwrap();
-        make(&mut writer, &id, stock);
-        (writer, id)
-    }
-
-    fn begin(writer: &mut Writer) -> Transaction<'_> {
-        Transaction::begin(writer, Timestamp::default())
-    }
+    use crate::shard::engine::{Resident, Writer};
+    use crate::storage::Record;
 
     fn sweep(writer: &mut Writer, now: Timestamp, most: usize) {
         sweep_settlements(&mut Transaction::begin(writer, now), most);
-    }
-
-    fn make(writer: &mut Writer, id: &ProductId, stock: u64) {
-        let details =
-            Details { title: "T".into(), author: None, topic: None, has_isbn: false, price: Money::default() };
-        let mut txn = begin(writer);
-        let incarnation = txn.next_version();
-        products::put(&mut txn, id, None, &mut Product::new(details, stock, incarnation));
-    }
-
-    /// An order whose home is another shard.
-    fn order(number: u128) -> OrderId {
-        OrderId::new(Slot(SLOTS - 1), 0, number << 20)
-    }
-
-    fn held(writer: &mut Writer, order: OrderId, id: &ProductId, count: u32) -> HoldResult {
-        let lines = vec![OrderedItem { product: id.clone(), count }];
-        hold(&mut begin(writer), &Hold::new(order, lines, HoldMode::Hold).unwrap()).unwrap().remove(0)
-    }
-
-    fn settled(writer: &mut Writer, order: OrderId, id: &ProductId, settlement: Settlement) {
-        settle(&mut begin(writer), &Settle::new(order, vec![id.clone()], settlement).unwrap()).unwrap();
-    }
-
-    fn stock(writer: &mut Writer, id: &ProductId) -> (u64, u64, u64) {
-        let product = products::find(&mut begin(writer), id).unwrap().unwrap();
-        (product.stock, product.held, product.sold)
     }
 
     #[test]
@@ -295,33 +250,10 @@ mod tests {
         let (mut writer, id) = shard(5);
         for (number, settlement) in [(1, Settlement::Claim), (2, Settlement::Release)] {
             held(&mut writer, order(number), &id, 2);
-            let mut txn = begin(&mut writer);
-            let old = products::find(&mut txn, &id).unwrap().unwrap();
-            txn.indexes_mut().products.remove(&id, &old.details);
-            txn.delete(RecordKey { hash: id.hash(), kind: RecordKind::Product, id: id.as_str().as_bytes() });
-            make(&mut writer, &id, 7);
+            make_again(&mut writer, &id, 7);
             settled(&mut writer, order(number), &id, settlement);
             assert_eq!(stock(&mut writer, &id), (7, 0, 0));
         }
-    }
-
-    #[test]
-    fn only_orders_of_other_shards_that_still_hold_are_asked_about() {
-        let (mut writer, id) = shard(9);
-        let ours = OrderId::new(Slot(0), 0, 0);
-        for order in [order(1), order(2), ours] {
-            held(&mut writer, order, &id, 1);
-        }
-        settled(&mut writer, order(1), &id, Settlement::Claim);
-        let at = |micros| Timestamp::from_micros(micros).unwrap();
-        assert!(due(&mut Transaction::begin(&mut writer, at(ASK_INTERVAL_MICROS - 1)), 10).unwrap().is_empty());
-        let orders = |found: Vec<Reservation>| found.iter().map(|reservation| reservation.order).collect::<Vec<_>>();
-        assert_eq!(orders(due(&mut Transaction::begin(&mut writer, at(ASK_INTERVAL_MICROS)), 10).unwrap()), [order(2)]);
-        assert!(due(&mut Transaction::begin(&mut writer, at(ASK_INTERVAL_MICROS)), 10).unwrap().is_empty());
-        assert_eq!(
-            orders(due(&mut Transaction::begin(&mut writer, at(2 * ASK_INTERVAL_MICROS)), 10).unwrap()),
-            [order(2)]
-        );
     }
 
     #[test]

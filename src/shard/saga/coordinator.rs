@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
+use super::cancellations::Cancellations;
 use crate::client::Client;
 use crate::error::Error;
 use crate::payment::HttpGateway;
@@ -22,14 +23,19 @@ pub struct Coordinator {
     pub(super) gateway: HttpGateway,
     /// The counts of undecided orders.
     pub(super) gauges: OrderGauges,
+    /// The cancellations that are not finished.
+    pub(super) cancellations: Cancellations,
     captures_failed: AtomicU64,
+    refunds_failed: AtomicU64,
 }
 
 impl Coordinator {
     /// Makes a coordinator for a shard's writer.
     pub fn new(writer: Arc<SharedWriter>, peers: Option<Client>, gateway: HttpGateway) -> Arc<Self> {
         let gauges = writer.lock().indexes().orders.clone();
-        Arc::new(Coordinator { writer, peers, gateway, gauges, captures_failed: AtomicU64::new(0) })
+        let cancellations = Cancellations::new(gauges.cancelling.clone());
+        let [captures_failed, refunds_failed] = [0, 0].map(AtomicU64::new);
+        Arc::new(Coordinator { writer, peers, gateway, gauges, cancellations, captures_failed, refunds_failed })
     }
 
     /// The number of payments of created orders that the gateway refused to capture.
@@ -40,6 +46,16 @@ impl Coordinator {
     /// Counts a payment that the gateway refused to capture.
     pub(super) fn count_failed_capture(&self) {
         self.captures_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of payments of cancelled orders that the gateway refused to refund.
+    pub fn refunds_failed(&self) -> u64 {
+        self.refunds_failed.load(Ordering::Relaxed)
+    }
+
+    /// Counts a payment that the gateway refused to refund.
+    pub(super) fn count_failed_refund(&self) {
+        self.refunds_failed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Runs a transaction, and returns once everything that its result was computed from is durable.

@@ -2,7 +2,7 @@
 //! delivery, settles this shard's stock, and stores the reply under the idempotency key.
 
 use crate::domain::delivery::DEFAULT_COURIER;
-use crate::domain::order::{Created, DecidedOrder, Facts, Order, Origin, Payable, Refusal, SingleItem};
+use crate::domain::order::{Created, Facts, Order, Origin, Payable, Refusal, Refused, SingleItem};
 use crate::domain::reservation::Settlement;
 use crate::error::Result;
 use crate::protocol::{CommandOutput, Settle, WireReply, encode_reply};
@@ -12,14 +12,21 @@ use crate::shard::records::{carts, deliveries, idempotency, orders, reservations
 /// An order that is ready to be created, or a refusal.
 pub type Outcome = std::result::Result<(Order<Payable>, SingleItem), Refusal>;
 
+/// An order after its decision.
+pub enum DecidedOrder {
+    /// Created.
+    Created(Order<Created>),
+    /// Refused.
+    Refused(Order<Refused>),
+}
+
 /// Creates an order whose stock this shard holds and for which no payment is due, and closes it.
 ///
 /// # Errors
 /// [`crate::error::Error::Internal`] for a damaged record.
-pub fn create_at_once(txn: &mut Transaction<'_>, order: Order<Payable>) -> Result<DecidedOrder> {
+pub fn create_at_once(txn: &mut Transaction<'_>, order: Order<Payable>) -> Result<Order<Created>> {
     let mut order = create(txn, order)?;
     order.claimed(txn.now());
-    let mut order = DecidedOrder::Created(order);
     orders::put_closed(txn, &mut order);
     Ok(order)
 }
@@ -57,7 +64,7 @@ pub fn commit(txn: &mut Transaction<'_>, outcome: Outcome) -> Result<(DecidedOrd
 
 fn create(txn: &mut Transaction<'_>, order: Order<Payable>) -> Result<Order<Created>> {
     let address = order.address.as_deref();
-    let delivery = address.map(|address| deliveries::schedule(txn, order.id, address, DEFAULT_COURIER).id);
+    let delivery = address.map(|address| deliveries::schedule_first(txn, order.id, address, DEFAULT_COURIER).id);
     let order = order.create(delivery, txn.now());
     settle_here(txn, &order, Settlement::Claim)?;
     Ok(order)

@@ -1,5 +1,5 @@
 //! Drives an order from its first record to its last: hold, pay, decide, settle, close. After a crash the record tells
-//! the step at which to resume.
+//! the step at which to resume. An order that is cancelled while it is settled goes on in [`cancel`].
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -9,16 +9,18 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
+use super::cancel;
 use super::coordinator::{Coordinator, abort};
-use super::decide::{self, Outcome};
+use super::decide::{self, DecidedOrder, Outcome};
 use super::payment::{self, NotAuthorised};
 use super::stock::{self, Found};
 use crate::domain::card::Card;
 use crate::domain::order::{
-    Created, DecidedOrder, Order, OrderRecord, Payable, Pending, Recorded, Refusal, Refused, RefusedPayment, Reserved,
+    CaptureDue, Created, Order, OrderRecord, Payable, Pending, Recorded, Refusal, Refused, RefusedPayment, Reserved,
     SingleItem, Unpaid, Unreserved, card_missing,
 };
 use crate::domain::reservation::{HoldMode, Settlement};
+use crate::domain::time::Timestamp;
 use crate::error::Error;
 use crate::payment::Capture;
 use crate::process::fail_point;
@@ -84,14 +86,16 @@ async fn resume(coordinator: &Coordinator, order: OrderRecord) {
             conclude(coordinator, prepared, &answer).await;
         }
         OrderRecord::Created(order) => {
-            let order = claim_and_capture(coordinator, order).await;
-            close(coordinator, DecidedOrder::Created(order)).await;
+            let resumed_at = Some(clock::now());
+            let settled = Settled { resumed_at, ..claim_and_capture(coordinator, order).await };
+            close_created(coordinator, settled).await;
         }
         OrderRecord::Refused(order) => {
             let all = stock::all_lines(&order);
-            let order = release(coordinator, order, &all).await;
-            close(coordinator, DecidedOrder::Refused(order)).await;
+            let order = release(coordinator, order.resumed(clock::now()), &all).await;
+            close_refused(coordinator, order).await;
         }
+        OrderRecord::Cancelled(order) => cancel::resume(coordinator, order).await,
     }
 }
 
@@ -193,23 +197,35 @@ async fn conclude(coordinator: &Coordinator, prepared: Prepared, answer: &Answer
     let decided = coordinator.transact(|txn| decide::commit(txn, outcome)).await;
     let (order, reply) = decided.unwrap_or_else(|error| abort(&error, "an order cannot be decided"));
     fail_point::hit("decided");
-    let order = match order {
+    match order {
         DecidedOrder::Created(order) => {
             answer.send(reply);
-            DecidedOrder::Created(claim_and_capture(coordinator, order).await)
+            let settled = claim_and_capture(coordinator, order).await;
+            fail_point::hit("settled");
+            close_created(coordinator, settled).await;
         }
         DecidedOrder::Refused(order) => {
             let order = release(coordinator, order, &held_elsewhere).await;
             answer.send(reply);
-            DecidedOrder::Refused(order)
+            fail_point::hit("settled");
+            close_refused(coordinator, order).await;
         }
-    };
-    fail_point::hit("settled");
-    close(coordinator, order).await;
+    }
+}
+
+/// What became of a created order's stock and payment.
+struct Settled {
+    order: OrderId,
+    /// The time of the restart after which this shard went on with it.
+    resumed_at: Option<Timestamp>,
+    /// The time at which all other shards had sold its stock; `None` when one did not answer.
+    claimed_at: Option<Timestamp>,
+    /// The end of its payment's capture.
+    captured: Option<(Capture, Timestamp)>,
 }
 
 /// Claims a created order's stock on the other shards, and captures its payment. Neither waits for the other.
-async fn claim_and_capture(coordinator: &Coordinator, mut order: Order<Created>) -> Order<Created> {
+async fn claim_and_capture(coordinator: &Coordinator, mut order: Order<Created>) -> Settled {
     let due = order.capture_due().map(|due| payment::of(due.due()));
     let all = stock::all_lines(&order);
     let claim = async {
@@ -222,22 +238,57 @@ async fn claim_and_capture(coordinator: &Coordinator, mut order: Order<Created>)
         let payment = due.as_ref()?;
         Some((payment::capture(coordinator, payment).await, clock::now()))
     };
-    let (claimed, captured) = tokio::join!(claim, capture);
-    if let Some(at) = claimed {
-        order.claimed(at);
-    }
-    if let (Some((capture, at)), Some(due)) = (captured, order.capture_due()) {
-        match capture {
-            Capture::Captured => due.captured(at),
-            Capture::Refused { reason } => {
-                coordinator.count_failed_capture();
-                let id = due.due().order;
-                tracing::error!(order = %id, reason, "capture refused by the payment gateway; the order stays created");
-                due.failed(at);
+    let (claimed_at, captured) = tokio::join!(claim, capture);
+    Settled { order: order.id, resumed_at: None, claimed_at, captured }
+}
+
+/// Closes a created order. One that was cancelled meanwhile is not closed: its stock and its payment go back.
+async fn close_created(coordinator: &Coordinator, settled: Settled) {
+    let id = settled.order;
+    let found = coordinator.transact(|txn| {
+        Ok(match orders::find(txn, id)? {
+            Some(OrderRecord::Created(order)) => {
+                let mut order = resumed(order, &settled);
+                settled.claimed_at.into_iter().for_each(|at| order.claimed(at));
+                note_capture(coordinator, order.capture_due(), &settled);
+                orders::put_closed(txn, &mut order);
+                None
             }
+            Some(OrderRecord::Cancelled(order)) => {
+                let mut order = resumed(order, &settled);
+                settled.claimed_at.into_iter().for_each(|at| order.claimed(at));
+                note_capture(coordinator, order.capture_due(), &settled);
+                orders::put_open(txn, &mut order);
+                Some(order)
+            }
+            _ => return Err(Error::Internal(format!("order {id} is neither created nor cancelled"))),
+        })
+    });
+    match found.await {
+        Ok(None) => fail_point::hit("closed"),
+        Ok(Some(order)) => cancel::go_on(coordinator, order).await,
+        Err(error) => abort(&error, "an order cannot be closed"),
+    }
+}
+
+fn resumed<S>(order: Order<S>, settled: &Settled) -> Order<S> {
+    match settled.resumed_at {
+        Some(at) => order.resumed(at),
+        None => order,
+    }
+}
+
+fn note_capture(coordinator: &Coordinator, due: Option<CaptureDue<'_>>, settled: &Settled) {
+    let (Some((capture, at)), Some(due)) = (&settled.captured, due) else { return };
+    match capture {
+        Capture::Captured => due.captured(*at),
+        Capture::Refused { reason } => {
+            coordinator.count_failed_capture();
+            let id = settled.order;
+            tracing::error!(order = %id, reason, "capture refused by the payment gateway; the order stays created");
+            due.failed(*at);
         }
     }
-    order
 }
 
 /// Releases a refused order's stock on the other shards, as far as they are known to hold it.
@@ -250,7 +301,7 @@ async fn release(coordinator: &Coordinator, mut order: Order<Refused>, held: &BT
     order
 }
 
-async fn close(coordinator: &Coordinator, mut order: DecidedOrder) {
+async fn close_refused(coordinator: &Coordinator, mut order: Order<Refused>) {
     coordinator.transact(|txn| orders::put_closed(txn, &mut order)).await;
     fail_point::hit("closed");
 }

@@ -10,7 +10,7 @@ use super::coordinator::Coordinator;
 use crate::domain::card::Card;
 use crate::domain::order::{Due, Facts, RefusedPayment};
 use crate::error::Error;
-use crate::payment::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState};
+use crate::payment::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState, Refund};
 
 /// The time that a payment gateway has for a call other than the authorisation, after which the call is repeated.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,9 +92,11 @@ pub async fn resolve(coordinator: &Coordinator, payment: &Payment) -> Result<Str
     let mut backoff = Backoff::up_to(LONGEST_PAUSE);
     loop {
         let wanted = match gateway.lookup(payment, CALL_TIMEOUT).await {
-            Ok(PaymentState::Authorised { transaction }) => return Ok(transaction),
+            Ok(PaymentState::Authorised { transaction } | PaymentState::Captured { transaction }) => {
+                return Ok(transaction);
+            }
             Ok(PaymentState::Refused { reason }) => return Err(NotAuthorised::declined(&reason)),
-            Ok(PaymentState::Voided) => return Err(NotAuthorised::voided()),
+            Ok(PaymentState::Voided | PaymentState::Refunded) => return Err(NotAuthorised::voided()),
             Ok(PaymentState::Nothing) => match gateway.void(payment, CALL_TIMEOUT).await {
                 Ok(()) => return Err(NotAuthorised::voided()),
                 Err(no_answer) => pause_after(payment, &no_answer),
@@ -121,5 +123,46 @@ pub async fn capture(coordinator: &Coordinator, payment: &Payment) -> Capture {
             Ok(captured) => return captured,
             Err(no_answer) => backoff.pause_at_least(pause_after(payment, &no_answer)).await,
         }
+    }
+}
+
+/// The end of the payment of a cancelled order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum GivenBack {
+    /// It was not captured, and will not be.
+    Voided,
+    /// It was captured, and is refunded.
+    Refunded,
+    /// It was captured, and the gateway will not refund it.
+    Refused {
+        /// The gateway's reason, for people.
+        reason: String,
+    },
+}
+
+/// Gives a payment back whose capture has ended, or was interrupted by a crash. The gateway says which: what it has set
+/// aside is voided, what it has taken is refunded. A capture that is still on its way meets the void, or comes first and is
+/// found by the next lookup.
+pub async fn give_back(coordinator: &Coordinator, payment: &Payment) -> GivenBack {
+    let gateway = &coordinator.gateway;
+    let mut backoff = Backoff::up_to(LONGEST_PAUSE);
+    loop {
+        let no_answer = match gateway.lookup(payment, CALL_TIMEOUT).await {
+            Ok(PaymentState::Refunded) => return GivenBack::Refunded,
+            Ok(PaymentState::Voided | PaymentState::Refused { .. }) => return GivenBack::Voided,
+            Ok(PaymentState::Captured { .. }) => match gateway.refund(payment, CALL_TIMEOUT).await {
+                Ok(Refund::Refunded) => return GivenBack::Refunded,
+                Ok(Refund::Refused { reason }) => return GivenBack::Refused { reason },
+                Err(no_answer) => no_answer,
+            },
+            Ok(PaymentState::Authorised { .. } | PaymentState::Nothing) => {
+                match gateway.void(payment, CALL_TIMEOUT).await {
+                    Ok(()) => return GivenBack::Voided,
+                    Err(no_answer) => no_answer,
+                }
+            }
+            Err(no_answer) => no_answer,
+        };
+        backoff.pause_at_least(pause_after(payment, &no_answer)).await;
     }
 }

@@ -1,4 +1,5 @@
-//! Holds an order's stock on all its products' shards and, once the order is decided, claims or releases it.
+//! Holds an order's stock on all its products' shards and, once the order is decided, claims or releases it. The stock of a
+//! cancelled order goes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,10 +9,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::backoff::Backoff;
 use super::coordinator::Coordinator;
-use crate::domain::order::Facts;
-use crate::domain::reservation::{HoldMode, HoldResult, Settlement};
+use crate::domain::order::{Facts, OrderLine};
+use crate::domain::reservation::{HoldMode, HoldResult, ReturnedLine, Settlement};
 use crate::error::{Error, Result};
-use crate::protocol::{Command, Hold, PeerCommand, Request, Settle, Written};
+use crate::protocol::{Command, Hold, PeerCommand, Request, ReturnStock, Settle, Written};
+use crate::routing::OrderId;
 use crate::shard::records::reservations;
 
 /// The time for which a hold is repeated on a shard that does not answer.
@@ -140,12 +142,37 @@ pub async fn settle_elsewhere(
 }
 
 async fn settle_one(coordinator: &Coordinator, settle: Settle) {
+    tell(coordinator, settle.order, PeerCommand::Settle(settle)).await;
+}
+
+/// Tells another shard what becomes of its stock, until it has answered.
+async fn tell(coordinator: &Coordinator, order: OrderId, command: PeerCommand) {
     let Some(peers) = &coordinator.peers else { return };
-    let order = settle.order;
-    let request = Request::new(Command::Peer(PeerCommand::Settle(settle)));
+    let request = Request::new(Command::Peer(command));
     let mut backoff = Backoff::default();
     while let Err(error) = peers.call::<Written>(&request).await.result {
-        tracing::debug!(%order, %error, "a product's shard could not be told the decision on its stock");
+        tracing::debug!(%order, %error, "a product's shard could not be told what becomes of its stock");
         backoff.pause().await;
     }
+}
+
+/// A line of a cancelled order as it goes back; `None` for one of a release that did not keep which product it was: its id
+/// may belong to another one by now, so nothing goes back.
+pub fn returned_line(line: &OrderLine) -> Option<ReturnedLine> {
+    let incarnation = line.incarnation?;
+    Some(ReturnedLine { product: line.product.clone(), incarnation, count: line.count })
+}
+
+/// Has the other shards take the stock of a cancelled order back, until each has answered. This shard's part was in the
+/// commit that cancelled it.
+pub async fn return_elsewhere(coordinator: &Coordinator, order: &Facts) {
+    let groups = by_shard(coordinator, order).into_iter().filter(|(shard, _)| shard.is_some());
+    let told = groups.map(|(_, positions)| async move {
+        let lines: Vec<_> = positions.iter().filter_map(|at| returned_line(&order.lines[*at])).collect();
+        if !lines.is_empty() {
+            let returned = ReturnStock::new(order.id, lines).expect("an order has no more lines than a return");
+            tell(coordinator, order.id, PeerCommand::Return(returned)).await;
+        }
+    });
+    join_all(told).await;
 }

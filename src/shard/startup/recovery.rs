@@ -106,6 +106,12 @@ impl Loader<'_> {
             }
             RecordKind::Delivery => codec::decode_delivery(value)?.version,
             RecordKind::OrderEntry => codec::decode_order_entry(value)?.version,
+            RecordKind::OrderDeliveries => codec::decode_order_deliveries(value)?.version,
+            RecordKind::Return => {
+                let returned = codec::decode_return(value)?;
+                self.resident.indexes.in_doubt.push(hash, digest_id(id)?, self.now);
+                returned.version
+            }
             RecordKind::Reservation => {
                 let reservation = codec::decode_reservation(value)?;
                 if !self.slots.contains(&reservation.order.hash().slot().0) {

@@ -1,12 +1,12 @@
 //! Decodes a record of any kind, to find out whether that is possible.
 
 use super::cart::decode_cart;
-use super::delivery::decode_delivery;
+use super::delivery::{decode_delivery, decode_order_deliveries};
 use super::idempotency::decode_idempotency;
 use super::order::decode_order;
 use super::order_entry::decode_order_entry;
 use super::product::decode_product;
-use super::reservation::{decode_reservation, decode_settlement};
+use super::reservation::{decode_reservation, decode_return, decode_settlement};
 use super::value::decode_value;
 use crate::error::Result;
 use crate::storage::record::RecordKind;
@@ -26,5 +26,7 @@ pub fn check(kind: RecordKind, value: &[u8]) -> Result<u64> {
         RecordKind::Reservation => decode_reservation(value)?.version,
         RecordKind::Settlement => decode_settlement(value)?.version,
         RecordKind::OrderEntry => decode_order_entry(value)?.version,
+        RecordKind::OrderDeliveries => decode_order_deliveries(value)?.version,
+        RecordKind::Return => decode_return(value)?.version,
     })
 }

@@ -18,6 +18,37 @@ struct DeliveryV1<'a> {
     updated_at: i64,
 }
 
+#[derive(Encode, BorrowDecode)]
+struct OrderDeliveriesV1 {
+    version: u64,
+    deliveries: Vec<[u8; 16]>,
+}
+
+/// The deliveries of an order that may be under way or have arrived: all but those known to be cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderDeliveries {
+    /// The record's version.
+    pub version: u64,
+    /// The deliveries.
+    pub deliveries: Vec<DeliveryId>,
+}
+
+/// Encodes the deliveries of an order.
+pub fn encode_order_deliveries(record: &OrderDeliveries) -> Vec<u8> {
+    let deliveries = record.deliveries.iter().map(|delivery| *delivery.as_bytes()).collect();
+    encode(&OrderDeliveriesV1 { version: record.version, deliveries })
+}
+
+/// Decodes the deliveries of an order.
+///
+/// # Errors
+/// [`crate::error::Error::Internal`] when the bytes are not such a record.
+pub fn decode_order_deliveries(bytes: &[u8]) -> Result<OrderDeliveries> {
+    let OrderDeliveriesV1 { version, deliveries } = decode(bytes)?;
+    let id = |bytes| DeliveryId::from_bytes(bytes).ok_or_else(|| corrupt("a delivery's id"));
+    Ok(OrderDeliveries { version, deliveries: deliveries.into_iter().map(id).collect::<Result<_>>()? })
+}
+
 /// Encodes a delivery.
 pub fn encode_delivery(delivery: &Delivery) -> Vec<u8> {
     encode(&DeliveryV1 {
@@ -53,6 +84,18 @@ pub fn decode_delivery(bytes: &[u8]) -> Result<Delivery> {
 mod tests {
     use super::*;
     use crate::routing::{OrderId, Slot};
+
+    #[test]
+    fn the_deliveries_of_an_order_are_read_back() {
+        for count in 0..3 {
+            let deliveries = (0..count).map(|number| DeliveryId::new(Slot(1), 2, number)).collect();
+            let record = OrderDeliveries { version: 300, deliveries };
+            assert_eq!(decode_order_deliveries(&encode_order_deliveries(&record)), Ok(record));
+        }
+        assert!(
+            decode_order_deliveries(&encode(&OrderDeliveriesV1 { version: 1, deliveries: vec![[0; 16]] })).is_err()
+        );
+    }
 
     #[test]
     fn it_is_read_back() {

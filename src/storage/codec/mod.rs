@@ -18,11 +18,16 @@ mod value;
 
 pub use cart::{decode_cart, decode_checkout, decode_untouched_since, encode_cart};
 pub use check::check;
-pub use delivery::{decode_delivery, encode_delivery};
+pub use delivery::{
+    OrderDeliveries, decode_delivery, decode_order_deliveries, encode_delivery, encode_order_deliveries,
+};
 pub use format::{MAX_ENCODED_BYTES, decode_version};
 pub use idempotency::{IdempotencyRecord, decode_idempotency, encode_idempotency};
 pub use order::{decode_order, encode_order};
 pub use order_entry::{OrderEntry, decode_order_entry, encode_order_entry};
 pub use product::{decode_product, encode_product};
-pub use reservation::{SettlementRecord, decode_reservation, decode_settlement, encode_reservation, encode_settlement};
+pub use reservation::{
+    SettlementRecord, decode_reservation, decode_return, decode_settlement, encode_reservation, encode_return,
+    encode_settlement,
+};
 pub use value::{decode_value, encode_value};

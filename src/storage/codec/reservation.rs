@@ -4,7 +4,7 @@ use bincode::{BorrowDecode, Encode};
 
 use super::format::{corrupt, decode, encode, money, order_id, time};
 use crate::domain::cart::MAX_COUNT;
-use crate::domain::reservation::Reservation;
+use crate::domain::reservation::{Reservation, Return};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 use crate::routing::ProductId;
@@ -26,6 +26,14 @@ struct SettlementV1 {
     version: u64,
     expires_at: i64,
     claimed: bool,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct ReturnV1<'a> {
+    version: u64,
+    order: [u8; 16],
+    product: &'a str,
+    closed_at: Option<i64>,
 }
 
 /// The settlement of a reservation. It is kept after the reservation is deleted, so that a late hold does not
@@ -75,6 +83,30 @@ pub fn decode_reservation(bytes: &[u8]) -> Result<Reservation> {
     })
 }
 
+/// Encodes a return.
+pub fn encode_return(returned: &Return) -> Vec<u8> {
+    encode(&ReturnV1 {
+        version: returned.version,
+        order: *returned.order.as_bytes(),
+        product: returned.product.as_str(),
+        closed_at: returned.closed_at.map(Timestamp::micros),
+    })
+}
+
+/// Decodes a return.
+///
+/// # Errors
+/// [`crate::error::Error::Internal`] when the bytes are not one.
+pub fn decode_return(bytes: &[u8]) -> Result<Return> {
+    let decoded: ReturnV1 = decode(bytes)?;
+    Ok(Return {
+        version: decoded.version,
+        order: order_id(decoded.order)?,
+        product: ProductId::from_stored(decoded.product),
+        closed_at: decoded.closed_at.map(time).transpose()?,
+    })
+}
+
 /// Encodes a settlement.
 pub fn encode_settlement(settlement: &SettlementRecord) -> Vec<u8> {
     let SettlementRecord { version, expires_at, claimed } = *settlement;
@@ -96,7 +128,7 @@ mod tests {
     use crate::routing::{OrderId, Slot};
 
     #[test]
-    fn both_are_read_back() {
+    fn all_are_read_back() {
         let reservation = Reservation {
             version: 7,
             order: OrderId::new(Slot(1), 2, 3),
@@ -108,6 +140,11 @@ mod tests {
             held_at: time(9).unwrap(),
         };
         assert_eq!(decode_reservation(&encode_reservation(&reservation)).unwrap(), reservation);
+        for closed_at in [None, Some(time(11).unwrap())] {
+            let returned =
+                Return { version: 7, order: reservation.order, product: reservation.product.clone(), closed_at };
+            assert_eq!(decode_return(&encode_return(&returned)).unwrap(), returned);
+        }
         let settlement = SettlementRecord { version: 8, expires_at: time(10).unwrap(), claimed: true };
         assert_eq!(decode_settlement(&encode_settlement(&settlement)).unwrap(), settlement);
     }

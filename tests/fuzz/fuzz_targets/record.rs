@@ -26,6 +26,15 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(settlement) = codec::decode_settlement(bytes) {
         assert_eq!(codec::decode_settlement(&codec::encode_settlement(&settlement)), Ok(settlement));
     }
+    if let Ok(returned) = codec::decode_return(bytes) {
+        assert_eq!(codec::decode_return(&codec::encode_return(&returned)), Ok(returned));
+    }
+    if let Ok(entry) = codec::decode_order_entry(bytes) {
+        assert_eq!(codec::decode_order_entry(&codec::encode_order_entry(&entry)), Ok(entry));
+    }
+    if let Ok(deliveries) = codec::decode_order_deliveries(bytes) {
+        assert_eq!(codec::decode_order_deliveries(&codec::encode_order_deliveries(&deliveries)), Ok(deliveries));
+    }
     let _ = codec::decode_checkout(bytes);
     let _ = codec::decode_value(bytes);
     let _ = codec::decode_version(bytes);

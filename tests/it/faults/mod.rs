@@ -1,6 +1,7 @@
 //! Crashes, lost answers, full disks and many clients at once: nothing is lost, doubled or oversold.
 
 mod absence;
+mod cancel;
 mod concurrency;
 mod crash;
 mod damage;

@@ -16,6 +16,7 @@ pub enum Action {
     Authorise,
     Lookup,
     Capture,
+    Refund,
     Void,
 }
 
@@ -47,6 +48,8 @@ pub struct Paid {
     pub authorised: u32,
     /// The number of captures.
     pub captured: u32,
+    /// The number of refunds; more than one would give money away.
+    pub refunded: u32,
     /// The number of voids, before or after an authorisation.
     pub voided: u32,
     /// The number of requests.
@@ -256,6 +259,7 @@ impl Request {
             ("PUT", None) => Action::Authorise,
             ("GET", None) => Action::Lookup,
             ("POST", Some("capture")) => Action::Capture,
+            ("POST", Some("refund")) => Action::Refund,
             ("POST", Some("void")) => Action::Void,
             _ => return None,
         };
@@ -279,7 +283,7 @@ impl State {
                 paid.amount = amount.unwrap_or_default();
                 paid.authorised += 1;
             }
-            (Action::Void, "captured") => return (409, json!({"status": "captured"})),
+            (Action::Void, state @ ("captured" | "refunded")) => return (409, json!({"status": state})),
             (Action::Void, "voided") => {}
             (Action::Void, _) => {
                 paid.state = "voided";
@@ -292,12 +296,21 @@ impl State {
                 paid.state = "captured";
                 paid.captured += 1;
             }
+            (Action::Refund, "captured") if refuse => {
+                return (409, json!({"status": "refused", "reason": "closed"}));
+            }
+            (Action::Refund, "captured") => {
+                paid.state = "refunded";
+                paid.refunded += 1;
+            }
+            (Action::Refund, "refunded") => {}
+            (Action::Refund, state) => return (409, json!({"status": state})),
             (Action::Capture, "captured") | (Action::Authorise | Action::Lookup, _) => {}
             (Action::Capture, _) => return (409, json!({"status": "refused", "reason": "not authorised"})),
         }
         let transaction = format!("tx-{order}");
         match paid.state {
-            "refused" | "voided" if action == Action::Authorise => {
+            "refused" | "voided" | "refunded" if action == Action::Authorise => {
                 (402, json!({"status": paid.state, "reason": "declined"}))
             }
             state => (200, json!({"status": state, "transaction_id": transaction, "reason": "declined"})),

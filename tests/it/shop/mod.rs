@@ -1,5 +1,6 @@
 //! The shop: products, orders, payment, deliveries.
 
+mod cancel;
 mod catalog;
 mod checkout;
 mod deliveries;
