@@ -121,9 +121,9 @@ impl NewProduct {
 
 impl Details {
     fn check(&self) -> Result<(), Invalid> {
-        check_text("title", &self.title, MAX_TITLE_BYTES)?;
-        self.author.as_ref().map_or(Ok(()), |author| check_text("author", author, MAX_AUTHOR_BYTES))?;
-        self.topic.as_ref().map_or(Ok(()), |topic| check_text("topic", topic, MAX_TOPIC_BYTES))
+        check_title(&self.title)?;
+        self.author.as_deref().map_or(Ok(()), check_author)?;
+        self.topic.as_deref().map_or(Ok(()), check_topic)
     }
 }
 
@@ -133,13 +133,9 @@ impl ProductUpdate {
     /// # Errors
     /// [`Invalid`] that names the field.
     pub fn check(&self, id: &ProductId) -> Result<(), Invalid> {
-        for (field, text, most) in [
-            ("title", &self.title, MAX_TITLE_BYTES),
-            ("author", &self.author, MAX_AUTHOR_BYTES),
-            ("topic", &self.topic, MAX_TOPIC_BYTES),
-        ] {
-            text.as_ref().map_or(Ok(()), |text| check_text(field, text, most))?;
-        }
+        self.title.as_deref().map_or(Ok(()), check_title)?;
+        self.author.as_deref().map_or(Ok(()), check_author)?;
+        self.topic.as_deref().map_or(Ok(()), check_topic)?;
         if self.has_isbn {
             check_isbn(id)?;
         }
@@ -158,6 +154,30 @@ pub fn check_isbn(id: &ProductId) -> Result<(), Invalid> {
         return Err(Invalid::new("isbn", format!("must be 1 to {MAX_ISBN_BYTES} letters, digits or hyphens")));
     }
     Ok(())
+}
+
+/// Checks a title.
+///
+/// # Errors
+/// [`Invalid`] that names the field.
+pub fn check_title(text: &str) -> Result<(), Invalid> {
+    check_text("title", text, MAX_TITLE_BYTES)
+}
+
+/// Checks an author.
+///
+/// # Errors
+/// [`Invalid`] that names the field.
+pub fn check_author(text: &str) -> Result<(), Invalid> {
+    check_text("author", text, MAX_AUTHOR_BYTES)
+}
+
+/// Checks a topic.
+///
+/// # Errors
+/// [`Invalid`] that names the field.
+pub fn check_topic(text: &str) -> Result<(), Invalid> {
+    check_text("topic", text, MAX_TOPIC_BYTES)
 }
 
 fn check_text(field: &'static str, text: &str, most: usize) -> Result<(), Invalid> {

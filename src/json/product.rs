@@ -1,6 +1,6 @@
 //! A product as JSON: the members of a request that creates one, and of a row of a catalog.
 
-use crate::domain::product::{Details, MAX_STOCK, NewProduct};
+use crate::domain::product::{self, Details, MAX_STOCK, NewProduct};
 use crate::error::{Invalid, Result};
 use crate::json::faults::{AllOf as _, Faults};
 use crate::json::object::JsonObject;
@@ -11,12 +11,17 @@ use crate::routing::ProductId;
 /// # Errors
 /// The members at fault.
 pub fn from_members(members: &JsonObject<'_>) -> Result<NewProduct, Faults> {
+    let text = |field, check: fn(&str) -> Result<(), Invalid>| {
+        let text = members.optional_str(field)?;
+        text.as_deref().map_or(Ok(()), check).map(|()| text)
+    };
+    let title = || text("title", product::check_title)?.ok_or_else(|| members.missing("title"));
     let stock = || members.optional_u64("stock", MAX_STOCK)?.ok_or_else(|| members.missing("stock"));
     let ((id, has_isbn), title, author, topic, price, stock) = (
         members.optional_str("id").and_then(|other| id(other, members.optional_str("isbn")?)),
-        members.str("title"),
-        members.optional_str("author"),
-        members.optional_str("topic"),
+        title(),
+        text("author", product::check_author),
+        text("topic", product::check_topic),
         members.money("price"),
         stock(),
     )

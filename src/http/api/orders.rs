@@ -15,6 +15,7 @@ use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
 use crate::http::response::{json_text, not_modified, with_location, with_replayed, with_tag};
 use crate::http::shop::Shop;
+use crate::json::faults::{AllOf as _, Faults};
 use crate::json::object::JsonObject;
 use crate::json::writer::Json;
 use crate::protocol::{Basket, Command, OrderCommand, PlaceOrder, Placed};
@@ -57,19 +58,25 @@ async fn purchase(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpRe
 async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
     request.refuse_if_match()?;
     let members = request.members()?;
-    let customer = CustomerId::new(members.str("customer_id")?).map_err(|invalid| invalid.at("customer_id"))?;
-    let lines = members.objects("items", MAX_ORDER_LINES)?;
-    let lines = lines.iter().map(wanted).collect::<Result<Vec<_>, Invalid>>()?;
-    let card = card(&members)?;
+    let (customer, lines, card) = (customer(&members), lines(&members), card(&members)).all()?;
     let basket = Basket::Books { customer, lines: add_together(lines, MAX_COUNT)? };
     let (placed, replayed) = place(shop, request, PlaceOrder { basket, card }).await?;
     Ok(with_replayed(order_response(&placed.order, order_summary(&placed.order)), replayed))
 }
 
-fn wanted(line: &JsonObject<'_>) -> Result<OrderedItem, Invalid> {
-    let isbn = line.str_or_integer("isbn")?;
-    let product = ProductId::new(isbn).map_err(|invalid| line.named("isbn", invalid))?;
-    Ok(OrderedItem { product, count: line.u32_in("quantity", 1, MAX_COUNT)? })
+fn customer(members: &JsonObject<'_>) -> Result<CustomerId, Invalid> {
+    CustomerId::new(members.str("customer_id")?).map_err(|invalid| invalid.at("customer_id"))
+}
+
+fn lines(members: &JsonObject<'_>) -> Result<Vec<OrderedItem>, Faults> {
+    members.objects("items", MAX_ORDER_LINES)?.iter().map(wanted).collect::<Vec<_>>().all()
+}
+
+fn wanted(line: &JsonObject<'_>) -> Result<OrderedItem, Faults> {
+    let isbn = |isbn| ProductId::new(isbn).map_err(|invalid| line.named("isbn", invalid));
+    let product = line.str_or_integer("isbn").and_then(isbn);
+    let (product, count) = (product, line.u32_in("quantity", 1, MAX_COUNT)).all()?;
+    Ok(OrderedItem { product, count })
 }
 
 /// The card of a body; `None` when `payment` or its `card_number` is missing or empty.
@@ -86,13 +93,17 @@ async fn checkout(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> 
     let customer = CustomerId::new(customer.decode()?)?;
     // Everything in the body is optional, so an empty body means no members.
     let members = if request.body.is_empty() { JsonObject::default() } else { request.members()? };
-    let address = members.optional_str("address")?;
-    address.as_deref().map_or(Ok(()), check_address)?;
-    let accepts_price_changes = members.bool("acceptPriceChanges", false)?;
-    let card = card(&members)?;
+    let (address, accepts_price_changes, card) =
+        (address(&members), members.bool("acceptPriceChanges", false), card(&members)).all()?;
     let basket = Basket::Cart { customer, address, accepts_price_changes };
     let (placed, replayed) = place(shop, request, PlaceOrder { basket, card }).await?;
     Ok(with_replayed(order_response(&placed.order, order_with_lines(&placed.order)), replayed))
+}
+
+fn address(members: &JsonObject<'_>) -> Result<Option<String>, Invalid> {
+    let address = members.optional_str("address")?;
+    address.as_deref().map_or(Ok(()), check_address)?;
+    Ok(address)
 }
 
 async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {

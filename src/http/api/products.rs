@@ -7,7 +7,7 @@ use super::orders::place;
 use crate::domain::card::Card;
 use crate::domain::cart::MAX_COUNT;
 use crate::domain::order::OrderedItem;
-use crate::domain::product::{Cleared, MAX_STOCK, NewProduct, Product, ProductUpdate, UpdateMode};
+use crate::domain::product::{self, Cleared, MAX_STOCK, NewProduct, Product, ProductUpdate, UpdateMode};
 use crate::error::Invalid;
 use crate::http::endpoint::endpoints;
 use crate::http::problem::{HttpResult, Problem};
@@ -16,7 +16,7 @@ use crate::http::response::{json_text, not_modified, with_location, with_replaye
 use crate::http::shop::Shop;
 use crate::json::faults::AllOf as _;
 use crate::json::object::JsonObject;
-use crate::json::product;
+use crate::json::product::from_members;
 use crate::json::writer::Json;
 use crate::protocol::{Basket, Command, PlaceOrder, ProductCommand};
 use crate::routing::{ProductId, url_segment};
@@ -139,7 +139,7 @@ async fn get(shop: &Shop, request: &HttpRequest, id: &ProductId) -> HttpResult {
 
 /// `POST /catalog/books`, which is in the table of the lists.
 pub async fn create(shop: &Shop, request: &HttpRequest) -> HttpResult {
-    let NewProduct { id, details, stock } = product::from_members(&request.members()?)?;
+    let NewProduct { id, details, stock } = from_members(&request.members()?)?;
     let (product, replayed) = write(shop, request, &id, ProductCommand::Create { details, stock }).await?;
     let response = product_response(StatusCode::CREATED, &id, &product);
     let response = with_location(response, &format!("/catalog/books/{}", url_segment(id.as_str())));
@@ -168,37 +168,66 @@ async fn delete(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResu
 }
 
 /// What a merge patch (RFC 7396) removes.
-fn cleared(members: &JsonObject<'_>) -> Result<Cleared, Problem> {
-    if let Some(field) = ["id", "title", "price", "stock"].into_iter().find(|field| members.is_null(field)) {
-        return Err(members.invalid(field, "is null, but cannot be removed").into());
-    }
+fn cleared(members: &JsonObject<'_>) -> Cleared {
     let [author, topic, isbn] = ["author", "topic", "isbn"].map(|field| members.is_null(field));
-    Ok(Cleared { author, topic, isbn })
+    Cleared { author, topic, isbn }
+}
+
+/// The members of an update.
+struct UpdateMembers<'a> {
+    members: JsonObject<'a>,
+    mode: UpdateMode,
+    is_merge_patch: bool,
+}
+
+impl UpdateMembers<'_> {
+    /// A member that a product always has: a replacement gives it, and no patch removes it.
+    fn kept<T>(&self, field: &'static str, read: Result<Option<T>, Invalid>) -> Result<Option<T>, Invalid> {
+        match read? {
+            None if self.is_merge_patch && self.members.is_null(field) => {
+                Err(self.members.invalid(field, "is null, but cannot be removed"))
+            }
+            None if self.mode == UpdateMode::Replace => Err(self.members.missing(field)),
+            value => Ok(value),
+        }
+    }
+
+    /// A text, if it is there.
+    fn text(&self, field: &'static str, check: fn(&str) -> Result<(), Invalid>) -> Result<Option<String>, Invalid> {
+        let text = self.members.optional_str(field)?;
+        text.as_deref().map_or(Ok(()), check)?;
+        Ok(text)
+    }
+
+    /// True when the product's id is given under this name; another id is refused.
+    fn repeats(&self, field: &'static str, id: &ProductId) -> Result<bool, Invalid> {
+        match self.members.optional_str(field)? {
+            Some(text) if text != id.as_str() => {
+                Err(self.members.invalid(field, "is not the one in the path; it cannot be changed"))
+            }
+            None if field == "id" && self.is_merge_patch && self.members.is_null(field) => {
+                Err(self.members.invalid(field, "is null, but cannot be removed"))
+            }
+            given => Ok(given.is_some()),
+        }
+    }
 }
 
 fn read_update(request: &HttpRequest, id: &ProductId, mode: UpdateMode) -> Result<ProductUpdate, Problem> {
-    let members = request.members()?;
-    for field in ["id", "isbn"] {
-        if members.optional_str(field)?.is_some_and(|text| text != id.as_str()) {
-            return Err(members.invalid(field, "is not the one in the path; it cannot be changed").into());
-        }
-    }
-    let cleared = if request.is_merge_patch() { cleared(&members)? } else { Cleared::default() };
-    let update = ProductUpdate {
-        title: members.optional_str("title")?,
-        author: members.optional_str("author")?,
-        topic: members.optional_str("topic")?,
-        has_isbn: members.optional_str("isbn")?.is_some(),
-        price: members.optional_money("price")?,
-        stock: members.optional_u64("stock", MAX_STOCK)?,
-        mode,
-        cleared,
-    };
-    let missing =
-        [("title", update.title.is_none()), ("price", update.price.is_none()), ("stock", update.stock.is_none())];
-    if let Some((field, _)) = missing.iter().find(|(_, is_missing)| mode == UpdateMode::Replace && *is_missing) {
-        return Err(members.missing(field).into());
-    }
+    let is_merge_patch = request.is_merge_patch();
+    let from = UpdateMembers { members: request.members()?, mode, is_merge_patch };
+    let (_, has_isbn, title, author, topic, price, stock) = (
+        from.repeats("id", id),
+        from.repeats("isbn", id),
+        from.kept("title", from.text("title", product::check_title)),
+        from.text("author", product::check_author),
+        from.text("topic", product::check_topic),
+        from.kept("price", from.members.optional_money("price")),
+        from.kept("stock", from.members.optional_u64("stock", MAX_STOCK)),
+    )
+        .all()?;
+    let cleared = if is_merge_patch { cleared(&from.members) } else { Cleared::default() };
+    let update = ProductUpdate { title, author, topic, has_isbn, price, stock, mode, cleared };
     update.check(id)?;
     Ok(update)
 }

@@ -127,6 +127,49 @@ fn several_members_that_are_wrong_are_all_named() {
 }
 
 #[test]
+fn every_body_with_several_members_names_all_that_are_wrong() {
+    let untouched = Untouched::new();
+    let mut client = untouched.client();
+    client.post("/catalog/books", r#"{"id":"b","title":"T","price":1,"stock":1}"#).expect(201);
+    let order = r#"{"customer_id":7,"items":[{"isbn":"a"},{"isbn":"a","quantity":1},{"quantity":0}],"payment":{"card_number":1}}"#;
+    let long = "x".repeat(2_000);
+    let product = |id: &str| format!(r#"{{{id}"title":"","author":"{long}","topic":7,"price":-1,"stock":"1"}}"#);
+    let rest = ["title", "author", "topic", "price", "stock"];
+    let in_order = ["customer_id", "items[0].quantity", "items[2].isbn", "items[2].quantity", "payment.card_number"];
+    let patch = "application/merge-patch+json";
+    for (method, path, content_type, body, fields) in [
+        ("POST", "/api/orders", "application/json", order, &in_order[..]),
+        (
+            "POST",
+            "/checkout/a",
+            "application/json",
+            r#"{"address":"","acceptPriceChanges":1,"payment":1}"#,
+            &["address", "acceptPriceChanges", "payment"],
+        ),
+        ("PUT", "/buy", "application/json", r#"{"quantity":0,"card":1}"#, &["id", "quantity", "card"]),
+        ("PUT", "/replenish", "application/json", "{}", &["id", "quantity"]),
+        ("POST", "/api/delivery", "application/json", r#"{"courier":1}"#, &["order_id", "address", "courier"]),
+        ("POST", "/catalog/books", "application/json", &product(r#""id":1,"#), &[&["id"], &rest[..]].concat()),
+        ("PUT", "/catalog/books/b", "application/json", &product(r#""isbn":"c","#), &[&["isbn"], &rest[..]].concat()),
+        ("PUT", "/catalog/books/b", "application/json", "{}", &["title", "price", "stock"]),
+        ("PATCH", "/catalog/books/b", "application/json", &product(r#""id":"c","#), &[&["id"], &rest[..]].concat()),
+        (
+            "PATCH",
+            "/catalog/books/b",
+            patch,
+            r#"{"id":null,"title":null,"price":null,"stock":null}"#,
+            &["id", "title", "price", "stock"],
+        ),
+    ] {
+        let call = client.call(method, path).header("X-API-Key", "secret123").header("Content-Type", content_type);
+        let problem = call.body(body).send().expect(400).json();
+        let errors = problem["errors"].as_array().unwrap_or_else(|| panic!("{path}: {problem}")).iter();
+        let named: Vec<_> = errors.map(|error| error["field"].as_str().unwrap_or_default()).collect();
+        assert_eq!(named, fields, "{method} {path}");
+    }
+}
+
+#[test]
 fn optional_members_are_checked_too() {
     let untouched = Untouched::new();
     let mut client = untouched.client();
