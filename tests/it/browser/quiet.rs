@@ -75,6 +75,21 @@ fn the_api_page_breaches_no_policy() {
     assert_eq!(browser.complaints(|_| false), Vec::<String>::new());
 }
 
+/// What axe finds wrong on the page, in each window.
+fn look_with_axe(browser: &mut Browser, axe: &str, what: &str) {
+    browser.run(&format!("{axe}; window.axe = axe;"));
+    for window in WINDOWS {
+        browser.resize(window);
+        let found = browser.run_until_done(
+            "const done = arguments[arguments.length - 1];
+             axe.run(document).then(({ violations }) => done(violations.map(({ id, help, nodes }) =>
+                 [id, help, ...nodes.map(({ target }) => target.join(' '))])));",
+        );
+        assert_eq!(found, Value::Array(Vec::new()), "{what} in {window:?}");
+    }
+    browser.resize(LAPTOP);
+}
+
 #[test]
 fn axe_finds_nothing() {
     let Some(_turn) = turn() else { return };
@@ -82,20 +97,19 @@ fn axe_finds_nothing() {
         return skip(&format!("{AXE_VARIABLE} does not name axe-core's axe.min.js"));
     };
     let axe = fs::read_to_string(path).expect("axe can be read");
-    let store = store();
+    let mut store = store();
     let mut browser = Browser::open(LAPTOP);
     for path in ["/", "/shop?customer=alice"] {
         browser.visit(store.facade.http[0], path);
         unfold(&mut browser, path);
-        browser.run(&format!("{axe}; window.axe = axe;"));
-        for window in WINDOWS {
-            browser.resize(window);
-            let found = browser.run_until_done(
-                "const done = arguments[arguments.length - 1];
-                 axe.run(document).then(({ violations }) => done(violations.map(({ id, help, nodes }) =>
-                     [id, help, ...nodes.map(({ target }) => target.join(' '))])));",
-            );
-            assert_eq!(found, Value::Array(Vec::new()), "{path} in {window:?}");
-        }
+        look_with_axe(&mut browser, &axe, path);
     }
+    // The form that asks for a key, and a page that nobody answers.
+    browser.visit(store.facade.http[0], "/");
+    browser.run("import('/assets/access.js').then(({ askForKey }) => askForKey(null))");
+    browser.wait_for("the form is there", "return document.querySelector('dialog').open");
+    look_with_axe(&mut browser, &axe, "the form");
+    store.facade.process.kill();
+    browser.wait_for("the page says so", "return document.querySelector('verdict-line[data-code=away]')");
+    look_with_axe(&mut browser, &axe, "a page without a facade");
 }

@@ -1,5 +1,6 @@
 //! The page at `/` shows what happens in the store.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -10,7 +11,7 @@ use shardcart::routing::KeyHash;
 
 use super::driver::{Browser, LAPTOP};
 use super::turn;
-use crate::harness::launcher::Launcher;
+use crate::harness::launcher::{ANY_PORT, Launcher, PROGRAM};
 use crate::harness::shop::{CARD, KEY};
 use crate::harness::{Client, Setup, Store, eventually, offer};
 
@@ -183,6 +184,43 @@ fn a_page_outlives_its_facade() {
     kill_process(launcher.child(" facade "), Signal::KILL).unwrap();
     browser.wait_for("the page says so", "return document.querySelector('.feed .lamp.bad')");
     browser.wait_for("the page is live again", LIVE);
+}
+
+#[test]
+fn a_crash_button_kills_and_nothing_is_lost() {
+    let Some(_turn) = turn() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--playground", "--shards", "2", "--http", ANY_PORT, "--kv", ANY_PORT];
+    let launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options).until_ready();
+    let mut browser = Browser::open(LAPTOP);
+    browser.visit(launcher.shop(), "/");
+    let count = |browser: &mut Browser, member: &str| {
+        let text = browser.text(&format!("playground-panel [data-figure={member}] dd"));
+        text.replace(',', "").parse::<u64>().unwrap_or_else(|_| panic!("{member} is {text}"))
+    };
+    browser.wait_for(
+        "shoppers shop",
+        "return parseInt(document.querySelector('[data-figure=acknowledged] dd')?.innerText) > 0",
+    );
+    let killed = launcher.child("--index=1");
+    browser.click("playground-panel button[aria-label='Crash shard-1']");
+    eventually("another process is shard 1", || (launcher.child("--index=1") != killed).then_some(()));
+    browser.wait_for("all is well again", "return document.querySelector('verdict-line[data-code=all_well]')");
+    browser.click("playground-panel input[value=slow]");
+    browser.wait_for(
+        "the gateway is slow",
+        "return document.querySelector('playground-panel .note[role=status]').innerText.includes('slow')",
+    );
+    browser.click("playground-panel button[aria-label='Crash facade']");
+    browser.wait_for(
+        "both kills are counted",
+        "return document.querySelector('[data-figure=kills] dd').innerText === '2'",
+    );
+    browser.wait_for("the page is live", LIVE);
+    for member in ["lost", "applied_twice", "stock_drift"] {
+        assert_eq!(count(&mut browser, member), 0, "{member}");
+    }
+    assert!(count(&mut browser, "acknowledged") > 0);
 }
 
 #[test]

@@ -88,6 +88,11 @@ export async function write(method, target, body, { key = newKey(), onWait = () 
   }
 }
 
+/** Sends something once, where a repetition would do it twice. */
+export async function sendOnce(method, target, body) {
+  return json(await insistOnKey(() => attempt(method, target, { body })));
+}
+
 /** Checks a key with a read that every key may do. Throws the problem if the store refuses it. */
 export async function checkKey(key) {
   await attempt("GET", "api/books?limit=1", { apiKey: key });

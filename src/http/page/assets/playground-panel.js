@@ -1,13 +1,13 @@
 // The playground of `launch --playground`: simulated shoppers, a crash button for every process, and the shoppers' own
 // count of what the store has lost. It asks for the counts only while the panel is there.
 
-import { read, write } from "./api.js";
+import { read, sendOnce } from "./api.js";
 import { asCommand, curl } from "./as-command.js";
 import { h, panelHead, setText, shardDot } from "./dom.js";
 import { count, counted, duration, milliseconds } from "./format.js";
 
 const MODES = [["ok", "Well"], ["slow", "Slow"], ["refusing", "Refusing"], ["away", "Away"]];
-const MAX_RATE = 500;
+const MAX_RATE = 1000;
 
 /** @type {Array<[string, string, function(Object): string]>} member, name, text; those that must be 0 come first */
 const FIGURES = [
@@ -27,6 +27,7 @@ class PlaygroundPanel extends HTMLElement {
   #note = h("span", { class: "note" });
   #figures = new Map(FIGURES.map(([member]) => [member, h("dd")]));
   #message = h("p", { class: "note", role: "status" });
+  #findings = h("ul", { class: "findings bad" });
   #rate = h("input", { type: "range", min: 0, max: MAX_RATE, step: 10, id: "rate",
     oninput: () => this.#sayRate(this.#rate.valueAsNumber), onchange: () => this.#setRate() });
   #rateText = h("output", { for: "rate" });
@@ -50,7 +51,8 @@ class PlaygroundPanel extends HTMLElement {
         h("div", { class: "control" }, h("span", {}, "kill -9"), this.#crashes),
         h("fieldset", { class: "control plain" }, h("legend", {}, "Gateway"),
           h("div", { class: "choice" }, ...this.#modes.map(({ label }) => label))),
-        this.#message));
+        this.#message),
+      this.#findings);
   }
 
   update(status) {
@@ -67,7 +69,7 @@ class PlaygroundPanel extends HTMLElement {
       return;
     }
     const targets = Array.from({ length: shards }, (_, shard) => [`shard-${shard}`, [shardDot(shard), `shard ${shard}`]]);
-    for (const [target, label] of [...targets, ["facade", ["facade"]]]) {
+    for (const [target, label] of [...targets, ["facade", ["facade"]], ["gateway", ["gateway"]]]) {
       this.#crashes.append(h("button", { type: "button", class: "danger", "aria-label": `Crash ${target}`,
         onclick: () => this.#send("playground/crash", { target }, `kill -9 of ${target}`) }, ...label));
     }
@@ -96,6 +98,7 @@ class PlaygroundPanel extends HTMLElement {
       this.#figures.get(member).className = counts[member] === 0 ? "good" : "bad";
     }
     setText(this.#note, `${counted(counts.shoppers, "shopper")} for ${duration(counts.running_s)}, counted by the shoppers`);
+    this.#findings.replaceChildren(...counts.findings.map((finding) => h("li", {}, finding)));
     if (document.activeElement !== this.#rate) {
       this.#rate.value = counts.rate_per_s;
       this.#sayRate(counts.rate_per_s);
@@ -122,10 +125,12 @@ class PlaygroundPanel extends HTMLElement {
   async #send(target, body, what) {
     this.#sayCommand(target, body);
     try {
-      await write("POST", target, body);
+      // Not repeated: a second kill is a kill of its own.
+      await sendOnce("POST", target, body);
       setText(this.#message, `Done: ${what}.`);
     } catch (problem) {
-      setText(this.#message, `Not done: ${problem.message}.`);
+      const hasAnswer = problem.status !== 0;
+      setText(this.#message, hasAnswer ? `Not done: ${problem.message}.` : `No answer to: ${what}. It may have been lost with the facade.`);
     }
   }
 

@@ -77,7 +77,7 @@ class ShopCheckout extends HTMLElement {
     }
     tell("Bought the cart", [
       ["curl", curl(target, { method: "POST", body, isKeyed: true })],
-      ["command", command("cart", "checkout", customer)],
+      ["command", command("cart", "checkout", customer, ...(body.address ? ["--address", body.address] : []))],
     ]);
   }
 

@@ -82,7 +82,8 @@ class ShopShelf extends HTMLElement {
         return false;
       }
       prepare();
-      page.items.forEach((product) => this.#show(product));
+      // What has no topic is not for this shelf, such as the products of simulated shoppers.
+      page.items.filter(({ topic }) => topic !== null).forEach((product) => this.#show(product));
       this.#cursor = page.next_cursor;
       this.#more.hidden = page.next_cursor === null;
       return true;
