@@ -161,6 +161,24 @@ fn the_command_lines_work() {
 }
 
 #[test]
+fn a_hidden_page_holds_no_connection() {
+    let Some(_turn) = turn() else { return };
+    let store = Setup::new(1).start();
+    let mut browser = open(&store);
+    eventually("the page views", || (viewers(&store) == 1).then_some(()));
+    let set_visibility = |state: &str| {
+        format!(
+            "Object.defineProperty(document, 'visibilityState', {{ configurable: true, value: '{state}' }});
+             document.dispatchEvent(new Event('visibilitychange'));"
+        )
+    };
+    browser.run(&set_visibility("hidden"));
+    eventually("the stream is closed", || (viewers(&store) == 0).then_some(()));
+    browser.run(&set_visibility("visible"));
+    eventually("the page views again", || (viewers(&store) == 1).then_some(()));
+}
+
+#[test]
 fn a_paused_page_holds_no_connection() {
     let Some(_turn) = turn() else { return };
     let store = Setup::new(1).start();

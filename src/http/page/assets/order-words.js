@@ -17,9 +17,8 @@ const STEPS = {
   captured: "The money is taken",
   capture_failed: "The gateway refused to take the money",
   voided: "The payment is voided",
-  cancelling: "Cancelling",
   cancelled: "Cancelled",
-  restocked: "The stock is back",
+  returned: "The stock is back",
   refunded: "The money is given back",
   refund_failed: "The gateway refused to give the money back",
 };

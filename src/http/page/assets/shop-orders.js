@@ -44,9 +44,10 @@ class ShopOrders extends HTMLElement {
     }
     try {
       const { items } = await read(`api/orders?customer_id=${encodeURIComponent(customer)}&limit=${SHOWN}`);
+      const found = await Promise.all(items.map(({ order_id: id }) => readOrder(id)));
       if (customer === customerId()) {
-        items.forEach((order) => this.#orders.set(order.order_id, { order, delivery: null }));
-        await this.#lookAgain();
+        found.forEach((entry) => this.#orders.set(entry.order.order_id, entry));
+        this.#show();
       }
     } catch (problem) {
       setText(this.#message, `Earlier orders cannot be read: ${problem.message}.`);
@@ -71,9 +72,10 @@ class ShopOrders extends HTMLElement {
     for (const [id, entry] of this.#orders) {
       if (mayChange(entry)) {
         try {
-          const read = await readOrder(id);
+          const newer = await readOrder(id);
+          // The customer may be another one by now.
           if (this.#orders.has(id)) {
-            this.#orders.set(id, read);
+            this.#orders.set(id, newer);
           }
         } catch {
           // What is shown stays; the next look is due in a moment.
@@ -149,10 +151,16 @@ async function readOrder(id) {
   return { order, delivery };
 }
 
-/** False once nothing changes any more. */
+/** False once nothing changes any more by itself. */
 function mayChange({ order, delivery }) {
-  const isUnsettled = ["none", "pending", "authorised"].includes(order.payment_status) && order.status !== "refused";
-  return order.status === "pending" || isUnsettled || delivery === null || ["scheduled", "dispatched"].includes(delivery.status);
+  switch (order.status) {
+    case "created":
+      return order.payment_status === "authorised" || ["scheduled", "dispatched"].includes(delivery?.status);
+    case "cancelled":
+      return ["authorised", "captured"].includes(order.payment_status);
+    default:
+      return order.status === "pending";
+  }
 }
 
 customElements.define("shop-orders", ShopOrders);

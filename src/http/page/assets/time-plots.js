@@ -28,6 +28,7 @@ class TimePlots extends HTMLElement {
     return plot;
   });
   #legend = h("ul", { class: "legend", "aria-label": "Colours" });
+  #interval = h("span", { class: "note" });
   #command = asCommand();
   #slider = h("input", {
     type: "range", min: 0, max: LENGTH - 1, value: LENGTH - 1, "aria-label": "Time that is read out",
@@ -42,7 +43,7 @@ class TimePlots extends HTMLElement {
     area.addEventListener("pointermove", (event) => this.#point(event));
     area.addEventListener("pointerleave", () => this.#moveTo(null));
     this.append(
-      panelHead("The last 15 minutes", this.#legend, this.#command),
+      panelHead("The last 15 minutes", this.#legend, this.#interval, this.#command),
       area,
       h("div", { class: "time-axis" },
         h("span", {}, "15 min ago"), this.#slider, h("span", {}, "now"), this.#time));
@@ -54,6 +55,10 @@ class TimePlots extends HTMLElement {
       const shard = this.#legend.childElementCount;
       this.#legend.append(h("li", {}, shardDot(shard), ` shard ${shard}`));
     }
+    if (status.shards.length > 8 && this.#legend.childElementCount === 8) {
+      this.#legend.append(h("li", {}, "and again from the first colour"));
+    }
+    setText(this.#interval, `a sample each ${status.interval_s} s`);
     for (const plot of this.#plots) {
       plot.lines = status.shards.map((_, shard) => history.samples(shard, plot.dataset.metric));
     }
