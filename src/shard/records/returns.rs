@@ -109,11 +109,12 @@ pub fn close(txn: &mut Transaction<'_>, returned: Return) {
 #[cfg(test)]
 mod tests {
     use super::super::in_doubt::{Question, due};
-    use super::super::test_shard::{begin, held, make_again, order, settled, shard, stock};
+    use super::super::test_shard::{begin, held, make_again, order, settled, shard, shard_with, stock};
     use super::*;
     use crate::domain::reservation::HoldResult;
     use crate::routing::{ProductId, Slot};
-    use crate::shard::engine::{ASK_INTERVAL_MICROS, Writer};
+    use crate::shard::engine::{ASK_INTERVAL_MICROS, Resident, Writer};
+    use crate::storage::Record;
 
     /// The return of an order's two copies of a product.
     fn two_of(writer: &mut Writer, order: OrderId, id: &ProductId) -> ReturnStock {
@@ -208,5 +209,25 @@ mod tests {
         let returned = two_of(&mut writer, ours, &id);
         take_line_back(&mut begin(&mut writer), ours, &returned.lines()[0]).unwrap();
         assert_eq!((stock(&mut writer, &id), writer.state().count(RecordKind::Return)), ((5, 0, 0), 0));
+    }
+
+    #[test]
+    fn noted_returns_are_limited() {
+        let mut resident = Resident::default();
+        for number in 1..=MAX_RETURNS {
+            let (hash, id) = (KeyHash::from_bits(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)), number.to_be_bytes());
+            let key = RecordKey { hash, kind: RecordKind::Return, id: &id };
+            resident.state.put(key, Record::new(key, b""));
+        }
+        let (mut writer, id) = shard_with(resident, 5);
+        held(&mut writer, order(1), &id, 2);
+        settled(&mut writer, order(1), &id, Settlement::Claim);
+        let returned = two_of(&mut writer, order(1), &id);
+        assert!(matches!(take_back(&mut begin(&mut writer), &returned), Err(Error::Exhausted(_))));
+        assert_eq!(stock(&mut writer, &id), (3, 0, 2));
+        let (hash, first) = (KeyHash::from_bits(0x9e37_79b9_7f4a_7c15), 1_u64.to_be_bytes());
+        begin(&mut writer).delete(RecordKey { hash, kind: RecordKind::Return, id: &first });
+        take_back(&mut begin(&mut writer), &returned).unwrap();
+        assert_eq!(stock(&mut writer, &id), (5, 0, 0));
     }
 }

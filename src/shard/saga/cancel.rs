@@ -198,3 +198,60 @@ async fn finish(
     coordinator.cancellations.answer(id, reply);
     returned.is_none().then_some(order)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::begin;
+    use super::*;
+    use crate::domain::money::Money;
+    use crate::domain::product::{Details, Product};
+    use crate::protocol::{Basket, Command, OrderCommand, PlaceOrder, Placed, decode_reply};
+    use crate::routing::{ProductId, SLOTS};
+    use crate::shard::engine::{Resident, Writer};
+    use crate::shard::records::products;
+    use crate::storage::MemoryStorage;
+
+    /// A shard with an order of one copy of a product.
+    fn shard() -> (Writer, OrderId) {
+        let mut writer = Writer::new(Resident::default(), Arc::new(MemoryStorage::default()), 0..=SLOTS - 1);
+        let details =
+            Details { title: "T".into(), author: None, topic: None, has_isbn: false, price: Money::default() };
+        let id = ProductId::new("p").unwrap();
+        let mut txn = Transaction::begin(&mut writer, Timestamp::default());
+        let incarnation = txn.next_version();
+        products::put(&mut txn, &id, None, &mut Product::new(details, 5, incarnation));
+        let place = PlaceOrder { basket: Basket::Purchase(id), card: None };
+        let request = Request::new(Command::Order(OrderCommand::Place(place.clone())));
+        let placed = begin::run(&mut txn, &request, &place, None);
+        let Ok(begin::Begun::Decided(output)) = placed else { panic!("it needs no payment") };
+        let placed = decode_reply(encode_reply(Ok(output), Timestamp::default())).typed::<Placed>();
+        (writer, placed.result.unwrap().body.order.id)
+    }
+
+    /// Cancels an order; what is not in memory is not in storage either.
+    fn cancel(writer: &mut Writer, id: OrderId) -> Result<Begun> {
+        let request = Request::new(Command::Order(OrderCommand::Cancel(id)));
+        let mut fetched = Vec::new();
+        loop {
+            let mut txn = Transaction::begin_with(writer, Timestamp::default(), &fetched);
+            let result = begin(&mut txn, &request, id, None);
+            let Some(missing) = txn.take_missing() else { return result };
+            let stamp = writer.stamp(&missing);
+            fetched.push(missing.with(stamp, None));
+        }
+    }
+
+    #[test]
+    fn cancellations_are_limited() {
+        let (mut writer, id) = shard();
+        let cancelling = writer.indexes().orders.cancelling.clone();
+        let mut counted: Vec<_> = (0..MAX_CANCELLING).map(|_| cancelling.enter()).collect();
+        let refused = cancel(&mut writer, id).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains("too many orders are being cancelled; nothing was applied"), "{refused}");
+        counted.pop();
+        assert!(matches!(cancel(&mut writer, id), Ok(Begun::Cancelling { has_driver: false })));
+        assert!(matches!(cancel(&mut writer, id), Err(Error::InFlight(_))));
+    }
+}
