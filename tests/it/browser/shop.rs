@@ -5,8 +5,8 @@ use std::thread;
 
 use super::driver::{Browser, LAPTOP};
 use super::turn;
-use crate::harness::shop::{make_book, order, stock_of};
-use crate::harness::{Setup, Store};
+use crate::harness::shop::{make_book, order, settled, stock_of};
+use crate::harness::{Setup, Store, eventually};
 
 const BOOK: &str = "9780140449136";
 
@@ -48,6 +48,21 @@ fn an_order_is_placed_by_clicking() {
     assert_eq!(browser.text("shop-cart .total"), "Nothing in it yet.");
     assert!(browser.text("last-action").contains("From a terminal"));
     assert_eq!(browser.complaints(|_| false), Vec::<String>::new());
+}
+
+#[test]
+fn a_cancelled_order_brings_back_its_stock() {
+    let Some(_turn) = turn() else { return };
+    let store = Setup::new(2).start();
+    let mut browser = open(&store, "alice");
+    add(&mut browser, BOOK);
+    browser.click(".pay");
+    browser.wait_for_element("[data-payment=captured]");
+    assert_eq!(settled(&store, &[BOOK])[0].stock, 24);
+    browser.click("[data-order] .actions button:last-of-type");
+    browser.wait_for_element("[data-payment=refunded]");
+    assert_eq!(browser.text("[data-order] .tag"), "cancelled");
+    eventually("the stock is back", || (stock_of(&mut store.client(), BOOK).stock == 25).then_some(()));
 }
 
 #[test]

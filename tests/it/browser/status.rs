@@ -129,7 +129,8 @@ fn a_customer_and_an_order_are_found() {
     // The customer's order leads to its steps.
     browser.click("look-up .own-orders button");
     browser.wait_for("the order", "return document.querySelectorAll('look-up .timeline li').length > 3");
-    assert!(browser.text("look-up .found").contains(&order));
+    let steps = browser.text("look-up .found");
+    assert!(steps.contains(&order) && steps.contains("gateway: authorise") && steps.contains("shard 0"), "{steps}");
     // And what is not there is said to be not there.
     browser.type_into("look-up input", "00000000-0000-4000-8000-000000000000");
     browser.click("look-up button[value=order]");

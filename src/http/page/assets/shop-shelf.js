@@ -26,7 +26,10 @@ class ShopShelf extends HTMLElement {
   connectedCallback() {
     this.#more.hidden = true;
     this.append(panelHead("Catalog", "what can be bought now"), this.#topics, this.#list, this.#message, this.#more);
-    shopper.addEventListener("order", () => this.#lookAgain());
+    shopper.addEventListener("order", () => {
+      setText(this.#message, "");
+      this.#lookAgain();
+    });
     shopper.addEventListener("stock", () => this.#lookAgain());
     shopper.addEventListener("customer", () => setText(this.#message, ""));
   }
