@@ -2,7 +2,7 @@
 //!
 //! Folders from the top down; a folder imports only from the rows below it:
 //!
-//! gateway, http, shard > client, playground > launcher > protocol, catalog > json, storage, payment, remote > domain, access > routing, process > error
+//! doctor > gateway, http, shard > client, load_run, playground > launcher > protocol, catalog > json, storage, payment, remote > domain, access > routing, process > error
 //!
 //! - [`http`] is the facade: connections, routes, JSON, errors. [`shard`] is one shard: sessions, the single writer,
 //!   commits, orders. [`gateway`] is the simulated payment gateway.
@@ -19,12 +19,14 @@
 pub mod access;
 pub mod catalog;
 pub mod client;
+pub mod doctor;
 pub mod domain;
 pub mod error;
 pub mod gateway;
 pub mod http;
 pub mod json;
 pub mod launcher;
+pub mod load_run;
 pub mod payment;
 pub mod playground;
 pub mod process;

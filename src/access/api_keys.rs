@@ -27,6 +27,11 @@ const MIN_KEY_BYTES: usize = 16;
 /// The interval at which the file of keys is checked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The key that works while none is configured and no other machine can connect. It is no secret.
+pub fn development_key() -> Secret {
+    Secret::of_text(DEVELOPMENT_KEY)
+}
+
 /// The options that concern API keys.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -75,8 +80,7 @@ impl ApiKeys {
         let watch = settings.file.clone().map(FileWatch::new);
         let listed = settings.file.as_deref().map(KeyFile::read).transpose()?;
         let is_development = settings.key.is_none() && settings.file.is_none();
-        let development =
-            || (is_development && exposed.is_none()).then(|| (Secret::of_text(DEVELOPMENT_KEY), DEVELOPMENT_ID));
+        let development = || (is_development && exposed.is_none()).then(|| (development_key(), DEVELOPMENT_ID));
         let own = settings.key.clone().map(|key| (key, ENVIRONMENT_ID)).or_else(development);
         let keys = KeySet::new(own, listed.as_ref());
         check_strength(settings, exposed, &keys)?;

@@ -8,7 +8,7 @@ mod key_set;
 mod role;
 mod secret;
 
-pub use api_keys::{ApiKeys, KEY_VARIABLES, Settings, exposed};
+pub use api_keys::{ApiKeys, KEY_VARIABLES, Settings, development_key, exposed};
 pub use key_file::{Entry, KeyFile};
 pub use key_set::KnownKey;
 pub use role::Role;

@@ -80,7 +80,7 @@ fn lost(error: &reqwest::Error) -> Lost {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     let cause = causes.last().map(ToString::to_string).unwrap_or_default();
     match () {
-        () if error.is_connect() => Lost::NotSent(format!("cannot connect: {cause}")),
+        () if error.is_connect() => Lost::NotSent(cause),
         () if error.is_timeout() => Lost::NoAnswer("no answer in time".into()),
         () => Lost::NoAnswer(format!("the connection broke off: {cause}")),
     }

@@ -102,12 +102,7 @@ impl Client {
         let mut attempts = Attempts { request, count: 0, may_be_applied: false };
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let attempt = match self.build(request) {
-                Ok(attempt) => attempt.timeout(left.min(ATTEMPT_TIMEOUT)),
-                Err(error) => return Err(attempts.failure(Outcome::Refused, error.to_string())),
-            };
-            attempts.count += 1;
-            let failure = match attempts.judge(send_once(attempt).await) {
+            let failure = match self.attempt(&mut attempts, left.min(ATTEMPT_TIMEOUT)).await {
                 Step::End(result) => return result,
                 Step::Again(failure) => failure,
             };
@@ -117,6 +112,31 @@ impl Client {
             }
             sleep(next - Instant::now()).await;
         }
+    }
+
+    /// Sends a request once, whatever comes of it.
+    ///
+    /// # Errors
+    /// [`Failure`], which says whether the request was applied.
+    pub async fn send_once(&self, request: &Request, timeout: Duration) -> std::result::Result<Answer, Failure> {
+        let mut attempts = Attempts { request, count: 0, may_be_applied: false };
+        match self.attempt(&mut attempts, timeout).await {
+            Step::End(result) => result,
+            Step::Again(failure) => Err(failure),
+        }
+    }
+
+    async fn attempt(&self, attempts: &mut Attempts<'_>, timeout: Duration) -> Step {
+        let built = match self.build(attempts.request) {
+            Ok(built) => built.timeout(timeout),
+            Err(error) => return Step::End(Err(attempts.failure(Outcome::Refused, error.to_string()))),
+        };
+        attempts.count += 1;
+        let result = send_once(built).await.map_err(|lost| match lost {
+            Lost::NotSent(cause) => Lost::NotSent(format!("cannot connect to {}: {cause}", self.url)),
+            lost => lost,
+        });
+        attempts.judge(result)
     }
 
     fn build(&self, request: &Request) -> Result<RequestBuilder> {

@@ -24,6 +24,11 @@ impl Path {
         }
     }
 
+    /// The path of the store itself.
+    pub fn root() -> Self {
+        Path(String::new())
+    }
+
     /// The path with one more parameter in its query.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {

@@ -20,7 +20,10 @@ pub use fjall::FjallStorage;
 pub use kind::StorageKind;
 #[cfg(any(test, fuzzing))]
 pub use log::fuzz_log;
-pub use log::{DEFAULT_LOG_BYTES, Findings, GiveUp, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, Verdict, find, give_up};
+pub use log::{
+    DEFAULT_LOG_BYTES, Findings, GiveUp, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, SyncTimes, Verdict, find, give_up,
+    measure_syncs,
+};
 pub use memory::MemoryStorage;
 pub use name::{naming, record_name};
 pub use record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Write, kind_of};

@@ -66,6 +66,17 @@ impl fmt::Display for NtpServer {
     }
 }
 
+impl NtpServer {
+    /// Asks the server once for the seconds by which the system's clock is behind its own. That takes some seconds when it
+    /// does not answer.
+    ///
+    /// # Errors
+    /// The reason for a missing answer.
+    pub fn offset_seconds(&self) -> std::result::Result<f64, String> {
+        ask(self).map_err(|missing| missing.reason)
+    }
+}
+
 /// The reason for a missing answer.
 #[derive(Debug)]
 struct NoReply {

@@ -112,6 +112,11 @@ impl LocalDisk {
         Ok(disk)
     }
 
+    /// True when writes pass by the page cache.
+    pub fn is_direct(&self) -> bool {
+        self.is_direct
+    }
+
     /// Finds out whether direct I/O works, and in which unit. A log that is there is only opened: on a full disk nothing
     /// can be written to a new file.
     fn probe(&mut self, kept: &str) -> io::Result<()> {

@@ -15,7 +15,7 @@ use syn::Item;
 
 /// The folders of the library from the top down. A row may import from the rows below it only. ARCHITECTURE.md and
 /// `src/lib.rs` have the same line.
-const FOLDERS: &str = "gateway, http, shard > client, playground > launcher > protocol, catalog > json, storage, payment, remote > domain, access > routing, process > error";
+const FOLDERS: &str = "doctor > gateway, http, shard > client, load_run, playground > launcher > protocol, catalog > json, storage, payment, remote > domain, access > routing, process > error";
 /// The folders and files of `shard/` from the top down.
 const SHARD: &str = "run > grpc, housekeeping, retention, scrub > fetch > continuation > order_list > dispatch, context > saga, stored_reads > records, startup > engine > clock, damages, disk, options, order_lists, removals";
 /// The folders and files of `http/` from the top down.
