@@ -12,6 +12,8 @@ const COMMIT_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=D
 
 /// The least and the most silence after which a child is restarted. Children say that they go on once a second.
 const ANSWER_TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(3_600);
+/// The least and the most time that a client command may take for a request with all its attempts.
+const REQUEST_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3_600);
 /// The least time for which something is kept: less would mean not at all.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(1);
 
@@ -54,6 +56,11 @@ pub fn commit_timeout(text: &str) -> Result<DurationOption, String> {
 /// Reads the silence after which a child is restarted.
 pub fn answer_timeout(text: &str) -> Result<DurationOption, String> {
     within(text, &ANSWER_TIMEOUTS)
+}
+
+/// Reads the time for a request.
+pub fn request_timeout(text: &str) -> Result<DurationOption, String> {
+    within(text, &REQUEST_TIMEOUTS)
 }
 
 fn within(text: &str, allowed: &RangeInclusive<Duration>) -> Result<DurationOption, String> {

@@ -80,7 +80,7 @@ pub struct FacadeTuning {
     workers: Option<usize>,
     /// Connections at a time; more wait until one is closed.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
-    max_connections: usize,
+    pub max_connections: usize,
     /// The time for the head of a request, and for an idle connection, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = millis(DEFAULT_HEADER_TIMEOUT), value_parser = value_parser!(u64).range(1..))]
     header_timeout_ms: u64,
@@ -103,7 +103,7 @@ pub struct FacadeTuning {
     /// A time server, asked in the background, that corrects the clock of the execution ids [default: the
     /// system's clock].
     #[arg(long, value_name = "HOST[:PORT]")]
-    ntp_server: Option<NtpServer>,
+    pub ntp_server: Option<NtpServer>,
 }
 
 /// Reads the address of a Unix socket.

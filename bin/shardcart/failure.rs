@@ -5,19 +5,40 @@ use std::error::Error as _;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use shardcart::error::Error;
+use shardcart::error::{Error, Invalid};
 use shardcart::process::logging::{self, LogFormat};
+
+use crate::client::Failed;
+use crate::terminal::output;
 
 /// The exit status for options that cannot be used, which is also clap's.
 const USAGE: u8 = 2;
 
-/// Reports an error and returns the exit status: 2 for options that cannot be used, else 1.
+/// Reports an error and returns the exit status: that of a request's outcome, 2 for options that cannot be used, else 1.
 pub fn report(error: &anyhow::Error, format: LogFormat) -> ExitCode {
-    logging::report_fatal(format, format_args!("{error:#}"));
-    match error.downcast_ref() {
-        Some(Error::Invalid(_)) => ExitCode::from(USAGE),
-        _ => ExitCode::FAILURE,
+    if let Some(failed) = error.downcast_ref::<Failed>() {
+        return report_request(failed, error, format);
     }
+    logging::report_fatal(format, format_args!("{error:#}"));
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        return report_usage(error);
+    }
+    let is_usage = matches!(error.downcast_ref(), Some(Error::Invalid(_))) || error.is::<Invalid>();
+    if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+}
+
+/// Reports a request that failed, and what to do next.
+fn report_request(failed: &Failed, error: &anyhow::Error, format: LogFormat) -> ExitCode {
+    match failed.document() {
+        Some(document) => output::note(&document),
+        None => logging::report_fatal(format, format_args!("{error:#}")),
+    }
+    logging::finish();
+    let advice = failed.advice();
+    if !advice.is_empty() {
+        output::note(&advice);
+    }
+    ExitCode::from(failed.exit_code())
 }
 
 /// Reports arguments that clap refuses. Help and version are printed unchanged.
@@ -31,16 +52,29 @@ pub fn report_usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-fn usage_line(error: &clap::Error) -> String {
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
+/// Reports a variable or a configuration file that cannot be used.
+pub fn report_setting(invalid: &Invalid) -> ExitCode {
+    logging::report_fatal(LogFormat::Human, invalid);
+    ExitCode::from(USAGE)
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
         _ => None,
-    };
-    if let (ErrorKind::ValueValidation, Some(argument), Some(value), Some(reason)) =
-        (error.kind(), context(ContextKind::InvalidArg), context(ContextKind::InvalidValue), error.source())
-    {
-        let option = argument.split(' ').next().unwrap_or(argument);
-        return format!("{option} {value}: {}", without_value(&reason.to_string(), value));
+    }
+}
+
+/// The error of a value that is not taken: `PLACE VALUE: REASON`.
+pub fn value_error(place: &str, error: &clap::Error) -> String {
+    let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
+    let reason = error.source().map_or_else(|| "is not taken".into(), ToString::to_string);
+    format!("{place} {value}: {}", without_value(&reason, value))
+}
+
+fn usage_line(error: &clap::Error) -> String {
+    if let (ErrorKind::ValueValidation, Some(argument)) = (error.kind(), context(error, ContextKind::InvalidArg)) {
+        return value_error(argument.split(' ').next().unwrap_or(argument), error);
     }
     // The first paragraph is the error; a tip may follow. The rest is about usage.
     let text = error.render().to_string();

@@ -24,6 +24,7 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Make a key and print it, once.
+    #[command(after_help = "Example:\n  shardcart keys new --file keys.json --role write --name checkout")]
     New {
         #[command(flatten)]
         file: KeysFile,
@@ -35,11 +36,13 @@ enum Action {
         name: String,
     },
     /// Show the ids, roles, dates and names of all keys.
+    #[command(after_help = "Example:\n  shardcart keys list --file keys.json")]
     List {
         #[command(flatten)]
         file: KeysFile,
     },
     /// Revoke a key: facades refuse it within two seconds.
+    #[command(after_help = "Example:\n  shardcart keys revoke --file keys.json 0123456789ab")]
     Revoke {
         #[command(flatten)]
         file: KeysFile,

@@ -39,7 +39,7 @@ const DEFAULT_DATA: &str = "data";
 pub struct Arguments {
     /// The number of shards, 1 to 64; a data directory keeps the number it was made with.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u32).range(1..=i64::from(MAX_LOCAL_SHARDS)))]
-    shards: u32,
+    pub shards: u32,
     /// An address of the shop; may be given more than once. A name is resolved once, at the start, to its
     /// first IPv4 address.
     #[arg(
@@ -48,10 +48,10 @@ pub struct Arguments {
         default_values = ["127.0.0.1:5000", "127.0.0.1:5001"],
         value_parser = listen_address::parse
     )]
-    http: Vec<SocketAddr>,
+    pub http: Vec<SocketAddr>,
     /// The address of the key-value API.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000", value_parser = listen_address::parse)]
-    kv: SocketAddr,
+    pub kv: SocketAddr,
     /// The data directory; made when missing [default: data; of a playground: one among the system's temporary files].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -80,13 +80,20 @@ pub struct Arguments {
     /// Refuse what grows with 507 while each shard counts more bytes of memory than this. By default 75% of the machine's or
     /// control group's memory, divided by the shards.
     #[arg(long, value_name = "BYTES")]
-    max_memory: Option<ByteSize>,
+    pub max_memory: Option<ByteSize>,
     #[command(flatten)]
-    shard: ShardTuning,
+    pub shard: ShardTuning,
     #[command(flatten)]
-    facade: FacadeTuning,
+    pub facade: FacadeTuning,
     #[command(flatten)]
-    access: Access,
+    pub access: Access,
+}
+
+impl Arguments {
+    /// The data directory of a store that is no playground.
+    pub fn store_directory(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| DEFAULT_DATA.into())
+    }
 }
 
 pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> anyhow::Result<()> {
@@ -101,11 +108,12 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
     let mut shard = arguments.shard.arguments();
     let max_memory = arguments.max_memory.unwrap_or_else(|| ByteSize(default_max_memory(arguments.shards)));
     shard.push(format!("--max-memory={}", max_memory.0));
+    let data = arguments.store_directory();
     let options = Options {
         shards: arguments.shards,
         http: arguments.http,
         kv: arguments.kv,
-        data: arguments.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),
+        data,
         storage: arguments.storage,
         catalog: arguments.catalog,
         payment: arguments.payment,

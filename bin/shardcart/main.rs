@@ -1,7 +1,11 @@
 //! The command line: one binary whose subcommands are the roles a process can have.
 
 mod access;
+mod bench;
 mod byte_size;
+mod client;
+mod completions;
+mod doctor;
 mod duration;
 mod facade;
 mod failure;
@@ -11,15 +15,21 @@ mod launch;
 mod listen_address;
 mod prove;
 mod repair;
+mod settings;
 mod shard;
+mod terminal;
 
+use std::env;
 use std::ffi::CStr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use shardcart::process::core_dumps;
 use shardcart::process::files;
 use shardcart::process::logging::{self, LogFormat};
+
+use settings::{Parsed, Refusal};
 
 /// The allocator, which was measured with a million carts to be smaller and faster than the system's.
 #[global_allocator]
@@ -42,6 +52,9 @@ struct Cli {
     /// logged, as `info` or `shardcart=debug`.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
     log_format: LogFormat,
+    /// A TOML file of options, with a table for each command; arguments and the environment come before it.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Let the operating system write core files, which may hold card numbers.
     #[arg(long, global = true)]
     allow_core_dumps: bool,
@@ -65,6 +78,26 @@ enum Role {
     Prove(prove::Arguments),
     /// Show what is damaged in a data directory, and give up what cannot be kept.
     Repair(repair::Arguments),
+    /// Show how a store is, once or every second.
+    Status(client::status::Arguments),
+    /// Show and change carts, and turn them into orders.
+    Cart(client::cart::Arguments),
+    /// Get, put and delete values under keys.
+    Kv(client::kv::Arguments),
+    /// List and change products and their stock.
+    Product(client::product::Arguments),
+    /// List, show, place and cancel orders.
+    Order(client::order::Arguments),
+    /// Schedule, show and move deliveries.
+    Delivery(client::delivery::Arguments),
+    /// Show which shard has a customer's cart and orders.
+    Where(client::locate::Arguments),
+    /// Look at this machine as a store needs it, and show which options are in force.
+    Doctor(doctor::Arguments),
+    /// Load a running store for some seconds, and show how fast it answers.
+    Bench(bench::Arguments),
+    /// Print the completions of a shell.
+    Completions(completions::Arguments),
 }
 
 /// The name in lists of processes. Without it a child of a launcher would have the name of the link that started it.
@@ -79,9 +112,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return failure::report_usage(&error),
+    let arguments: Vec<_> = env::args_os().collect();
+    let Parsed { cli, .. } = match settings::parse(&arguments) {
+        Ok(parsed) => parsed,
+        Err(Refusal::Arguments(error)) => return failure::report_usage(&error),
+        Err(Refusal::Setting(invalid)) => return failure::report_setting(&invalid),
     };
     if !cli.allow_core_dumps
         && let Err(error) = core_dumps::forbid()
@@ -102,10 +137,29 @@ fn run() -> ExitCode {
             return prove::run(arguments, cli.log_format)
                 .unwrap_or_else(|error| failure::report(&error, cli.log_format));
         }
+        Role::Cart(arguments) => client::cart::run(arguments),
+        Role::Kv(arguments) => client::kv::run(arguments),
+        Role::Product(arguments) => client::product::run(arguments),
+        Role::Order(arguments) => client::order::run(arguments),
+        Role::Delivery(arguments) => client::delivery::run(arguments),
+        Role::Where(arguments) => client::locate::run(arguments),
+        Role::Completions(arguments) => completions::run(arguments, Cli::command()),
+        Role::Status(arguments) => return check(client::status::run(arguments), cli.log_format),
+        Role::Doctor(arguments) => return check(doctor::run(arguments, cli.config.as_deref()), cli.log_format),
+        Role::Bench(arguments) => return check(bench::run(arguments), cli.log_format),
         Role::Repair(arguments) => {
             return repair::run(arguments, cli.log_format)
                 .unwrap_or_else(|error| failure::report(&error, cli.log_format));
         }
     };
     result.map_or_else(|error| failure::report(&error, cli.log_format), |()| ExitCode::SUCCESS)
+}
+
+/// The exit status of a check: 1 when something was found.
+fn check(result: anyhow::Result<bool>, format: LogFormat) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => failure::report(&error, format),
+    }
 }

@@ -86,7 +86,7 @@ pub struct ShardTuning {
     commit_timeout: DurationOption,
     /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
     #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
-    min_free: ByteSize,
+    pub min_free: ByteSize,
     /// The most orders of a shard that are undecided after their customers were answered, as when the gateway is
     /// away. Past that, paid orders get 503.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]

@@ -91,6 +91,7 @@ impl Shown {
             .current_dir(self.directory.path())
             .env("SHARDCART", PROGRAM)
             .env("CURL_HOME", self.directory.path())
+            .env("SHARDCART_URL", format!("http://127.0.0.1:{}", self.ports()[0]))
             .env("NO_PROXY", "*")
             .env_remove(KEY_VARIABLES[0])
             .env_remove(KEY_VARIABLES[1])
@@ -164,7 +165,8 @@ fn the_commands_of_the_documents_do_what_they_show() {
 /// True when the program accepts these arguments, without running it.
 fn is_understood(arguments: &[&str]) -> bool {
     // The program prints its help and exits if it accepts the arguments before `--help`.
-    Command::new(PROGRAM).args(arguments).arg("--help").output().expect("the program can be started").status.success()
+    let options = arguments.split(|argument| *argument == "--").next().unwrap_or_default();
+    Command::new(PROGRAM).args(options).arg("--help").output().expect("the program can be started").status.success()
 }
 
 /// True when a command line that is not run is valid.
@@ -251,17 +253,38 @@ fn options(text: &str) -> BTreeSet<String> {
     options.map(str::to_owned).collect()
 }
 
-#[test]
-fn every_option_is_described() {
-    let described = options(&Document::named("docs/configuration.md").text);
+/// The options in the help of commands.
+fn options_of<'a>(commands: impl IntoIterator<Item = &'a [&'a str]>) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
-    let commands = ROLES.iter().map(|role| vec![*role]).chain([vec!["keys", "new"], vec!["keys", "revoke"]]);
     for command in commands {
         let help = Command::new(PROGRAM).args(command).arg("--help").output().expect("the program can be started");
         known.extend(options(&String::from_utf8_lossy(&help.stdout)));
     }
+    known
+}
+
+#[test]
+fn every_option_is_described() {
+    let roles = ROLES.iter().map(std::slice::from_ref);
+    let mut known = options_of(roles.chain([&["keys", "new"][..], &["keys", "revoke"]]));
     known.insert("--help".to_owned());
-    assert_eq!(described, known);
+    assert_eq!(options(&Document::named("docs/configuration.md").text), known);
+}
+
+#[test]
+fn every_option_that_client_commands_share_is_described() {
+    let described = options(&Document::named("docs/command-line.md").text);
+    let known = options_of([
+        &["kv", "get"][..],
+        &["doctor"],
+        &["bench"],
+        &["status"],
+        &["product", "stock"],
+        &["order", "place"],
+    ]);
+    let of_every_command = options_of([&["keys", "list"][..]]);
+    let missing: Vec<_> = known.difference(&described).filter(|option| !of_every_command.contains(*option)).collect();
+    assert!(missing.is_empty(), "not in docs/command-line.md: {missing:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod api;
 mod browser;
+mod command_line;
 mod docs;
 mod examples;
 mod faults;

@@ -14,9 +14,9 @@ fn a_log_that_nobody_reads_stops_neither_requests_nor_the_end() {
     // A pipe has room for 64 KiB.
     let (reader, stderr) = io::pipe().unwrap();
     let options = ["--shards", "1", "--http", ANY_PORT, "--kv", ANY_PORT];
-    let filter = Some("trace,h2=trace,hyper=trace");
+    let filter = [("SHARDCART_LOG", "trace,h2=trace,hyper=trace")];
     let mut launcher =
-        Launcher::spawn_logging(Path::new(PROGRAM), directory.path(), &options, stderr, filter).until_ready();
+        Launcher::spawn_logging(Path::new(PROGRAM), directory.path(), &options, stderr, &filter).until_ready();
     let mut client = Client::new(launcher.shop());
     let dropped = |text: &str| {
         let count = |name: &str| {

@@ -36,20 +36,20 @@ pub struct Role {
 impl Launcher {
     pub fn spawn(program: &Path, directory: &Path, options: &[&str]) -> Self {
         let file = File::options().create(true).append(true).open(directory.join("launcher.log")).unwrap();
-        Self::spawn_logging(program, directory, options, file, None)
+        Self::spawn_logging(program, directory, options, file, &[])
     }
 
-    /// The same with another stderr, and maybe another filter of what is logged.
+    /// The same with another stderr, and with more variables in its environment.
     pub fn spawn_logging(
         program: &Path,
         directory: &Path,
         options: &[&str],
         stderr: impl Into<Stdio>,
-        filter: Option<&str>,
+        environment: &[(&str, &str)],
     ) -> Self {
         let log = directory.join("launcher.log");
         let mut child = Command::new(program)
-            .envs(filter.map(|filter| ("SHARDCART_LOG", filter)))
+            .envs(environment.iter().copied())
             .args(["launch", "--workers", "2", "--log-size", "32MiB"])
             .args(options)
             .current_dir(directory)

@@ -1,5 +1,6 @@
 //! The harness of all tests: processes, stores of such processes, an HTTP client, and waiting with a deadline.
 
+pub mod command;
 pub mod document;
 pub mod gateway;
 pub mod http;
