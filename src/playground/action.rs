@@ -65,6 +65,11 @@ pub enum Action {
         /// Its next status.
         status: &'static str,
     },
+    /// Cancels an order.
+    Cancel {
+        /// The order.
+        order: String,
+    },
     /// Makes a product.
     Create {
         /// Its id.

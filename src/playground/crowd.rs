@@ -20,8 +20,6 @@ pub const SHOPPERS: usize = 64;
 
 /// The time between two looks at the clock.
 const TICK: Duration = Duration::from_millis(10);
-/// The pause between two looks at stock that has to come to rest. Orders of dead shards are looked after every 2 s.
-const REST_PAUSE: Duration = Duration::from_millis(200);
 /// How often a product is made that the store does not make in time, as when it is crashed from the first moment on.
 const CREATE_ATTEMPTS: u32 = 5;
 /// The shoppers that are checked at a time.
@@ -148,7 +146,7 @@ impl<S: Store> Crowd<S> {
                 note_drift(&self.floor, product, drift.unwrap_or_default());
                 return drift.is_some();
             }
-            tokio::time::sleep(REST_PAUSE).await;
+            tokio::time::sleep(self.floor.patience.rest).await;
         }
     }
 }
@@ -168,7 +166,7 @@ mod tests {
     fn shop(lie: Lie, seed: u64) -> (bool, [u64; 4], Unchecked) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let patience = Patience { call: Duration::ZERO, pause: Duration::ZERO };
+            let patience = Patience { call: Duration::ZERO, pause: Duration::ZERO, rest: Duration::ZERO };
             let floor = Arc::new(Floor::new(LyingStore::new(lie, seed), 6, patience));
             let mut crowd = Crowd::gather(floor.clone(), 6, seed).await.unwrap();
             join_all(crowd.idle.iter_mut().map(|shopper| async {

@@ -19,12 +19,14 @@ pub struct Patience {
     pub call: Duration,
     /// The pause between two such calls.
     pub pause: Duration,
+    /// The pause between two looks at stock that has to come to rest. Orders of dead shards are looked after every 2 s.
+    pub rest: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         // A store answers an order within 10 s.
-        Patience { call: Duration::from_secs(15), pause: Duration::from_secs(1) }
+        Patience { call: Duration::from_secs(15), pause: Duration::from_secs(1), rest: Duration::from_millis(200) }
     }
 }
 
@@ -38,7 +40,8 @@ pub struct Floor<S> {
     pub tally: Tally,
     /// Limits the shoppers that wait for an order at a time: while the payment gateway is away, the others go on.
     pub orders: Semaphore,
-    patience: Patience,
+    /// How long they wait.
+    pub patience: Patience,
 }
 
 /// What became of a change, for good.
@@ -91,6 +94,9 @@ impl<S: Store> Floor<S> {
         let is_order = matches!(action, Action::CheckOut { .. } | Action::Purchase { .. });
         let is_done = matches!(resolved, Resolved::Done(_));
         if is_done { &self.tally.acknowledged } else { &self.tally.refused }.add(1);
+        if is_done && matches!(action, Action::Cancel { .. }) {
+            self.tally.orders_cancelled.add(1);
+        }
         if is_order {
             if is_done { &self.tally.orders_created } else { &self.tally.orders_refused }.add(1);
         }

@@ -27,6 +27,10 @@ pub enum Lie {
     LoseOrder,
     /// It forgets a move of a delivery.
     LoseMove,
+    /// It acknowledges that an order is cancelled, and it is not.
+    LoseCancellation,
+    /// It takes back more of a cancelled order than was sold.
+    ReturnMore,
     /// It forgets a product.
     LoseProduct,
     /// It acknowledges new stock that does not come.
@@ -43,12 +47,14 @@ pub enum Lie {
 
 impl Lie {
     /// Every way.
-    pub const ALL: [Lie; 11] = [
+    pub const ALL: [Lie; 13] = [
         Lie::LoseChange,
         Lie::LoseCart,
         Lie::ForgetAnswer,
         Lie::LoseOrder,
         Lie::LoseMove,
+        Lie::LoseCancellation,
+        Lie::ReturnMore,
         Lie::LoseProduct,
         Lie::LoseStock,
         Lie::SellMore,
@@ -149,6 +155,7 @@ impl LyingStore {
                 }
                 Ok(Fact::Delivery(moved))
             }
+            Action::Cancel { order } => self.cancel(state, order),
             Action::Create { product, stock } => {
                 let shown = Shown { stock: *stock, held: 0, sold: 0, received: *stock };
                 state.products.insert(product.clone(), shown);
@@ -222,7 +229,9 @@ impl LyingStore {
                 Some(_) => {}
             }
         }
-        let more = u64::from(self.lies(state, Lie::SellMore));
+        let stock = |item: &String| state.products.get(item).map_or(0, |shown| shown.stock);
+        let can_be_more = lines.iter().any(|(item, count)| stock(item) > *count);
+        let more = u64::from(can_be_more && self.lies(state, Lie::SellMore));
         let is_kept = self.lies(state, Lie::SellNothing);
         for (item, count) in lines.iter().filter(|_| !is_kept) {
             if let Some(shown) = state.products.get_mut(item) {
@@ -240,6 +249,29 @@ impl LyingStore {
             state.products.remove(&lines[0].0);
         }
         Ok(())
+    }
+
+    fn cancel(&self, state: &mut State, id: &str) -> Result<Fact, Refusal> {
+        let Some(order) = state.orders.get(id).cloned() else { return refuse(Outcome::NotFound, "not_found") };
+        let cancelled = Order { status: "cancelled".into(), ..order };
+        if self.lies(state, Lie::LoseCancellation) {
+            return Ok(Fact::Order(cancelled));
+        }
+        let mut deliveries: Vec<_> = state.deliveries.values_mut().filter(|delivery| delivery.order == id).collect();
+        if deliveries.iter().any(|delivery| delivery.status != "scheduled") {
+            return refuse(Outcome::Conflict, "order_dispatched");
+        }
+        deliveries.iter_mut().for_each(|delivery| delivery.status = "cancelled".into());
+        let more = u64::from(self.lies(state, Lie::ReturnMore));
+        for (item, line) in &cancelled.lines {
+            if let Some(shown) = state.products.get_mut(item) {
+                let count = u64::from(line.count) + more;
+                shown.sold = shown.sold.saturating_sub(count);
+                shown.stock += count;
+            }
+        }
+        state.orders.insert(id.to_owned(), cancelled.clone());
+        Ok(Fact::Order(cancelled))
     }
 
     fn schedule(state: &mut State, order: &str) -> Delivery {

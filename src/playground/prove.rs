@@ -91,6 +91,8 @@ pub struct Proof {
     pub orders_created: u64,
     /// Orders that it refused.
     pub orders_refused: u64,
+    /// Orders that it cancelled.
+    pub orders_cancelled: u64,
     /// Processes that were killed, by name.
     pub kills: BTreeMap<String, u64>,
     /// The longest time from a request to its outcome, in milliseconds.
@@ -252,6 +254,7 @@ fn report<S>(options: &ProofOptions, floor: &Floor<S>, ended: Ended) -> Proof {
         retried: tally.retried.get(),
         orders_created: tally.orders_created.get(),
         orders_refused: tally.orders_refused.get(),
+        orders_cancelled: tally.orders_cancelled.get(),
         kills: ended.kills,
         longest_wait_ms: tally.longest_wait_ms(),
         lost: tally.lost.get(),

@@ -155,6 +155,7 @@ fn request_of(action: &Action, key: &IdempotencyKey) -> Result<(Request, Subject
             let body = json!({"status": status});
             (keyed(Method::PATCH, &["api", "delivery", delivery])?.with_json(body.to_string()), Subject::Delivery)
         }
+        Action::Cancel { order } => (keyed(Method::POST, &["api", "orders", order, "cancel"])?, Subject::Order),
         Action::Create { product, stock } => {
             let body = format!(
                 r#"{{"id":"{product}","title":"A product of the simulated shoppers","price":{},"stock":{stock}}}"#,

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 
 use super::action::{Action, Fact, Question, Refusal, Store};
-use super::cart::{Change, KnownCart, Line, Lines};
+use super::cart::{Change, Difference, KnownCart, Line, Lines};
 use super::floor::{Floor, Resolved};
 use super::order::KnownOrder;
 use super::products;
@@ -54,17 +54,12 @@ impl Shopper {
             return;
         }
         self.changes += 1;
-        // The permit is held until the order has its outcome.
-        let order = floor.orders.try_acquire().ok();
-        match self.choose(floor, order.is_some()) {
-            (Action::CheckOut { customer, with_address }, movement) => {
-                self.act(floor, Action::CheckOut { customer, with_address }, movement).await;
-            }
-            (action, movement) => {
-                drop(order);
-                self.act(floor, action, movement).await;
-            }
-        }
+        let permit = floor.orders.try_acquire().ok();
+        let (action, movement) = self.choose(floor, permit.is_some());
+        // What waits for the payment gateway holds the permit until it has its outcome.
+        let waits = matches!(action, Action::CheckOut { .. } | Action::Cancel { .. });
+        let _permit = permit.filter(|_| waits);
+        self.act(floor, action, movement).await;
         if self.changes.is_multiple_of(LOOK_EVERY) {
             self.check_cart(floor).await;
             if let Some(product) = self.random.choice(floor.stock.present()) {
@@ -111,8 +106,7 @@ impl Shopper {
             return (Action::Remove { customer: self.customer(), item }, None);
         }
         let known = floor.stock.known(product);
-        let stock = (known.received + known.may_be_received).saturating_sub(known.sold + known.may_be_sold);
-        if products::is_low(product, stock) && known.may_be_received == 0 {
+        if products::is_low(product, known.stock()) && known.may_be_received == 0 {
             let quantity = products::replenishment(product);
             let action = Action::Replenish { product: products::id(product), quantity };
             return (action, Some(Movement::Delivery(product, quantity)));
@@ -127,7 +121,8 @@ impl Shopper {
                 let action = Action::Purchase { product: products::id(product) };
                 (action, Some(Movement::Sale(vec![(product, 1)])))
             }
-            90..100 if let Some(action) = self.orders.iter().find_map(KnownOrder::next_action) => (action, None),
+            90..93 if may_order && let Some(cancellation) = self.cancel() => cancellation,
+            93..100 if let Some(action) = self.orders.iter().find_map(KnownOrder::next_action) => (action, None),
             _ if may_add => (self.add(products::id(product)), None),
             _ => (self.set(), None),
         }
@@ -144,10 +139,15 @@ impl Shopper {
     }
 
     fn check_out(&mut self) -> (Action, Option<Movement>) {
-        let lines = self.cart.lines().iter();
-        let sold = lines.filter_map(|(item, line)| Some((products::number(item)?, u64::from(line.count)))).collect();
+        let sold = pieces(self.cart.lines());
         let action = Action::CheckOut { customer: self.customer(), with_address: self.random.bool() };
         (action, Some(Movement::Sale(sold)))
+    }
+
+    /// Cancels one of the orders that can be.
+    fn cancel(&self) -> Option<(Action, Option<Movement>)> {
+        let order = self.orders.iter().find(|order| order.cancellation().is_some())?;
+        Some((order.cancellation()?, Some(Movement::Return(pieces(order.lines())))))
     }
 
     /// One of the cart's items.
@@ -182,14 +182,22 @@ impl Shopper {
                 self.cart.acknowledge(change);
                 self.compare(floor, &lines);
             }
-            (_, Fact::Delivery(delivery)) => {
-                let mut orders = self.orders.iter_mut();
-                if let Some(order) = orders.find(|order| order.next_action().as_ref() == Some(action)) {
-                    let difference = order.advance(action, &delivery);
-                    floor.tally.note(difference, || order.describe());
-                }
-            }
+            (_, Fact::Delivery(delivery)) => self.update_order(floor, action, |order| order.advance(action, &delivery)),
+            (_, Fact::Order(cancelled)) => self.update_order(floor, action, |order| order.cancel(&cancelled)),
             _ => {}
+        }
+    }
+
+    /// Notes what an acknowledged action makes of the order that it is about.
+    fn update_order<S>(
+        &mut self,
+        floor: &Floor<S>,
+        action: &Action,
+        update: impl FnOnce(&mut KnownOrder) -> Difference,
+    ) {
+        if let Some(order) = self.orders.iter_mut().find(|order| order.concerns(action)) {
+            let difference = update(order);
+            floor.tally.note(difference, || order.describe());
         }
     }
 
@@ -207,8 +215,8 @@ impl Shopper {
     async fn contradict<S: Store>(&mut self, floor: &Floor<S>, action: &Action, refusal: &Refusal) {
         let before = (floor.tally.lost.get(), floor.tally.applied_twice.get());
         match action {
-            Action::Deliver { .. } | Action::Move { .. } => {
-                let position = self.orders.iter().position(|order| order.next_action().as_ref() == Some(action));
+            Action::Deliver { .. } | Action::Move { .. } | Action::Cancel { .. } => {
+                let position = self.orders.iter().position(|order| order.concerns(action));
                 if let Some(order) = position.and_then(|position| self.orders.remove(position)) {
                     let difference = order.check(floor).await.unwrap_or_default();
                     floor.tally.note(difference, || order.describe());
@@ -253,6 +261,11 @@ async fn check_item<S: Store>(floor: &Floor<S>, item: &str) {
         let drift = floor.check_product(product, false).await;
         note_drift(floor, product, drift.unwrap_or_default());
     }
+}
+
+/// The pieces of each product in some lines.
+fn pieces(lines: &Lines) -> Vec<(usize, u64)> {
+    lines.iter().filter_map(|(item, line)| Some((products::number(item)?, u64::from(line.count)))).collect()
 }
 
 /// The lines of a cart, for people.

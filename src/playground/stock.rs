@@ -14,6 +14,18 @@ pub struct Known {
     pub sold: u64,
     /// Sold, if the answer that is still out says so.
     pub may_be_sold: u64,
+    /// Given back by cancelled orders, acknowledged. They are among those that were sold.
+    pub returned: u64,
+    /// Given back, if the answer that is still out says so.
+    pub may_be_returned: u64,
+}
+
+impl Known {
+    /// What can be sold now, as far as is known.
+    pub fn stock(&self) -> u64 {
+        let (received, sold) = (self.received + self.may_be_received, self.sold + self.may_be_sold);
+        (received + self.returned).saturating_sub(sold)
+    }
 }
 
 /// A product as the store shows it.
@@ -31,19 +43,20 @@ pub struct Shown {
 
 impl Shown {
     /// The pieces by which a product is off that was read while shoppers went on. `before` is what they knew before they
-    /// asked, `after` when they had the answer. What is sold may still show as held: other shards than the order's own
-    /// settle after the answer.
+    /// asked, `after` when they had the answer. What is sold may still show as held, and what is given back as sold: other
+    /// shards than the order's own settle after the answer.
     pub fn drift(&self, before: &Known, after: &Known) -> u64 {
         let sum = self.received.abs_diff(self.stock + self.held + self.sold);
         let received = outside(self.received, before.received, after.received + after.may_be_received);
         let too_many = self.sold.saturating_sub(after.sold + after.may_be_sold);
-        let too_few = before.sold.saturating_sub(self.sold + self.held);
+        let returned = after.returned + after.may_be_returned;
+        let too_few = before.sold.saturating_sub(self.sold + self.held + returned);
         sum.max(received).max(too_many).max(too_few)
     }
 
     /// The pieces by which a product is off when nobody shops and every outcome is known.
     pub fn drift_at_rest(&self, known: &Known) -> u64 {
-        self.drift(known, known).max(self.held).max(self.sold.abs_diff(known.sold))
+        self.drift(known, known).max(self.held).max((self.sold + known.returned).abs_diff(known.sold))
     }
 }
 
@@ -57,8 +70,26 @@ fn outside(number: u64, least: u64, most: u64) -> u64 {
 pub enum Movement {
     /// So many of each are sold.
     Sale(Vec<(usize, u64)>),
+    /// So many of each are given back.
+    Return(Vec<(usize, u64)>),
     /// So many of one are brought in.
     Delivery(usize, u64),
+}
+
+/// The numbers of one kind of movement.
+struct Numbers<'a> {
+    open: &'a mut u64,
+    settled: &'a mut u64,
+}
+
+impl Known {
+    fn numbers_of(&mut self, movement: &Movement) -> Numbers<'_> {
+        match movement {
+            Movement::Sale(_) => Numbers { open: &mut self.may_be_sold, settled: &mut self.sold },
+            Movement::Return(_) => Numbers { open: &mut self.may_be_returned, settled: &mut self.returned },
+            Movement::Delivery(..) => Numbers { open: &mut self.may_be_received, settled: &mut self.received },
+        }
+    }
 }
 
 /// What is known of one product, and how far it has been off.
@@ -95,31 +126,25 @@ impl Stock {
 
     /// Notes a movement that is about to be asked for.
     pub fn ask(&self, movement: &Movement) {
-        self.change(movement, |known, sold, received| {
-            known.may_be_sold += sold;
-            known.may_be_received += received;
-        });
+        self.change(movement, |of, count| *of.open += count);
     }
 
     /// Notes whether a movement that was asked for has happened.
     pub fn settle(&self, movement: &Movement, happened: bool) {
-        self.change(movement, |known, sold, received| {
-            known.may_be_sold -= sold;
-            known.may_be_received -= received;
-            if happened {
-                known.sold += sold;
-                known.received += received;
-            }
+        self.change(movement, |of, count| {
+            *of.open -= count;
+            *of.settled += if happened { count } else { 0 };
         });
     }
 
-    fn change(&self, movement: &Movement, change: impl Fn(&mut Known, u64, u64)) {
+    fn change(&self, movement: &Movement, change: impl Fn(Numbers<'_>, u64)) {
         let mut entries = self.entries();
-        match movement {
-            Movement::Sale(lines) => {
-                lines.iter().for_each(|(product, count)| change(&mut entries[*product].known, *count, 0));
-            }
-            Movement::Delivery(product, count) => change(&mut entries[*product].known, 0, *count),
+        let lines = match movement {
+            Movement::Sale(lines) | Movement::Return(lines) => lines.as_slice(),
+            Movement::Delivery(product, count) => &[(*product, *count)],
+        };
+        for (product, count) in lines {
+            change(entries[*product].known.numbers_of(movement), *count);
         }
     }
 
@@ -227,6 +252,21 @@ mod tests {
         stock.ask(&sale);
         stock.settle(&sale, false);
         assert_eq!(shown(50, 0, 2).drift_at_rest(&stock.known(0)), 0, "it was refused");
+        let back = Movement::Return(vec![(0, 2)]);
+        for is_asked in [true, false] {
+            if is_asked {
+                stock.ask(&back);
+            } else {
+                stock.settle(&back, true);
+            }
+            for (sold, drift) in [(0, 0), (2, 0), (3, 1)] {
+                assert_eq!(shown(50, 0, sold).drift(&stock.known(0), &stock.known(0)), drift, "{is_asked} {sold}");
+            }
+        }
+        assert_eq!(stock.known(0).stock(), 50);
+        for (sold, drift) in [(0, 0), (2, 2)] {
+            assert_eq!(shown(50, 0, sold).drift_at_rest(&stock.known(0)), drift, "{sold}");
+        }
     }
 
     #[test]

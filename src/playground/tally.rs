@@ -40,6 +40,8 @@ pub struct Tally {
     pub orders_created: Counter,
     /// Orders that it refused.
     pub orders_refused: Counter,
+    /// Orders that it cancelled.
+    pub orders_cancelled: Counter,
     /// Processes that were killed.
     pub kills: Counter,
     /// Acknowledged changes that are gone.
