@@ -28,7 +28,8 @@ const GROUPS: [&Endpoints; 10] = [
 const SHOP_GROUPS: usize = 6;
 
 /// The paths on which a write places an order or changes one.
-const ORDER_ROUTES: [&str; 4] = ["/purchase/{bookId}", "/buy", "/api/orders", "/checkout/{customerId}"];
+const ORDER_ROUTES: [&str; 5] =
+    ["/purchase/{bookId}", "/buy", "/api/orders", "/checkout/{customerId}", "/api/orders/{order_id}/cancel"];
 
 /// Every path of the shop as a template, such as `/items/{customerId}`.
 pub fn templates() -> Vec<&'static str> {

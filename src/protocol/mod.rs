@@ -40,5 +40,5 @@ pub use reply::{
     decode_reply, decode_stored_reply, encode_reply, encode_stored_reply, is_failure,
 };
 pub use request::{Idempotency, MAX_TAGS, Request, decode_request, encode_request, fingerprint};
-pub use status::{Hello, OrderCounts, ShardStatus, SlotLoad, UndecidedOrder, status_of};
+pub use status::{Hello, ShardStatus, SlotLoad, UndecidedOrder, status_of};
 pub use values::ValueCommand;

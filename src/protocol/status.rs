@@ -6,6 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::proto;
+use crate::domain::order::OrderCounts;
 use crate::domain::stock_sums::StockSums;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Invalid, Result};
@@ -104,17 +105,6 @@ pub struct UndecidedOrder {
     pub order: String,
     /// The time at which it was placed.
     pub since: Timestamp,
-}
-
-/// The decided orders of a shard by their state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OrderCounts {
-    /// Those that were created and not cancelled.
-    pub created: u64,
-    /// Those that were refused and not removed since.
-    pub refused: u64,
-    /// Those that were created and cancelled.
-    pub cancelled: u64,
 }
 
 /// The counts of each slot that a shard owns, in the order of the slots.
@@ -301,4 +291,21 @@ pub fn status_of(error: &Error) -> tonic::Status {
         Error::Internal(_) => tonic::Code::Internal,
     };
     tonic::Status::new(code, error.detail())
+}
+
+#[cfg(test)]
+impl ShardStatus {
+    /// The status of a shard that has done nothing and lacks nothing.
+    pub fn sample(shard: u32) -> Self {
+        let identity = proto::Hello { shard, shards: shard + 1, ..proto::Hello::default() };
+        let message = proto::StatusReply {
+            identity: Some(identity),
+            accepts_writes: true,
+            max_memory_bytes: 1_000_000,
+            free_disk_bytes: 1_000_000,
+            min_free_disk_bytes: 1_000,
+            ..proto::StatusReply::default()
+        };
+        ShardStatus::try_from(message).expect("it is complete")
+    }
 }

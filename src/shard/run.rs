@@ -54,6 +54,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let identity = startup::open(&*storage, expected, &options.catalog, &disk, &shutdown)?;
     let mut resident = startup::recover(&*storage, &identity.slots())?;
     startup::build_indexes(&*storage, &identity, &resident.state, (&disk, &shutdown))?;
+    resident.indexes.decided = startup::load_order_counts(&*storage, &identity.slots(), &resident.state, &shutdown)?;
     resident.indexes.orders.most_unresolved = options.max_unresolved_orders;
     let mut writer = Writer::new(resident, storage.clone(), identity.slots());
     writer.set_max_memory(options.max_memory);

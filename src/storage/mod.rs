@@ -26,4 +26,6 @@ pub use log::{
 };
 pub use memory::MemoryStorage;
 pub use name::{naming, record_name};
-pub use record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, Write, kind_of};
+pub use record::{
+    COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, ORDER_COUNTS_KEY, Record, RecordKey, RecordKind, Write, kind_of,
+};

@@ -1,6 +1,8 @@
 //! Names of stored records, for people: in errors, in the log, in what `shardcart repair` prints.
 
-use super::record::{COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, Record, RecordKey, RecordKind, kind_of};
+use super::record::{
+    COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, ORDER_COUNTS_KEY, Record, RecordKey, RecordKind, kind_of,
+};
 use crate::error::Error;
 use crate::routing::{DeliveryId, OrderId};
 
@@ -9,6 +11,7 @@ pub fn record_name(key: &[u8]) -> String {
     match key {
         HEADER_KEY => return "the store's header".into(),
         COUNTER_KEY => return "the counter of versions".into(),
+        ORDER_COUNTS_KEY => return "the counts of orders".into(),
         _ => {}
     }
     let (Some(kind), Some(id)) = (kind_of(key), key.get(KEY_PREFIX_BYTES..)) else {

@@ -11,6 +11,8 @@ pub const KEY_PREFIX_BYTES: usize = HASH_BYTES + 1;
 pub const HEADER_KEY: &[u8] = b"header";
 /// The key of the counter that versions come from, written with each commit; shorter than any record's key.
 pub const COUNTER_KEY: &[u8] = b"counter";
+/// The key of the counts of decided orders, written with each commit that changes them; shorter than any record's key.
+pub const ORDER_COUNTS_KEY: &[u8] = b"orders";
 
 /// The key of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use shardcart::domain::cart::{Cart, Line, Offer};
 use shardcart::domain::delivery::{Delivery, DeliveryStatus};
 use shardcart::domain::money::Money;
 use shardcart::domain::order::{
-    AgreedPrice, Facts, IdempotencyRef, OrderEvent, OrderLine, OrderRecord, OrderStatus, OrderStep, OrderedItem,
-    Origin, PaymentStatus, RecordedState, Status,
+    AgreedPrice, Facts, IdempotencyRef, OrderCounts, OrderEvent, OrderLine, OrderRecord, OrderStatus, OrderStep,
+    OrderedItem, Origin, PaymentStatus, RecordedState, Status,
 };
 use shardcart::domain::product::{Details, Product};
 use shardcart::domain::reservation::{Reservation, Return};
@@ -149,6 +149,14 @@ fn facts(state: &RecordedState<'_>, events: &[OrderEvent]) -> Facts {
 
 fn order(state: RecordedState<'_>, events: &[OrderEvent]) -> OrderRecord {
     OrderRecord::restore(facts(&state, events), state).expect("a state that was written")
+}
+
+#[test]
+fn counts_of_orders() {
+    let counts = OrderCounts { created: 300, refused: 7, cancelled: 1 };
+    let bytes = codec::encode_order_counts(counts);
+    assert_eq!(hex(&bytes), "01fb2c010701");
+    assert_eq!(codec::decode_order_counts(&bytes), Ok(counts));
 }
 
 /// Every combination of states that any release has written, open orders before closed ones.

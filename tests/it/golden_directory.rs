@@ -169,6 +169,12 @@ fn orders_of_a_directory_without_lists_are_listed() {
             let listed: Vec<_> = page["items"].as_array().unwrap().iter().map(|order| &order["order_id"]).collect();
             assert!(listed.contains(&&json!(order_id)), "{path}: {listed:?}");
         }
+        let all = store.client().call("GET", "/api/orders").header("X-API-Key", KEY).send().expect(200).json();
+        let count = all["items"].as_array().unwrap().len();
+        eventually("they are counted", || {
+            let status = store.client().get("/status").expect(200).json();
+            (count > 0 && status["orders"]["created"] == count).then_some(())
+        });
         store.restart_shard(0);
     }
 }

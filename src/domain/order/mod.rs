@@ -14,6 +14,7 @@
 //! create it. It is in memory only: after a crash the order is pending again. The states that can be on disk
 //! are those of [`OrderRecord`].
 
+mod counts;
 mod facts;
 mod history;
 mod line;
@@ -23,6 +24,7 @@ mod states;
 #[cfg(test)]
 mod tests;
 
+pub use counts::OrderCounts;
 pub use facts::{Facts, IdempotencyRef, NewOrder, Origin, card_missing};
 pub use history::{OrderEvent, OrderStep};
 pub use line::{AgreedPrice, MAX_ORDER_LINES, OrderLine, OrderedItem, SingleItem, add_together};

@@ -71,7 +71,7 @@ pub fn board(shards: usize, clock: Arc<Clock>) -> (Arc<Board>, Publisher) {
 impl Publisher {
     /// Shows a snapshot that was taken so many seconds after the last one.
     pub fn publish(&self, snapshot: Snapshot, seconds: usize) {
-        lock(&self.history).add(&snapshot, seconds);
+        lock(&self.history).add(snapshot.at, &snapshot.shards, seconds);
         self.snapshots.send_replace(Some(Arc::new(Published::from(snapshot))));
     }
 

@@ -4,8 +4,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::interval::{ShardInterval, Traffic};
+use crate::domain::order::OrderCounts;
 use crate::domain::time::Timestamp;
-use crate::protocol::{OrderCounts, ShardStatus, UndecidedOrder};
+use crate::protocol::{ShardStatus, UndecidedOrder};
 
 /// What does not change while a facade runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +96,7 @@ impl OrderTotals {
         let mut totals = OrderTotals::default();
         for status in answers(shards) {
             totals.pending += status.undecided_orders;
-            totals.decided.created += status.orders.created;
-            totals.decided.refused += status.orders.refused;
-            totals.decided.cancelled += status.orders.cancelled;
+            totals.decided.add(status.orders);
             let oldest = totals.oldest_undecided.iter().chain(&status.oldest_undecided);
             totals.oldest_undecided = oldest.min_by_key(|order| order.since).cloned();
         }

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use super::figures::ShardFigures;
-use super::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 
 /// The most samples of a shard: a quarter of an hour.
@@ -74,11 +73,11 @@ impl History {
         History { capacity, shards: vec![VecDeque::new(); shards], newest: Timestamp::default() }
     }
 
-    /// Adds a snapshot that was taken so many seconds after the last one.
-    pub fn add(&mut self, snapshot: &Snapshot, seconds: usize) {
-        self.newest = snapshot.at;
+    /// Adds the figures of a time, so many seconds after the last ones.
+    pub fn add(&mut self, at: Timestamp, shards: &[ShardFigures], seconds: usize) {
+        self.newest = at;
         let missed = seconds.saturating_sub(1).min(self.capacity);
-        for (samples, figures) in self.shards.iter_mut().zip(&snapshot.shards) {
+        for (samples, figures) in self.shards.iter_mut().zip(shards) {
             samples.extend(std::iter::repeat_n(None, missed));
             samples.push_back(Sample::of(figures));
             let surplus = samples.len().saturating_sub(self.capacity);
@@ -149,5 +148,68 @@ impl ShardSeries {
             series.idempotency_keys.push(sample.map(|s| s.idempotency_keys));
         }
         series
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::status::figures::ShardState;
+    use crate::protocol::ShardStatus;
+
+    const MICROS: i64 = 1_000_000;
+
+    /// A shard with so many records; `None` for one that is down.
+    fn shard(records: Option<u64>) -> ShardFigures {
+        let status = records.map(|records| Arc::new(ShardStatus { records_total: records, ..ShardStatus::sample(0) }));
+        let state = if status.is_some() { ShardState::Up } else { ShardState::Down };
+        ShardFigures { shard: 0, state, since: Timestamp::default(), slots: Vec::new(), status, interval: None }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * MICROS).unwrap()
+    }
+
+    fn series(history: &History, seconds: usize) -> (Value, Value) {
+        let json = serde_json::to_value(history.last(seconds)).unwrap();
+        (json["from"].clone(), json["shards"][0]["records"].clone())
+    }
+
+    #[test]
+    fn gaps_are_told_and_the_oldest_forgotten() {
+        let mut history = History::of_shards(1);
+        for (second, records, passed) in [(10, Some(1), 1), (11, None, 1), (14, Some(4), 3)] {
+            history.add(at(second), &[shard(records)], passed);
+        }
+        let all = json!([1, null, null, null, 4]);
+        assert_eq!(series(&history, 900), ("1970-01-01T00:00:10Z".into(), all));
+        assert_eq!(series(&history, 2), ("1970-01-01T00:00:13Z".into(), json!([null, 4])));
+        history.add(at(10_000), &[shard(Some(5))], usize::MAX);
+        let (from, records) = series(&history, 900);
+        let records = records.as_array().unwrap();
+        assert_eq!((from, records.len()), ("1970-01-01T02:31:41Z".into(), MAX_SECONDS));
+        assert!(records[..899].iter().all(Value::is_null) && records[899] == 5);
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let mut history = History::of_shards(1);
+        history.add(at(1), &[shard(Some(1))], 1);
+        let json = serde_json::to_value(history.last(1)).unwrap();
+        for name in ["requests_per_s", "errors_per_s", "p50_ms", "p99_ms", "commit_p99_ms", "batch_size"] {
+            assert_eq!(json["shards"][0][name], json!([null]), "{name}");
+        }
+    }
+
+    #[test]
+    fn memory_is_limited() {
+        assert_eq!(size_of::<Option<Sample>>(), 72);
+        for (shards, seconds) in [(1, MAX_SECONDS), (64, MAX_SECONDS), (128, MAX_SECONDS / 2), (1_024, 56)] {
+            assert_eq!(History::of_shards(shards).capacity, seconds, "{shards} shards");
+        }
     }
 }

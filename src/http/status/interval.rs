@@ -119,3 +119,53 @@ pub fn of_facade(earlier: &HttpCounts, now: &HttpCounts, passed: Duration, class
         p99_ms: millis(&times, 0.99),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(micros: &[u64]) -> Times {
+        let histogram = crate::process::histogram::Histogram::default();
+        micros.iter().for_each(|micros| histogram.observe(Duration::from_micros(*micros)));
+        histogram.snapshot()
+    }
+
+    #[test]
+    fn rates_are_over_the_time_that_passed() {
+        let earlier = ShardStatus {
+            uptime: Duration::from_secs(10),
+            reads: 5,
+            commits: 1,
+            commit_latency: times(&[100]),
+            records_committed: 4,
+            ..ShardStatus::sample(0)
+        };
+        let now = ShardStatus {
+            uptime: Duration::from_secs(12),
+            reads: 25,
+            order_requests: 1,
+            failures: 3,
+            commits: 3,
+            commit_latency: times(&[100, 900, 900]),
+            request_latency: times(&[100, 100]),
+            records_committed: 9,
+            ..ShardStatus::sample(0)
+        };
+        let interval = of_shard(&earlier, &now).unwrap();
+        let Traffic { requests_per_s, errors_per_s, p50_ms, .. } = interval.traffic;
+        assert_eq!(requests_per_s, ClassRates { reads: 10.0, writes: 0.0, orders: 0.5 });
+        // Both took 85 to 100 µs, so the first of them 92.5.
+        assert_eq!((errors_per_s, p50_ms), (1.5, Some(0.093)));
+        assert_eq!((interval.commits_per_s, interval.batch_size), (1.0, Some(2.5)));
+        assert_eq!(interval.commit_p99_ms, Some(1.0));
+        assert_eq!(of_shard(&now, &earlier), None, "it has begun anew");
+    }
+
+    #[test]
+    fn nothing_is_claimed_about_an_interval_without_requests() {
+        let (earlier, now) =
+            (ShardStatus::sample(0), ShardStatus { uptime: Duration::from_secs(1), ..ShardStatus::sample(0) });
+        let interval = of_shard(&earlier, &now).unwrap();
+        assert_eq!((interval.traffic.p50_ms, interval.commit_p99_ms, interval.batch_size), (None, None, None));
+    }
+}

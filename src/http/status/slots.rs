@@ -114,3 +114,48 @@ impl SlotLoads {
         json.get_or_init(|| serde_json::to_vec(&view).expect("numbers are always JSON").into()).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::SlotLoad;
+
+    /// A shard with the first three slots, up for so many seconds.
+    fn shard(uptime: u64, requests: [u32; 3]) -> ShardStatus {
+        let load = SlotLoad { requests: requests.to_vec(), records: vec![7, 8, 9] };
+        ShardStatus {
+            uptime: Duration::from_secs(uptime),
+            slots: vec![0..=2],
+            slot_load: Some(load),
+            ..ShardStatus::sample(0)
+        }
+    }
+
+    fn minute(window: &mut SlotWindow, status: Option<&ShardStatus>) -> [u32; 3] {
+        let loads = window.add(1, &[status]);
+        assert_eq!(loads.records[..4], [7, 8, 9, 0]);
+        [loads.requests[0], loads.requests[1], loads.requests[2]]
+    }
+
+    #[test]
+    fn requests_of_the_last_minute_count() {
+        let mut window = SlotWindow::of_shards(1);
+        assert_eq!(minute(&mut window, Some(&shard(100, [50, 60, 70]))), [0, 0, 0], "when they came is not known");
+        assert_eq!(minute(&mut window, Some(&shard(105, [51, 62, 70]))), [1, 2, 0]);
+        assert_eq!(minute(&mut window, None), [1, 2, 0]);
+        assert_eq!(minute(&mut window, Some(&shard(3, [4, 0, 0]))), [5, 2, 0], "it has begun anew");
+        for period in 0..PERIODS - 3 {
+            assert_eq!(minute(&mut window, Some(&shard(8 + 5 * period as u64, [4, 0, 0]))), [5, 2, 0]);
+        }
+        assert_eq!(minute(&mut window, Some(&shard(100, [4, 0, 1]))), [4, 0, 1]);
+    }
+
+    #[test]
+    fn a_new_shard_and_a_full_counter_are_understood() {
+        let mut window = SlotWindow::of_shards(1);
+        assert_eq!(minute(&mut window, Some(&shard(2, [3, u32::MAX, 0]))), [3, u32::MAX, 0]);
+        let mut window = SlotWindow::of_shards(1);
+        minute(&mut window, Some(&shard(100, [u32::MAX, 0, 0])));
+        assert_eq!(minute(&mut window, Some(&shard(105, [1, 0, 0]))), [2, 0, 0]);
+    }
+}

@@ -181,3 +181,86 @@ fn log_dropped(evidence: &Evidence<'_>) -> Option<Verdict> {
     let action = "Look at what reads stderr, and at the disk of error.log.";
     evidence.drops_logs.then(|| finding("log_dropped", text, action))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::protocol::UndecidedOrder;
+
+    const LIMIT: u64 = 1_000_000;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000).unwrap()
+    }
+
+    fn shard(number: u32, state: ShardState, change: impl FnOnce(&mut ShardStatus)) -> ShardFigures {
+        let mut status = ShardStatus::sample(number);
+        change(&mut status);
+        let status = (state != ShardState::Down).then(|| Arc::new(status));
+        ShardFigures { shard: number, state, since: at(0), slots: Vec::new(), status, interval: None }
+    }
+
+    /// Everything that can be wrong, each with its code, from the worst on.
+    fn all_bad() -> Vec<(&'static str, ShardFigures)> {
+        vec![
+            ("shard_down", shard(0, ShardState::Down, |_| {})),
+            ("read_only", shard(1, ShardState::ReadOnly, |_| {})),
+            ("damage", shard(2, ShardState::Up, |status| status.damages = 1)),
+            ("stock_drift", shard(3, ShardState::Up, |status| status.stock.sold = 1)),
+            ("memory_full", shard(4, ShardState::Full, |_| {})),
+            ("captures_failed", shard(5, ShardState::Up, |status| status.captures_failed = 2)),
+            (
+                "orders_undecided",
+                shard(6, ShardState::Up, |status| {
+                    status.undecided_orders = 1;
+                    status.oldest_undecided = Some(UndecidedOrder { order: "o".into(), since: at(69) });
+                }),
+            ),
+            ("disk_low", shard(7, ShardState::Up, |status| status.free_disk_bytes = 1_999)),
+            ("memory_low", shard(8, ShardState::Up, |status| status.memory_bytes = LIMIT / 10 * 9)),
+            ("log_dropped", shard(9, ShardState::Up, |_| {})),
+        ]
+    }
+
+    fn judged(shards: &[ShardFigures], drops_logs: bool) -> Verdict {
+        let stock = StockSums::over(answers(shards).map(|status| &status.stock));
+        let orders = OrderTotals::of(shards);
+        judge(&Evidence { at: at(100), shards, stock: &stock, orders: &orders, drops_logs })
+    }
+
+    #[test]
+    fn the_worst_thing_is_said_first() {
+        let mut bad = all_bad();
+        while !bad.is_empty() {
+            let shards: Vec<_> = bad.iter().map(|(_, figures)| figures.clone()).collect();
+            let verdict = judged(&shards, true);
+            assert_eq!((verdict.code, verdict.ok), (bad[0].0, false));
+            assert!(verdict.text.ends_with('.') && verdict.action.is_some(), "{verdict:?}");
+            bad.remove(0);
+        }
+    }
+
+    #[test]
+    fn all_is_well_within_the_limits() {
+        let shards = [
+            shard(0, ShardState::Up, |status| status.free_disk_bytes = 2_000),
+            shard(1, ShardState::Up, |status| status.memory_bytes = LIMIT / 10 * 9 - 90),
+            shard(2, ShardState::Up, |status| {
+                status.undecided_orders = 1;
+                status.oldest_undecided = Some(UndecidedOrder { order: "o".into(), since: at(70) });
+            }),
+        ];
+        let verdict = judged(&shards, false);
+        assert_eq!((verdict.ok, verdict.code, verdict.text.as_str()), (true, "all_well", "All 3 shards answer."));
+        assert_eq!(judged(&shards[..1], false).text, "The shard answers.");
+    }
+
+    #[test]
+    fn shards_are_named() {
+        let down = |number| shard(number, ShardState::Down, |_| {});
+        assert!(judged(&[down(3)], false).text.starts_with("Shard 3 is down: "));
+        assert!(judged(&[down(1), down(2), down(5)], false).text.starts_with("Shards 1, 2 and 5 are down: "));
+    }
+}

@@ -14,9 +14,9 @@ impl UndecidedOrders {
         self.0.insert(order);
     }
 
-    /// Removes an order that is decided.
-    pub fn remove(&mut self, order: OrderId) {
-        self.0.remove(&order);
+    /// Removes an order that is decided. True if it was there.
+    pub fn remove(&mut self, order: OrderId) -> bool {
+        self.0.remove(&order)
     }
 
     /// The number of undecided orders.
@@ -41,8 +41,7 @@ mod tests {
         let mut orders = UndecidedOrders::default();
         ids.into_iter().for_each(|id| orders.insert(id));
         assert_eq!((orders.count(), orders.oldest()), (3, Some(ids[1])));
-        orders.remove(ids[1]);
-        orders.remove(ids[1]);
+        assert!(orders.remove(ids[1]) && !orders.remove(ids[1]));
         assert_eq!((orders.count(), orders.oldest()), (2, Some(ids[2])));
     }
 }

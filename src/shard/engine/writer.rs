@@ -12,6 +12,7 @@ use super::fetched::{Fetched, StoredChanges, StoredKey};
 use super::gauges::OrderGauges;
 use super::idempotency_index::IdempotencyIndex;
 use super::in_doubt_queue::InDoubtQueue;
+use super::order_tally::OrderTally;
 use super::outbox::Waiter;
 use super::product_index::ProductIndex;
 use super::request_counts::RequestCounts;
@@ -19,7 +20,8 @@ use super::state::State;
 use super::undecided_orders::UndecidedOrders;
 use crate::domain::stock_sums::StockSums;
 use crate::error::{Error, Result};
-use crate::storage::{COUNTER_KEY, HEADER_KEY, Record, RecordKey, RecordKind, Storage, Write};
+use crate::storage::codec;
+use crate::storage::{COUNTER_KEY, HEADER_KEY, ORDER_COUNTS_KEY, Record, RecordKey, RecordKind, Storage, Write};
 
 /// The most replies that wait for commits. Past that, commands are refused before they are applied.
 pub const MAX_WAITING_REPLIES: usize = 16_384;
@@ -59,6 +61,8 @@ pub struct Indexes {
     pub orders: OrderGauges,
     /// The undecided orders.
     pub undecided: UndecidedOrders,
+    /// The counts of decided orders, which are stored.
+    pub decided: OrderTally,
     /// The stock of all products.
     pub stock: StockSums,
 }
@@ -297,6 +301,10 @@ impl Writer {
         }
         let mut batch = std::mem::take(&mut self.open);
         self.records_committed += batch.writes().len() as u64;
+        if let Some(counts) = self.resident.indexes.decided.take_changed() {
+            let counts = codec::encode_order_counts(counts);
+            batch.push_unread(Write::Put(Record::from_parts(ORDER_COUNTS_KEY, &counts)));
+        }
         let counter = self.resident.counter.to_be_bytes();
         batch.push_unread(Write::Put(Record::from_parts(COUNTER_KEY, &counter)));
         self.sequence += 1;

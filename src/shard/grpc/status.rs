@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::domain::time::Timestamp;
 use crate::process::logging;
-use crate::protocol::{OrderCounts, ShardStatus, SlotLoad, UndecidedOrder};
+use crate::protocol::{ShardStatus, SlotLoad, UndecidedOrder};
 use crate::routing::OrderId;
 use crate::shard::context::ShardContext;
 use crate::shard::engine::Writer;
@@ -55,7 +55,7 @@ pub fn status(context: &ShardContext, with_slots: bool) -> ShardStatus {
         request_latency,
         undecided_orders: indexes.undecided.count() as u64,
         oldest_undecided: indexes.undecided.oldest().map(undecided),
-        orders: OrderCounts::default(),
+        orders: indexes.decided.counts(),
         stock: indexes.stock,
         slot_load: with_slots.then(|| slot_load(&writer)),
     }

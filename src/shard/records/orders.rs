@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::domain::order::{Decided, Facts, Order, OrderRecord, Recorded, SingleItem, Status};
+use crate::domain::order::{Decided, Facts, Order, OrderRecord, OrderStatus, Recorded, SingleItem};
 use crate::domain::reservation::Decision;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
@@ -76,13 +76,29 @@ where
     Order<S>: Recorded,
 {
     order.recorded_as(txn.next_version());
-    let undecided = &mut txn.indexes_mut().undecided;
-    match order.recorded_state().status {
-        Status::Pending => undecided.insert(order.id),
-        Status::Created | Status::Refused { .. } | Status::Cancelled { .. } => undecided.remove(order.id),
-    }
+    count(txn, order);
     txn.put(key(RecordKind::OpenOrder, &order.id), &codec::encode_order(order));
     enter(txn, order);
+}
+
+/// Counts an order that is about to be written, if its state is another one than before.
+fn count(txn: &mut Transaction<'_>, order: &impl Recorded) {
+    let status = order.recorded_state().status.kind();
+    let open = txn.peek(key(RecordKind::OpenOrder, &order.id));
+    let is_new = open.is_none();
+    let is_cancelled_now = status == OrderStatus::Cancelled
+        && !open.is_some_and(|open| matches!(codec::decode_order(open), Ok(OrderRecord::Cancelled(_))));
+    let indexes = txn.indexes_mut();
+    let was_undecided = indexes.undecided.remove(order.id);
+    match status {
+        OrderStatus::Pending => indexes.undecided.insert(order.id),
+        OrderStatus::Cancelled if is_cancelled_now => {
+            indexes.decided.leave(OrderStatus::Created);
+            indexes.decided.enter(status);
+        }
+        OrderStatus::Created | OrderStatus::Refused if was_undecided || is_new => indexes.decided.enter(status),
+        OrderStatus::Created | OrderStatus::Refused | OrderStatus::Cancelled => {}
+    }
 }
 
 /// Writes an order's places in lists.
@@ -104,6 +120,7 @@ where
 {
     order.recorded_as(txn.next_version());
     let open = key(RecordKind::OpenOrder, &order.id);
+    count(txn, order);
     if txn.peek(open).is_some() {
         txn.delete(open);
     }
@@ -141,6 +158,7 @@ pub fn remove_refused(txn: &mut Transaction<'_>, record: &Record, before: Timest
     if is_old {
         txn.delete_record(record);
         leave(txn, &order);
+        txn.indexes_mut().decided.leave(OrderStatus::Refused);
     }
     is_old
 }

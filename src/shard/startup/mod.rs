@@ -4,9 +4,11 @@ mod identity;
 mod import;
 mod indexes;
 mod open;
+mod order_counts;
 mod recovery;
 
 pub use identity::{ExpectedIdentity, Identity};
 pub use indexes::build as build_indexes;
 pub use open::open;
+pub use order_counts::load as load_order_counts;
 pub use recovery::recover;

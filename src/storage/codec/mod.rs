@@ -11,6 +11,7 @@ mod delivery;
 mod format;
 mod idempotency;
 mod order;
+mod order_counts;
 mod order_entry;
 mod product;
 mod reservation;
@@ -24,6 +25,7 @@ pub use delivery::{
 pub use format::{MAX_ENCODED_BYTES, decode_version};
 pub use idempotency::{IdempotencyRecord, decode_idempotency, encode_idempotency};
 pub use order::{decode_order, encode_order};
+pub use order_counts::{decode_order_counts, encode_order_counts};
 pub use order_entry::{OrderEntry, decode_order_entry, encode_order_entry};
 pub use product::{decode_product, encode_product};
 pub use reservation::{

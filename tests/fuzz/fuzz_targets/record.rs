@@ -35,6 +35,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(deliveries) = codec::decode_order_deliveries(bytes) {
         assert_eq!(codec::decode_order_deliveries(&codec::encode_order_deliveries(&deliveries)), Ok(deliveries));
     }
+    if let Ok(counts) = codec::decode_order_counts(bytes) {
+        assert_eq!(codec::decode_order_counts(&codec::encode_order_counts(counts)), Ok(counts));
+    }
     let _ = codec::decode_checkout(bytes);
     let _ = codec::decode_value(bytes);
     let _ = codec::decode_version(bytes);

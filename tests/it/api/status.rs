@@ -7,8 +7,9 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 use crate::harness::http::Connection;
+use crate::harness::shop::{CARD, KEY, order_of, place};
 use crate::harness::status::snapshot_of;
-use crate::harness::{Answer, Client, DEADLINE, Document, Setup, Store, eventually, offer};
+use crate::harness::{Action, Answer, Client, DEADLINE, Document, Fault, Gateway, Setup, Store, eventually, offer};
 
 /// The most streams at a time.
 const MAX_VIEWERS: usize = 64;
@@ -258,7 +259,38 @@ fn orders_and_stock_are_told() {
     let after = status_with(&mut client, "it is sold", |status| status["stock"]["sold"] == 1);
     assert_eq!(after["stock"]["received"], before["stock"]["received"]);
     assert_eq!(after["stock"]["products"], 11);
-    assert_eq!(after["orders"]["pending"], 0);
     client.delete("/catalog/books/1").expect(200);
     status_with(&mut client, "it is gone", |status| status["stock"]["products"] == 10 && status["stock"]["sold"] == 0);
+}
+
+/// The numbers of pending, created and refused orders.
+fn orders(status: &Value) -> [u64; 3] {
+    ["pending", "created", "refused"].map(|state| status["orders"][state].as_u64().expect("a count"))
+}
+
+#[test]
+fn orders_are_counted_by_state_and_the_counts_outlive_the_shard() {
+    let gateway = Gateway::start();
+    let mut store =
+        Setup::new(1).durable().shard_options(&["--payment", &gateway.url(), "--keep-refused-orders", "1000d"]).start();
+    let mut client = store.client();
+    client.post("/purchase/1", "").expect(201);
+    let book = "9780143127550";
+    let created = place(&mut client, "k1", &order_of("alice", &[book], CARD)).expect(201).json();
+    gateway.plan(Action::Authorise, Fault::Refuse);
+    place(&mut client, "k2", &order_of("alice", &[book], CARD)).expect(402);
+    status_with(&mut client, "all are counted", |status| orders(status) == [0, 2, 1]);
+    store.restart_shard(0);
+    let is_back =
+        |status: &Value| status["verdict"]["ok"] == true && status["shards"][0]["uptime_s"].as_u64() <= Some(60);
+    let after = status_with(&mut client, "it is back", is_back);
+    assert_eq!(orders(&after), [0, 2, 1]);
+    client.post("/purchase/1", "").expect(201);
+    status_with(&mut client, "one more is counted", |status| orders(status) == [0, 3, 1]);
+    let cancel = format!("/api/orders/{}/cancel", created["order_id"].as_str().expect("an id"));
+    for _ in 0..2 {
+        client.call("POST", &cancel).header("X-API-Key", KEY).send().expect(200);
+    }
+    let is_cancelled = |status: &Value| orders(status) == [0, 2, 1] && status["orders"]["cancelled"] == 1;
+    status_with(&mut client, "one is cancelled, once", is_cancelled);
 }
