@@ -1,6 +1,7 @@
 //! The page at `/` shows what happens in the store.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -148,16 +149,22 @@ fn the_command_lines_work() {
     browser.type_into("look-up input", "Zoë's");
     browser.click("look-up button[value=customer]");
     browser.wait_for("the cart", "return document.querySelector('look-up .found as-command code')");
-    let lines = browser.run(
-        "return [...document.querySelectorAll('as-command code')].map((code) => code.textContent)
-            .filter((line) => line.startsWith('curl'))",
-    );
+    let lines = browser.run("return [...document.querySelectorAll('as-command code')].map((code) => code.textContent)");
     let lines: Vec<_> = lines.as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert!(lines.len() > 5 && lines.iter().any(|line| line.contains(KEY)), "{lines:?}");
-    for line in lines {
-        let run =
-            std::process::Command::new("bash").args(["-c", &line.replace("curl -s", "curl -sf")]).output().unwrap();
-        assert!(run.status.success() && run.stdout.starts_with(b"{"), "{line}: {run:?}");
+    let run = |line: &str| Command::new("bash").args(["-c", line]).env_remove("SHARDCART_API_KEY").output().unwrap();
+    let (curls, others): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.starts_with("curl"));
+    assert!(curls.len() > 5 && curls.iter().any(|line| line.contains(KEY)), "{curls:?}");
+    for line in curls {
+        let output = run(&line.replace("curl -s", "curl -sf"));
+        assert!(output.status.success() && output.stdout.starts_with(b"{"), "{line}: {output:?}");
+    }
+    // The program itself takes the place of its name; what watches does not end.
+    let commands: Vec<_> =
+        others.into_iter().filter(|line| line.starts_with("shardcart") && !line.contains("--watch")).collect();
+    assert!(commands.len() > 3 && commands.iter().any(|line| line.contains("where")), "{commands:?}");
+    for line in commands {
+        let output = run(&line.replace("shardcart ", &format!("{PROGRAM} ")));
+        assert!(output.status.success() && !output.stdout.is_empty(), "{line}: {output:?}");
     }
 }
 

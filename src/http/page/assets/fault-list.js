@@ -9,15 +9,16 @@ const SHOWN = 12;
 class FaultList extends HTMLElement {
   #list = h("div");
   #last = null;
+  #command = asCommand();
 
   connectedCallback() {
     this.append(
-      panelHead("Newest faults", "answers with 5xx of this facade", asCommand([["curl", curl("status")],
-        ["log", "grep REQUEST_ID data/error.log"]])),
+      panelHead("Newest faults", "answers with 5xx of this facade", this.#command),
       this.#list);
   }
 
   update({ faults }) {
+    this.#command.lines = [["curl", curl("status")], ["log", "grep REQUEST_ID data/error.log"]];
     const newest = JSON.stringify(faults);
     if (newest === this.#last) {
       return;

@@ -27,7 +27,7 @@ class OrderStates extends HTMLElement {
     const figures = STATES.map((state) => h("div", { "data-state": state }, h("dt", {}, state), this.#figures.get(state)));
     this.#table.hidden = true;
     this.append(
-      panelHead("Orders", "since the shards' first start", this.#commands),
+      panelHead("Orders", "by state, of the shards that answer", this.#commands),
       h("dl", { class: "figures" }, ...figures), this.#oldest, this.#show, this.#table);
   }
 

@@ -47,7 +47,7 @@ class PlaygroundPanel extends HTMLElement {
       panelHead("Playground", this.#note, this.#command),
       h("dl", { class: "figures" }, ...figures),
       h("div", { class: "controls" },
-        h("label", { class: "rate" }, "Requests/s", this.#rate, this.#rateText),
+        h("label", { class: "rate" }, "Changes/s", this.#rate, this.#rateText),
         h("div", { class: "control" }, h("span", {}, "kill -9"), this.#crashes),
         h("fieldset", { class: "control plain" }, h("legend", {}, "Gateway"),
           h("div", { class: "choice" }, ...this.#modes.map(({ label }) => label))),
@@ -115,7 +115,7 @@ class PlaygroundPanel extends HTMLElement {
   #setRate() {
     const rate = this.#rate.valueAsNumber;
     this.#rate.blur();
-    this.#send("playground/rate", { per_s: rate }, `${counted(rate, "request")} a second`);
+    this.#send("playground/rate", { per_s: rate }, `${counted(rate, "change")} a second`);
   }
 
   #setGateway(mode) {

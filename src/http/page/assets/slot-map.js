@@ -23,6 +23,7 @@ class SlotMap extends HTMLElement {
   #note = h("span", { class: "note" });
   #readout = h("p", { class: "slot-readout" });
   #scale = h("span", { class: "note" });
+  #command = asCommand();
   #slot = h("input", { type: "number", min: 0, max: SLOTS - 1, "aria-label": "Slot", placeholder: "slot",
     oninput: () => this.#pin(this.#slot.value === "" ? null : this.#slot.valueAsNumber) });
   #view = "requests";
@@ -45,7 +46,7 @@ class SlotMap extends HTMLElement {
       panelHead("Slots", this.#note, h("fieldset", { class: "choice" }, h("legend", { class: "unseen" }, "Show"), ...views)),
       this.#canvas,
       h("div", { class: "slot-foot" }, this.#slot, this.#readout, this.#scale),
-      asCommand([["curl", curl("status/slots")]]));
+      this.#command);
     new ResizeObserver(() => this.#draw()).observe(this.#canvas);
   }
 
@@ -56,6 +57,7 @@ class SlotMap extends HTMLElement {
   }
 
   update(status) {
+    this.#command.lines = [["curl", curl("status/slots")]];
     const layout = JSON.stringify(status.shards.map(({ slots }) => slots));
     if (layout !== this.#layout) {
       this.#layout = layout;

@@ -10,12 +10,13 @@ class StockCheck extends HTMLElement {
   #note = h("span", { class: "note" });
   #figures = new Map(TERMS.map(([name]) => [name, h("dd")]));
   #result = h("p");
+  #command = asCommand();
   #bar = new Map(["stock", "held", "sold"].map((name) => [name, h("span", { class: `part ${name}` })]));
 
   connectedCallback() {
     const terms = TERMS.map(([name, sign]) => h("div", { "data-sign": sign }, h("dt", {}, name), this.#figures.get(name)));
     this.append(
-      panelHead("Stock check", this.#note, asCommand([["curl", curl("status")], ["command", command("status")]])),
+      panelHead("Stock check", this.#note, this.#command),
       h("dl", { class: "figures sum" }, ...terms),
       h("div", { class: "stock-bar", "aria-hidden": "true" }, ...this.#bar.values()),
       this.#result);
@@ -28,6 +29,7 @@ class StockCheck extends HTMLElement {
     for (const [name, part] of this.#bar) {
       part.style.flexGrow = stock[name] ?? 0;
     }
+    this.#command.lines = [["curl", curl("status")], ["command", command("status")]];
     setText(this.#note, `copies of ${counted(stock.products, "product")}, on the shards that answer`);
     this.#result.className = stock.adds_up ? "good" : "bad";
     setText(this.#result, stock.adds_up ? "It adds up: received = stock + held + sold." : this.#drift(stock));
