@@ -340,6 +340,7 @@ impl Launch<'_> {
         let variable = variable.unwrap_or(&KEY_VARIABLES[0]);
         let key = if self.wants_key() { format!(" -H \"X-API-Key: ${variable}\"") } else { String::new() };
         self.say(format_args!("shop       {}", http.join("  ")));
+        self.say(format_args!("pages      {shop}/  {shop}/shop"));
         self.say(format_args!("key-value  {}", url(self.kv.address)));
         self.say(format_args!("docs       {shop}/docs"));
         self.say(format_args!("data       {}", self.data.path().display()));
