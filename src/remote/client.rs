@@ -24,6 +24,9 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time limit of one attempt. A store answers an order within 10 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
+/// An attempt with less time than this is not begun, unless a request has no more than twice as much: cut short, it would
+/// leave open what the one before has settled.
+const LEAST_ATTEMPT: Duration = Duration::from_millis(500);
 /// The time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest pause before the second attempt; it doubles with each attempt.
@@ -107,7 +110,7 @@ impl Client {
                 Step::Again(failure) => failure,
             };
             let next = Instant::now() + backoff.next(failure.retry_after.unwrap_or_default());
-            if next >= deadline {
+            if next + LEAST_ATTEMPT.min(timeout / 2) >= deadline {
                 return Err(failure);
             }
             sleep(next - Instant::now()).await;

@@ -57,6 +57,23 @@ fn from_a_product_to_a_delivery() {
 }
 
 #[test]
+fn a_cancelled_order_gives_its_stock_back_and_one_under_way_is_a_conflict() {
+    let store = Setup::new(2).start();
+    make_book(&mut store.client(), BOOK, 3);
+    let ids =
+        ["alice", "bob"].map(|customer| member(&run(&store, &["order", "place", customer, BOOK]), "order").to_owned());
+    for _ in 0..2 {
+        assert_eq!(member(&run(&store, &["order", "cancel", &ids[0]]), "status"), "cancelled");
+    }
+    assert_eq!(stock_of(&mut store.client(), BOOK).stock, 2);
+    assert!(run(&store, &["order", "list", "--status", "cancelled"]).out.contains(&ids[0]));
+    let delivery = run(&store, &["delivery", "schedule", &ids[1], "--address", "1 Main St"]);
+    run(&store, &["delivery", "move", member(&delivery, "delivery"), "dispatched"]);
+    let url = format!("http://{}", store.facade.http[0]);
+    Program::new(store.directory(), &["order", "cancel", &ids[1]]).store(&url).run().expect(4);
+}
+
+#[test]
 fn programs_get_the_bytes_of_the_api() {
     let store = Setup::new(1).start();
     make_book(&mut store.client(), BOOK, 3);

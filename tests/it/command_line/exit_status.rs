@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::harness::command::{Program, Said};
 use crate::harness::proxy::Mode;
-use crate::harness::scripted::{answer, problem};
+use crate::harness::scripted::{answer, lasting_problem};
 use crate::harness::shop::{make_book, stock_of};
 use crate::harness::{Proxy, Scripted, Setup, Store, eventually};
 
@@ -47,9 +47,9 @@ fn each_status_of_the_api_has_its_exit_status() {
         (504, "outcome_unknown", 7, 7),
         (507, "out_of_memory", 1, 1),
     ] {
-        let server = Scripted::start(&[&problem(status, code)]);
+        let server = Scripted::start(&[&lasting_problem(status, code)]);
         for (arguments, exit) in [(&READ[..], read), (&WRITE, write)] {
-            let said = run(&server.url(), arguments).expect(exit);
+            let said = Program::new(Path::new("/"), arguments).store(&server.url()).run().expect(exit);
             assert!(said.out.is_empty() && said.err.starts_with(&format!("error: said {code}")), "{said:?}");
             assert_eq!(said.err.contains("--idempotency-key"), exit == 7 && arguments == WRITE, "{said:?}");
         }

@@ -56,8 +56,17 @@ pub fn answer(status: u16, headers: &str, body: &str) -> String {
 
 /// A problem as a store describes it.
 pub fn problem(status: u16, code: &str) -> String {
+    problem_with(status, code, "")
+}
+
+/// The same with a `Retry-After` that no client waits for.
+pub fn lasting_problem(status: u16, code: &str) -> String {
+    problem_with(status, code, "retry-after: 86400\r\n")
+}
+
+fn problem_with(status: u16, code: &str, headers: &str) -> String {
     let body = format!(r#"{{"type":"/problems/x","status":{status},"code":"{code}","detail":"said {code}"}}"#);
-    answer(status, "content-type: application/problem+json\r\n", &body)
+    answer(status, &format!("content-type: application/problem+json\r\n{headers}"), &body)
 }
 
 fn lock(requests: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
