@@ -216,7 +216,7 @@ fn a_page_outlives_its_facade() {
 fn a_crash_button_kills_and_nothing_is_lost() {
     let Some(_turn) = turn() else { return };
     let directory = tempfile::tempdir().unwrap();
-    let options = ["--playground", "--shards", "2", "--http", ANY_PORT, "--kv", ANY_PORT];
+    let options = ["--playground", "--data", "play", "--shards", "2", "--http", ANY_PORT, "--kv", ANY_PORT];
     let launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options).until_ready();
     let mut browser = Browser::open(LAPTOP);
     browser.visit(launcher.shop(), "/");
