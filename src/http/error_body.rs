@@ -7,11 +7,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use memchr::memmem::Finder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::raw_targets::RawTargets;
@@ -77,15 +78,8 @@ fn follow(mut left: u64, bodies: &VecDeque<u64>, bytes: &[u8], until: usize) -> 
 
 /// The length of the head with which `bytes` begin, with the empty line behind it.
 fn head_length(bytes: &[u8]) -> Option<usize> {
-    let mut last = END_OF_HEAD.len() - 1;
-    loop {
-        match bytes.get(last)? {
-            b'\n' if bytes[..=last].ends_with(END_OF_HEAD) => return Some(last + 1),
-            b'\r' | b'\n' => last += 1,
-            // The end cannot have this byte in it.
-            _ => last += END_OF_HEAD.len(),
-        }
-    }
+    static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(END_OF_HEAD));
+    END.find(bytes).map(|at| at + END_OF_HEAD.len())
 }
 
 /// A stream that replaces hyper's own error responses with problems, and shows what it reads to the finder of `#`.

@@ -32,7 +32,7 @@ struct Kept {
 impl RawTargets {
     /// Notes bytes that came, before they are parsed.
     pub fn note(&self, bytes: &[u8]) {
-        let has_hash = bytes.contains(&b'#');
+        let has_hash = memchr::memchr(b'#', bytes).is_some();
         if !has_hash && !self.0.keeps.load(Ordering::Relaxed) {
             return;
         }

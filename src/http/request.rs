@@ -33,6 +33,8 @@ pub struct Arrival {
     pub port: Port,
     /// True when it needs a key, so that no cache may keep the answer.
     pub is_guarded: bool,
+    /// True when its head has no header that asks for anything.
+    pub is_plain: bool,
     /// The id that its answer carries.
     pub id: HeaderValue,
     /// Its key, where one is needed and a known one was given.
@@ -170,6 +172,9 @@ impl HttpRequest {
     }
 
     fn idempotency_key(&self) -> Result<Option<String>, Invalid> {
+        if self.arrival.is_plain {
+            return Ok(None);
+        }
         let mut values = self.headers.get_all(IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next() else { return Ok(None) };
         let invalid = |what: &str| Err(Invalid::new("Idempotency-Key", what));
@@ -187,6 +192,9 @@ impl HttpRequest {
     /// Reads `If-Match` or `If-None-Match` (RFC 9110, section 13.1). A weak tag matches only in
     /// `If-None-Match`.
     fn condition(&self, name: &HeaderName) -> Result<Option<Condition>, Invalid> {
+        if self.arrival.is_plain {
+            return Ok(None);
+        }
         let mut values = self.headers.get_all(name).iter().peekable();
         if values.peek().is_none() {
             return Ok(None);
@@ -293,7 +301,8 @@ mod tests {
             request = request.header(name.clone(), *value);
         }
         let id = HeaderValue::from_static("id");
-        let arrival = Arrival { time: Instant::now(), port: Port::Shop, is_guarded: false, id, key: None };
+        let arrival =
+            Arrival { time: Instant::now(), port: Port::Shop, is_guarded: false, is_plain: false, id, key: None };
         HttpRequest::new(arrival, request.body(()).unwrap().into_parts().0, Bytes::new())
     }
 

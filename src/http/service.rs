@@ -129,28 +129,34 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let wanted = self.worker.auth.wanted(self.port, &parts);
-        let id = self.worker.ids.of(&parts.headers);
-        let arrival = Arrival { time: Instant::now(), port: self.port, is_guarded: wanted.is_some(), id, key: None };
+        let is_plain = head::is_plain(&parts.headers);
+        let id = if is_plain { self.worker.ids.make() } else { self.worker.ids.of(&parts.headers) };
+        let (time, port, is_guarded) = (Instant::now(), self.port, wanted.is_some());
+        let arrival = Arrival { time, port, is_guarded, is_plain, id, key: None };
         if let Some(preflight) = self.worker.browsers.preflight(&parts) {
             let request = HttpRequest::new(arrival, parts, Bytes::new());
             let mut response = preflight.into_response();
             self.finish(&request, &mut response);
             return Box::pin(std::future::ready(Ok(response)));
         }
-        let Authenticated { key, refusal: denied } = self.worker.auth.authenticate(wanted, &mut parts);
+        let Authenticated { key, refusal: denied } = match wanted {
+            None if is_plain => Authenticated::default(),
+            _ => self.worker.auth.authenticate(wanted, &mut parts),
+        };
         let arrival = Arrival { key, ..arrival };
         let target = match self.targets.had_hash(&parts.method, &parts.uri) {
             true => Err(Invalid::new("target", "has a #; percent-encode it as %23").into()),
             false => Ok(()),
         };
-        let refusal = target.and_then(|()| head::check(&parts)).and_then(|()| self.worker.browsers.check(&parts));
+        let refusal = target.and_then(|()| head::check(&parts, is_plain));
+        let refusal = refusal.and_then(|()| self.worker.browsers.check(&parts, is_plain));
         let refusal = refusal.err().or(denied);
         let service = self.clone();
         if body.is_end_stream() {
             let request = HttpRequest::new(arrival, parts, Bytes::new());
             return Box::pin(service.answer(request, refusal.map(Rejection::from)));
         }
-        if let Some(rejection) = refused_unread(&parts, &body, refusal.as_ref()) {
+        if !is_plain && let Some(rejection) = refused_unread(&parts, &body, refusal.as_ref()) {
             let request = HttpRequest::new(arrival, parts, Bytes::new());
             return Box::pin(service.answer(request, Some(rejection)));
         }
