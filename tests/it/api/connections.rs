@@ -332,7 +332,7 @@ fn connections_leave_descriptors_for_all_else() {
     let warning = lines.into_iter().find(is_about).expect("a warning");
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("limits");
     child.kill().and_then(|()| child.wait()).expect("it ends");
-    assert!(warning.contains("possible=62 limit=200"), "{warning}");
+    assert!(warning.contains("possible=52 limit=200"), "{warning}");
     let open_files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
     assert_eq!(open_files.split_whitespace().nth(3), Some("200"), "{open_files}");
 }
