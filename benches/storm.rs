@@ -43,6 +43,8 @@ const CARTS_EACH: usize = 20;
 const BUYERS: usize = 16;
 /// Slow clients that are connected at a time.
 const SLOW_CLIENTS: usize = 2_000;
+/// The time from one byte of a slow client to the next.
+const BYTE_INTERVAL: Duration = Duration::from_secs(1);
 /// The file descriptors of this process that the slow clients and all others need.
 const NEEDED_DESCRIPTORS: u64 = SLOW_CLIENTS as u64 + 256;
 /// The longest wait for one answer; what takes longer is an error.
@@ -141,7 +143,7 @@ impl Phase<'_> {
                 Trouble::Gateway | Trouble::Shard => {
                     (0..BUYERS).for_each(|buyer| _ = beside.spawn(buy(http, buyer, self.trouble)));
                 }
-                Trouble::SlowClients => (0..SLOW_CLIENTS).for_each(|_| _ = beside.spawn(dribble(http))),
+                Trouble::SlowClients => (0..SLOW_CLIENTS).for_each(|number| _ = beside.spawn(dribble(http, number))),
                 Trouble::None | Trouble::Disk => {}
             }
             self.carts(http).await
@@ -285,11 +287,13 @@ async fn make_books(http: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-/// Sends a request a byte a second.
-async fn dribble(http: SocketAddr) -> io::Result<()> {
+/// Sends a request a byte a second. Each client begins at another moment of a second: that all send at once would measure
+/// this process.
+async fn dribble(http: SocketAddr, number: usize) -> io::Result<()> {
+    tokio::time::sleep(BYTE_INTERVAL.mul_f64(number as f64 / SLOW_CLIENTS as f64)).await;
     loop {
         let mut stream = TcpStream::connect(http).await?;
-        let mut pace = interval(Duration::from_secs(1));
+        let mut pace = interval(BYTE_INTERVAL);
         for byte in read("slow") {
             pace.tick().await;
             if stream.write_all(&[byte]).await.is_err() {
