@@ -166,7 +166,7 @@ fn table(proof: &Proof) -> String {
     ];
     let early = if proof.ended_early { ", ended early" } else { "" };
     let mut text = format!(
-        "{:.0} s{early}, {} shards, {} shoppers, {} changes/s, --seed {}\n\n",
+        "{:.0} s{early}, {} shards, {} shoppers, {} changes/s\n--seed {}\n\n",
         proof.seconds, proof.shards, proof.shoppers, proof.rate_per_s, proof.seed
     );
     for (name, number) in rows {
