@@ -45,7 +45,7 @@ pub struct Options {
 /// Runs a store with shoppers until a shutdown is requested.
 ///
 /// # Errors
-/// [`Error::Invalid`] for options that a playground cannot have; else those of [`launcher::run`].
+/// [`Invalid`](crate::error::Error::Invalid) for options that a playground cannot have; else those of [`launcher::run`].
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let Options { mut store, data, is_kept } = options;
     let key = conditions::check(&store)?;
