@@ -160,6 +160,7 @@ mod tests {
     use super::*;
 
     const STEPS: usize = 150;
+    const MOST_SEEDS: u64 = 60;
     const LIMIT: Duration = Duration::from_millis(20);
 
     /// Lets six shoppers use a store that lies in one way. Returns whether it lied, and the faults that were found.
@@ -196,12 +197,16 @@ mod tests {
     fn every_lie_is_found() {
         for lie in Lie::ALL {
             let mut lied = 0;
-            for seed in 0..6 {
+            // How often a store has the occasion for its lie depends on the machine's pace too.
+            for seed in 0..MOST_SEEDS {
                 let (has_lied, found, _) = shop(lie, seed);
                 assert_eq!(has_lied, found != [0; 4], "{lie:?}, seed {seed}: {found:?}");
                 lied += u32::from(has_lied);
+                if lied == 3 {
+                    break;
+                }
             }
-            assert!(lied >= 3, "{lie:?} was told {lied} times");
+            assert_eq!(lied, 3, "{lie:?} was hardly told");
         }
     }
 }
