@@ -31,5 +31,5 @@ pub use line::{AgreedPrice, MAX_ORDER_LINES, OrderLine, OrderedItem, SingleItem,
 pub use record::{Decided, OrderRecord, OrderStatus, PaymentStatus, Recorded, RecordedState, Status};
 pub use states::{
     Cancelled, CancelledPayment, CaptureDue, Created, CreatedPayment, Due, GiveBackDue, Order, Payable, Pending,
-    Refusal, Refused, RefusedPayment, Reserved, Unpaid, Unreserved,
+    Refusal, Refused, RefusedPayment, Reserved, Settling, Unpaid, Unreserved,
 };

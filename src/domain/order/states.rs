@@ -297,7 +297,31 @@ impl Order<Payable> {
     }
 }
 
-impl Order<Created> {
+/// A state of an order that was created: its stock is being sold and its payment captured, also when it was cancelled
+/// meanwhile.
+pub trait Settling {
+    /// The payment that may still be captured.
+    fn payment(&mut self) -> Option<&mut CreatedPayment>;
+}
+
+impl Settling for Created {
+    fn payment(&mut self) -> Option<&mut CreatedPayment> {
+        Some(&mut self.payment)
+    }
+}
+
+impl Settling for Cancelled {
+    fn payment(&mut self) -> Option<&mut CreatedPayment> {
+        match &mut self.payment {
+            CancelledPayment::Kept(payment) => Some(payment),
+            CancelledPayment::Voided { .. }
+            | CancelledPayment::Refunded { .. }
+            | CancelledPayment::RefundFailed { .. } => None,
+        }
+    }
+}
+
+impl<S: Settling> Order<S> {
     /// All its stock is sold.
     pub fn claimed(&mut self, now: Timestamp) {
         self.facts.record_step(OrderEvent::Claimed, now);
@@ -305,22 +329,21 @@ impl Order<Created> {
 
     /// The payment that is authorised and not captured, if any.
     pub fn capture_due(&mut self) -> Option<CaptureDue<'_>> {
-        capture_due(&mut self.facts, &mut self.state.payment)
+        let payment = self.state.payment()?;
+        let CreatedPayment::Authorised { transaction } = &*payment else { return None };
+        // Every authorised payment has a card: `Unpaid` has one, and no record is restored without one.
+        let (transaction, card) = (transaction.clone(), self.facts.card.clone()?);
+        Some(CaptureDue { facts: &mut self.facts, payment, transaction, card })
     }
+}
 
+impl Order<Created> {
     /// Cancels it, under an idempotency key if there is one.
     pub fn cancel(mut self, key: Option<IdempotencyRef>, now: Timestamp) -> Order<Cancelled> {
         self.facts.record_step(OrderEvent::Cancelled, now);
         let Created { payment, delivery } = self.state;
         Order { facts: self.facts, state: Cancelled { payment: CancelledPayment::Kept(payment), delivery, key } }
     }
-}
-
-fn capture_due<'a>(facts: &'a mut Facts, payment: &'a mut CreatedPayment) -> Option<CaptureDue<'a>> {
-    let CreatedPayment::Authorised { transaction } = &*payment else { return None };
-    // Every authorised payment has a card: `Unpaid` has one, and no record is restored without one.
-    let (transaction, card) = (transaction.clone(), facts.card.clone()?);
-    Some(CaptureDue { facts, payment, transaction, card })
 }
 
 impl CaptureDue<'_> {
@@ -346,21 +369,6 @@ impl Order<Cancelled> {
     /// The idempotency key under which it was cancelled.
     pub fn cancel_key(&self) -> Option<&IdempotencyRef> {
         self.state.key.as_ref()
-    }
-
-    /// All its stock was sold when it was cancelled.
-    pub fn claimed(&mut self, now: Timestamp) {
-        self.facts.record_step(OrderEvent::Claimed, now);
-    }
-
-    /// The payment whose capture was under way when the order was cancelled, if any.
-    pub fn capture_due(&mut self) -> Option<CaptureDue<'_>> {
-        match &mut self.state.payment {
-            CancelledPayment::Kept(payment) => capture_due(&mut self.facts, payment),
-            CancelledPayment::Voided { .. }
-            | CancelledPayment::Refunded { .. }
-            | CancelledPayment::RefundFailed { .. } => None,
-        }
     }
 
     /// The payment that is to be given back, if any.

@@ -16,7 +16,7 @@ use super::payment::{self, NotAuthorised};
 use super::stock::{self, Found};
 use crate::domain::card::Card;
 use crate::domain::order::{
-    CaptureDue, Created, Order, OrderRecord, Payable, Pending, Recorded, Refusal, Refused, RefusedPayment, Reserved,
+    Created, Order, OrderRecord, Payable, Pending, Recorded, Refusal, Refused, RefusedPayment, Reserved, Settling,
     SingleItem, Unpaid, Unreserved, card_missing,
 };
 use crate::domain::reservation::{HoldMode, Settlement};
@@ -248,20 +248,17 @@ async fn close_created(coordinator: &Coordinator, settled: Settled) {
     let found = coordinator.transact(|txn| {
         Ok(match orders::find(txn, id)? {
             Some(OrderRecord::Created(order)) => {
-                let mut order = resumed(order, &settled);
-                settled.claimed_at.into_iter().for_each(|at| order.claimed(at));
-                note_capture(coordinator, order.capture_due(), &settled);
-                orders::put_closed(txn, &mut order);
+                orders::put_closed(txn, &mut note_settled(coordinator, order, &settled));
                 None
             }
             Some(OrderRecord::Cancelled(order)) => {
-                let mut order = resumed(order, &settled);
-                settled.claimed_at.into_iter().for_each(|at| order.claimed(at));
-                note_capture(coordinator, order.capture_due(), &settled);
+                let mut order = note_settled(coordinator, order, &settled);
                 orders::put_open(txn, &mut order);
                 Some(order)
             }
-            _ => return Err(Error::Internal(format!("order {id} is neither created nor cancelled"))),
+            None | Some(OrderRecord::Pending(_) | OrderRecord::Refused(_)) => {
+                return Err(Error::Internal(format!("order {id} is neither created nor cancelled")));
+            }
         })
     });
     match found.await {
@@ -271,15 +268,14 @@ async fn close_created(coordinator: &Coordinator, settled: Settled) {
     }
 }
 
-fn resumed<S>(order: Order<S>, settled: &Settled) -> Order<S> {
-    match settled.resumed_at {
+/// Adds to an order what became of its stock and payment.
+fn note_settled<S: Settling>(coordinator: &Coordinator, order: Order<S>, settled: &Settled) -> Order<S> {
+    let mut order = match settled.resumed_at {
         Some(at) => order.resumed(at),
         None => order,
-    }
-}
-
-fn note_capture(coordinator: &Coordinator, due: Option<CaptureDue<'_>>, settled: &Settled) {
-    let (Some((capture, at)), Some(due)) = (&settled.captured, due) else { return };
+    };
+    settled.claimed_at.into_iter().for_each(|at| order.claimed(at));
+    let (Some((capture, at)), Some(due)) = (&settled.captured, order.capture_due()) else { return order };
     match capture {
         Capture::Captured => due.captured(*at),
         Capture::Refused { reason } => {
@@ -289,6 +285,7 @@ fn note_capture(coordinator: &Coordinator, due: Option<CaptureDue<'_>>, settled:
             due.failed(*at);
         }
     }
+    order
 }
 
 /// Releases a refused order's stock on the other shards, as far as they are known to hold it.
