@@ -9,6 +9,7 @@ use tonic::transport::Channel;
 use super::connect::connect;
 use super::queue::{CallError, CallResult, EXPIRE_INTERVAL, Queue};
 use super::shared::Shared;
+use super::status_probe::read_status;
 use crate::error::{Error, Result};
 use crate::process::backoff::Backoff;
 use crate::process::shutdown::Shutdown;
@@ -85,9 +86,7 @@ impl Session {
     /// The shard's status; `None` when it does not answer.
     pub async fn status(&self) -> Option<ShardStatus> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let reply = client?.status(proto::StatusRequest { slots: false }).await.ok()?.into_inner();
-        let status = ShardStatus::try_from(reply);
-        status.inspect_err(|error| tracing::warn!(shard = self.shard, %error, "the shard's status cannot be read")).ok()
+        read_status(&mut client?, self.shard, false).await
     }
 
     /// Keeps the session open. After a shutdown is requested, it ends with its connection.

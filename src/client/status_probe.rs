@@ -11,6 +11,14 @@ use crate::protocol::{ShardStatus, proto};
 use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
+/// What the shard says of itself, with the counts of each slot if they are asked for; `None` when it does not answer, or
+/// when the answer cannot be read, which is logged.
+pub async fn read_status(client: &mut ShardClient<Channel>, shard: u32, slots: bool) -> Option<ShardStatus> {
+    let reply = client.status(proto::StatusRequest { slots }).await.ok()?.into_inner();
+    let status = ShardStatus::try_from(reply);
+    status.inspect_err(|error| tracing::warn!(shard, %error, "the shard's status cannot be read")).ok()
+}
+
 /// The connection to one shard, opened when it is first used and again after a failure.
 pub struct StatusProbe {
     shard: u32,
@@ -41,11 +49,8 @@ impl StatusProbe {
             Some(client) => client,
             None => connect(&self.address).await.ok()?,
         };
-        let reply = client.status(proto::StatusRequest { slots }).await.ok()?.into_inner();
-        let shard = self.shard;
-        let status = ShardStatus::try_from(reply);
-        let status = status.inspect_err(|error| tracing::warn!(shard, %error, "the shard's status cannot be read"));
-        let status = status.ok().filter(|status| self.is_of_the_store(status))?;
+        let status = read_status(&mut client, self.shard, slots).await;
+        let status = status.filter(|status| self.is_of_the_store(status))?;
         self.client = Some(client);
         Some(status)
     }
