@@ -105,15 +105,6 @@ fn dies_at(shard: usize, fail_point: &str) {
     shop.expect_undone();
 }
 
-macro_rules! deaths {
-    ($($name:ident: $shard:expr, $points:expr;)*) => {$(
-        #[test]
-        fn $name() {
-            $points.iter().for_each(|point| dies_at($shard, point));
-        }
-    )*};
-}
-
 deaths! {
     the_home_may_die_before_it_gives_back: HOME, ["cancelling", "cancelled", "giving_back"];
     the_home_may_die_after_it_gave_back: HOME, ["returned", "given_back", "finishing"];

@@ -1,5 +1,15 @@
 //! Crashes, lost answers, full disks and many clients at once: nothing is lost, doubled or oversold.
 
+/// Declares tests, each of which lets a shard die at some of its fail points, with the `dies_at` of its file.
+macro_rules! deaths {
+    ($($name:ident: $shard:expr, $points:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            $points.iter().for_each(|point| dies_at($shard, point));
+        }
+    )*};
+}
+
 mod absence;
 mod cancel;
 mod concurrency;

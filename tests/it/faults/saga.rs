@@ -86,15 +86,6 @@ fn dies_in(mut shop: Shop, shard: usize, fail_point: &str) {
     });
 }
 
-macro_rules! deaths {
-    ($($name:ident: $shard:expr, $points:expr;)*) => {$(
-        #[test]
-        fn $name() {
-            $points.iter().for_each(|point| dies_at($shard, point));
-        }
-    )*};
-}
-
 deaths! {
     the_home_may_die_before_it_holds: HOME, ["begun", "pending", "holding"];
     the_home_may_die_before_it_pays: HOME, ["held", "paying"];
