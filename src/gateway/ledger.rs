@@ -59,12 +59,17 @@ impl Ledger {
     /// [`Error::Internal`] when it cannot be opened or read.
     pub fn open(directory: &Path) -> Result<(Self, JoinHandle<()>)> {
         let mut book = Book::open(directory)?;
-        let (jobs, waiting) = mpsc::channel(MAX_WAITING);
+        let (ledger, waiting) = Self::queue();
         let thread = thread::Builder::new()
             .name("ledger".into())
             .spawn(move || book.work(waiting))
             .map_err(|error| Error::Internal(format!("cannot start the ledger: {error}")))?;
-        Ok((Ledger(jobs), thread))
+        Ok((ledger, thread))
+    }
+
+    fn queue() -> (Self, mpsc::Receiver<Job>) {
+        let (jobs, waiting) = mpsc::channel(MAX_WAITING);
+        (Ledger(jobs), waiting)
     }
 
     /// Applies a request about an order's payment. The answer is durable. `None` when the ledger has ended.
@@ -198,6 +203,8 @@ fn fault(what: &str, error: &fjall::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -217,5 +224,34 @@ mod tests {
         assert_eq!(ledger.counts().await, Some(expected));
         assert_eq!(status(ledger.ask(other, authorise).await), 402);
         assert_eq!(status(ledger.ask(Uuid::from_u128(3), Request::Lookup).await), 404);
+    }
+
+    #[test]
+    fn a_full_ledger_refuses_new_payments_and_goes_on_with_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut book = Book::open(directory.path()).unwrap();
+        let (known, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let authorise = Request::Authorise { amount: "1.00".into(), last_four: "4242".into(), refuse: false };
+        let mut status = |order, request: &Request| book.apply(order, request).unwrap().answer.unwrap().0.as_u16();
+        assert_eq!(status(known, &authorise), 200);
+        book.counts.captured += MAX_PAYMENTS - 1;
+        let mut status = |order, request: &Request| book.apply(order, request).unwrap().answer.unwrap().0.as_u16();
+        for request in [&authorise, &Request::Void] {
+            assert_eq!(status(new, request), 503, "{request:?}");
+        }
+        assert_eq!(status(new, &Request::Lookup), 404);
+        assert_eq!(status(known, &Request::Void), 200);
+        assert_eq!(book.counts.all(), MAX_PAYMENTS);
+    }
+
+    #[tokio::test]
+    async fn requests_past_the_queue_wait_for_a_place_in_it() {
+        let (ledger, mut waiting) = Ledger::queue();
+        let mut asked: Vec<_> = (0..=MAX_WAITING).map(|_| Box::pin(ledger.counts())).collect();
+        asked.iter_mut().for_each(|count| assert!(count.now_or_never().is_none()));
+        assert_eq!(waiting.len(), MAX_WAITING);
+        drop(waiting.recv().await);
+        assert!(asked.last_mut().unwrap().now_or_never().is_none());
+        assert_eq!(waiting.len(), MAX_WAITING, "the last one took the place");
     }
 }

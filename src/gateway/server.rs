@@ -9,6 +9,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::control::Control;
@@ -19,6 +20,8 @@ use crate::payment::{Answer, Authorise};
 
 /// The longest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 4 << 10;
+/// The time for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest amount, in bytes.
 const MAX_AMOUNT_BYTES: usize = 40;
 /// The time for which a request is held that gets no answer: longer than any client of the protocol waits.
@@ -56,8 +59,10 @@ impl Gateway {
     /// [`NoAnswer`] when it gets none, because a tester or its card wants that.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Reply, NoAnswer> {
         let (head, body) = request.into_parts();
-        let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await.map(|body| body.to_bytes()) else {
-            return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body cannot be read, or is too long"));
+        let body = match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) => return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body cannot be read, or is too long")),
+            Err(_) => return Ok(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
         };
         let path = head.uri.path().trim_matches('/');
         let segments: Vec<_> = path.split('/').collect();

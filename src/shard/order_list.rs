@@ -71,7 +71,12 @@ async fn read(context: &ShardContext, list: ListOrders, expires: Instant) -> Res
             unstored.map(|(id, record)| record.map_or(Order::Stored(id), |record| Order::Read(Some(record)))).collect()
         })
         .await;
-    let records = context.reads.run("a list of orders", expires, move |storage| read_stored(storage, orders)).await?;
+    let records = context
+        .reads
+        .run("a list of orders", expires, move |storage| {
+            read_stored(orders, |id| storage.get(orders::stored_key(id).key()))
+        })
+        .await?;
     if records.len() < ids.len() {
         reached = records.len().checked_sub(1).map(|last| ids[last]);
     }
@@ -132,7 +137,7 @@ impl Found {
 }
 
 /// Reads the records that are in storage, until the part is large enough or the time is over.
-fn read_stored(storage: &dyn Storage, orders: Vec<Order>) -> Result<Vec<Option<Vec<u8>>>> {
+fn read_stored(orders: Vec<Order>, read: impl Fn(OrderId) -> Result<Option<Vec<u8>>>) -> Result<Vec<Option<Vec<u8>>>> {
     let started = Instant::now();
     let (mut records, mut bytes) = (Vec::with_capacity(orders.len()), 0);
     for order in orders {
@@ -141,7 +146,7 @@ fn read_stored(storage: &dyn Storage, orders: Vec<Order>) -> Result<Vec<Option<V
         }
         let record = match order {
             Order::Read(record) => record,
-            Order::Stored(id) => storage.get(orders::stored_key(id).key())?,
+            Order::Stored(id) => read(id)?,
         };
         bytes += record.as_ref().map_or(0, Vec::len);
         records.push(record);
@@ -214,5 +219,24 @@ mod tests {
             }
         }
         assert_eq!((orders, parts), (vec![id(1)], 3));
+    }
+
+    /// The number of orders in a part, when there are `count` of so many bytes, and reading one takes `time`.
+    fn orders_in_part(count: u64, bytes: usize, time: Duration) -> usize {
+        let read = |_| {
+            std::thread::sleep(time);
+            Ok(Some(vec![0; bytes]))
+        };
+        read_stored((0..count).map(|number| Order::Stored(id(number))).collect(), read).unwrap().len()
+    }
+
+    #[test]
+    fn a_part_ends_once_it_is_large_or_late_and_has_an_order_at_least() {
+        for (bytes, orders) in [(0, 100), (MAX_PART_BYTES / 4, 4), (MAX_PART_BYTES / 4 - 1, 5), (2 * MAX_PART_BYTES, 1)]
+        {
+            assert_eq!(orders_in_part(100, bytes, Duration::ZERO), orders, "{bytes} bytes each");
+        }
+        assert_eq!(orders_in_part(100, 0, READ_TIME), 1);
+        assert_eq!(orders_in_part(0, 0, READ_TIME), 0);
     }
 }

@@ -114,6 +114,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{FutureExt as _, stream};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
@@ -138,5 +139,20 @@ mod tests {
         assert_eq!(places.available_permits(), 0);
         drop((unused, used));
         assert_eq!(places.available_permits(), 2, "a connection's place is free when it ends");
+    }
+
+    #[tokio::test]
+    async fn a_connection_past_the_limit_waits_until_another_ends() {
+        let connections = stream::repeat_with(|| Ok(duplex(1).1));
+        let failures = stream::repeat_with(|| Err(io::Error::other("no descriptor"))).take(2 * MAX_CONNECTIONS);
+        let mut accepted = Box::pin(limited(failures.chain(connections)));
+        assert_eq!(
+            accepted.by_ref().take(2 * MAX_CONNECTIONS).filter(|one| std::future::ready(one.is_ok())).count().await,
+            0
+        );
+        let mut open: Vec<_> = accepted.by_ref().take(MAX_CONNECTIONS).collect().await;
+        assert!(accepted.next().now_or_never().is_none());
+        open.pop();
+        assert!(accepted.next().await.is_some_and(|next| next.is_ok()));
     }
 }

@@ -2,20 +2,34 @@
 //! refuse, or be away.
 
 use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
+use shardcart::process::descriptors;
 
 use crate::harness::launcher::{ANY_PORT, Launcher, SHARDS, refusal};
 use crate::harness::shop::{CARD, Stock, insist, make_book, order, order_of, place, settled};
 use crate::harness::simulated::ask;
-use crate::harness::{Client, Setup, Simulated, all_at_once, eventually};
+use crate::harness::{Client, DEADLINE, Setup, Simulated, all_at_once, eventually};
 
 const ORDERS: u32 = 24;
 const STOCK: u64 = 100;
+
+fn read_until(connection: &mut UnixStream, end: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    while !answer.ends_with(end) {
+        let mut part = [0; 1_024];
+        let length = connection.read(&mut part).unwrap();
+        assert!(length > 0, "it broke off: {answer:?}");
+        answer.extend_from_slice(&part[..length]);
+    }
+    answer
+}
 
 fn counts(gateway: &Simulated) -> [u64; 4] {
     let (_, counts) = gateway.ask("GET", "/payments", "");
@@ -96,6 +110,48 @@ fn a_tester_can_make_it_slow_refuse_or_be_away() {
         let (status, answer) = gateway.ask(method, path, body);
         assert!(status == expected && answer["reason"].is_string(), "{method} {path}: {status} {answer}");
     }
+}
+
+#[test]
+fn connections_past_its_limit_wait_until_another_ends() {
+    const MAX_CONNECTIONS: usize = 800;
+    const ROUNDS: usize = 20;
+    const REQUEST: &[u8] = b"GET /control HTTP/1.1\r\nHost: gateway\r\n\r\n";
+    let exchange = |connection: &mut UnixStream| {
+        connection.write_all(REQUEST).unwrap();
+        let answer = read_until(connection, b"}");
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+    };
+    descriptors::raise_limit();
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Simulated::start(directory.path());
+    let connect = || UnixStream::connect(directory.path().join("gateway/sock")).unwrap();
+    let mut open: Vec<_> = (0..MAX_CONNECTIONS).map(|_| connect()).collect();
+    open.iter_mut().for_each(exchange);
+    let mut waiting = connect();
+    waiting.write_all(REQUEST).unwrap();
+    // A connection that had a place would be answered long before the last of these.
+    open.iter_mut().take(ROUNDS).for_each(exchange);
+    waiting.set_nonblocking(true).unwrap();
+    assert_eq!(waiting.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    waiting.set_nonblocking(false).unwrap();
+    open.pop();
+    assert_eq!(waiting.read(&mut [0; 1]).unwrap(), 1);
+    drop((open, waiting));
+    assert_eq!(gateway.ask("GET", "/control", "").0, 200);
+}
+
+/// A client that never finishes its body would keep its connection otherwise.
+#[test]
+fn a_body_that_never_ends_is_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let _gateway = Simulated::start(directory.path());
+    let mut slow = UnixStream::connect(directory.path().join("gateway/sock")).unwrap();
+    slow.write_all(b"PUT /control HTTP/1.1\r\nHost: gateway\r\nContent-Length: 10\r\n\r\n{").unwrap();
+    slow.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
 #[test]

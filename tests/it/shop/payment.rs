@@ -1,6 +1,7 @@
 //! The client of payment gateways against a gateway that loses, repeats and delays messages.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shardcart::domain::card::Card;
@@ -9,6 +10,7 @@ use shardcart::payment::{
     Authorisation, Capture, GatewayAddress, GatewayUnavailable, HttpGateway, Payment, PaymentState,
 };
 use shardcart::routing::{OrderId, Slot};
+use tokio::task::JoinSet;
 
 use crate::harness::{Action, DEADLINE, Fault, Gateway, eventually};
 
@@ -17,6 +19,8 @@ const CARD: &str = "4242424242421234";
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// A time limit with room for an attempt without an answer and a second one, on a busy machine.
 const PATIENT_TIMEOUT: Duration = Duration::from_secs(6);
+/// The most calls at a time.
+const MAX_CALLS: usize = 256;
 
 fn payment(number: u64) -> (Payment, Card) {
     let card = Card::new(CARD, Some("12/31".into())).expect("a card");
@@ -188,6 +192,32 @@ fn a_gateway_that_comes_back_is_asked_again_within_the_time() {
         assert!(matches!(asked, Ok(Authorisation::Authorised { .. })), "{asked:?}");
     });
     assert_eq!(gateway.paid(&payment.order.to_string()).authorised, 1);
+}
+
+/// One more call than may be under way waits for its turn, no longer than its own time.
+#[test]
+fn calls_past_the_limit_wait_within_their_time() {
+    let gateway = Gateway::start();
+    let client = Arc::new(client(&gateway));
+    plan(&gateway, 10_000, Action::Lookup, Fault::Hold);
+    run(async {
+        let lookup = |number, timeout| {
+            let client = client.clone();
+            async move { client.lookup(&payment(number).0, timeout).await }
+        };
+        let mut held = JoinSet::new();
+        (0..MAX_CALLS as u64).for_each(|number| _ = held.spawn(lookup(number, DEADLINE)));
+        while gateway.seen().len() < MAX_CALLS {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let GatewayUnavailable { reason, .. } = lookup(1_000, TIMEOUT).await.expect_err("it had a turn");
+        assert!(reason.contains("busy"), "{reason}");
+        gateway.release();
+        while let Some(answered) = held.join_next().await {
+            assert_eq!(answered.expect("no panic"), Ok(PaymentState::Nothing));
+        }
+        assert_eq!(lookup(1_001, TIMEOUT).await, Ok(PaymentState::Nothing));
+    });
 }
 
 #[test]
