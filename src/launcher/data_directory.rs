@@ -24,6 +24,8 @@ const LOCK_MODE: u32 = 0o666;
 pub const MAX_LOCAL_SHARDS: u32 = 64;
 
 const LOCK_FILE: &str = "lock";
+/// What a file system has at its root, so that a mount is no directory that holds data.
+const LOST_AND_FOUND: &str = "lost+found";
 /// The name of the directory of the simulated gateway.
 const GATEWAY_DIRECTORY: &str = "gateway";
 /// The name of the socket in the directory of a shard, and of the gateway.
@@ -250,8 +252,8 @@ fn create_store(
     for shard in 0..shards {
         let path = shard_path(directory, shard);
         make_directory(&path).map_err(failed_to("make", &path))?;
-        let mut entries = fs::read_dir(&path).map_err(failed_to("read", &path))?;
-        if entries.next().is_some() {
+        let entries = fs::read_dir(&path).map_err(failed_to("read", &path))?;
+        if entries.into_iter().any(|entry| !entry.is_ok_and(|entry| entry.file_name() == LOST_AND_FOUND)) {
             return Err(Error::Internal(format!(
                 "{}: holds data, but {STORE_FILE} beside it, which says whose, is missing",
                 path.display()
@@ -313,5 +315,16 @@ mod tests {
         fs::remove_file(directory.path().join(STORE_FILE)).unwrap();
         assert!(open().err().unwrap().to_string().contains(STORE_FILE));
         assert!(!directory.path().join(STORE_FILE).exists());
+    }
+
+    #[test]
+    fn a_new_store_is_laid_out_behind_dots_and_on_mounts_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/../data");
+        let data = DataDirectory::open(&path, 1, StorageKind::Log, &Catalog::None, &|| false).unwrap();
+        assert!(data.shard(0).is_dir() && directory.path().join("data").join(STORE_FILE).is_file());
+        let mounted = directory.path().join("mounted");
+        fs::create_dir_all(mounted.join("shard-0").join(LOST_AND_FOUND)).unwrap();
+        DataDirectory::open(&mounted, 1, StorageKind::Log, &Catalog::None, &|| false).unwrap();
     }
 }

@@ -83,7 +83,11 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     }
     if let Some(parent) = path.parent() {
         make_directory(parent)?;
-        fs::create_dir(path)?;
+        match fs::create_dir(path) {
+            // Another process made it, or its parent was what made a path with `..` lead there.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            made => made?,
+        }
         sync_parent(path)?;
     }
     Ok(())
@@ -130,5 +134,10 @@ mod tests {
         make_directory(&path).unwrap();
         make_directory(&path).unwrap();
         assert!(path.is_dir());
+        let back = directory.path().join("new/../c");
+        make_directory(&back).unwrap();
+        assert!(back.is_dir() && directory.path().join("c").is_dir());
+        File::create(directory.path().join("file")).unwrap();
+        assert_eq!(make_directory(&directory.path().join("file")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     }
 }

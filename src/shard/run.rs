@@ -1,6 +1,6 @@
 //! Starts a shard: locks the data directory, loads it, connects to the other shards, and serves.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -22,7 +22,7 @@ use super::stored_reads::StoredReads;
 use crate::client::{Client, Shared};
 use crate::error::{Error, Result};
 use crate::payment::HttpGateway;
-use crate::process::files::{self, failed_to};
+use crate::process::files::{self, failed_to, make_directory};
 use crate::process::heartbeat::Heartbeat;
 use crate::process::shutdown::Shutdown;
 use crate::process::{announce, descriptors, logging, scheduling};
@@ -45,7 +45,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     options.check()?;
     let started = Instant::now();
     descriptors::raise_limit();
-    fs::create_dir_all(&options.data).map_err(failed_to("make", &options.data))?;
+    make_directory(&options.data).map_err(failed_to("make", &options.data))?;
     files::warn_if_open(&options.data);
     let _lock = lock(&options.data)?;
     let storage = options.storage.open(&options.data, options.log_bytes)?;
