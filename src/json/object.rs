@@ -2,24 +2,21 @@
 //! as written, and a field's name in every error.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt::{self, Display};
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserializer as _;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::nested::{self, MAX_MEMBERS, Text};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::error::{Invalid, Result};
 
-/// The most members of a body.
-const MAX_MEMBERS: usize = 256;
-
 /// The members of a JSON object; unknown ones are ignored.
 #[derive(Debug, Default)]
 pub struct JsonObject<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Members<'a>,
     /// The path to the object, as `items[2].`; empty for the body itself.
     at: String,
 }
@@ -28,18 +25,18 @@ impl<'a> JsonObject<'a> {
     /// Reads a body.
     ///
     /// # Errors
-    /// [`Invalid`] when it is not a JSON object, or has a member twice, at any depth.
+    /// [`Invalid`] when it is not a JSON object; when an object has a member twice or more than 256 members, or there
+    /// are more than 128 levels, at any depth. All else in members that nobody reads is ignored.
     pub fn parse(body: &'a [u8]) -> Result<Self, Invalid> {
         let text = std::str::from_utf8(body)
             .map_err(|error| Invalid::new("body", format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
-        let members: JsonObject = serde_json::from_str(text).map_err(|error| Invalid::new("body", error))?;
-        for (name, value) in &members.members {
+        let members = read(text)?;
+        for (name, value) in &members {
             if value.get().starts_with(['{', '[']) {
-                let mut deserializer = serde_json::Deserializer::from_str(value.get());
-                Strict.deserialize(&mut deserializer).map_err(|error| Invalid::new(name.to_string(), error))?;
+                nested::check(name, value.get())?;
             }
         }
-        Ok(members)
+        Ok(JsonObject { members, at: String::new() })
     }
 
     /// A member that is present and not null.
@@ -154,8 +151,9 @@ impl<'a> JsonObject<'a> {
     /// [`Invalid`] that names the member.
     pub fn object(&self, name: &str) -> Result<Option<JsonObject<'a>>, Invalid> {
         let Some(raw) = self.get(name) else { return Ok(None) };
-        let members: JsonObject = serde_json::from_str(raw).map_err(|_| self.invalid(name, "is not an object"))?;
-        Ok(Some(JsonObject { at: format!("{}{name}.", self.at), ..members }))
+        // What else could be wrong with it was found when the body was read.
+        let members = read(raw).map_err(|_| self.invalid(name, "is not an object"))?;
+        Ok(Some(JsonObject { at: format!("{}{name}.", self.at), members }))
     }
 
     /// A required list of 1 to `most` objects.
@@ -170,9 +168,8 @@ impl<'a> JsonObject<'a> {
         }
         let objects = values.into_iter().enumerate().map(|(index, value)| {
             let entry = format!("{name}[{index}]");
-            let members: JsonObject =
-                serde_json::from_str(value.get()).map_err(|_| self.invalid(&entry, "is not an object"))?;
-            Ok(JsonObject { at: format!("{}{entry}.", self.at), ..members })
+            let members = read(value.get()).map_err(|_| self.invalid(&entry, "is not an object"))?;
+            Ok(JsonObject { at: format!("{}{entry}.", self.at), members })
         });
         objects.collect()
     }
@@ -206,100 +203,50 @@ impl<'a> JsonObject<'a> {
     }
 }
 
-/// A string, borrowed from the body unless it has escapes.
-#[derive(Deserialize, PartialEq, Eq, Hash)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+/// The members of an object, in their order.
+type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
-impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = JsonObject<'de>;
+/// Reads the members of an object, but not what is inside of them.
+fn read(text: &str) -> Result<Members<'_>, Invalid> {
+    let mut fault = None;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let members = deserializer.deserialize_map(Object { fault: &mut fault });
+    let members = members.and_then(|members| deserializer.end().map(|()| members));
+    members.map_err(|error| fault.unwrap_or_else(|| Invalid::new("body", error)))
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
+/// Reads one object. Errors of serde are text, so that which member is at fault is noted beside them.
+struct Object<'f> {
+    fault: &'f mut Option<Invalid>,
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<JsonObject<'de>, A::Error> {
-                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(8);
-                while let Some(Text(name)) = map.next_key()? {
-                    if members.iter().any(|(other, _)| *other == name) {
-                        return Err(A::Error::custom(format!("member {name:?} occurs twice")));
-                    }
-                    if members.len() >= MAX_MEMBERS {
-                        return Err(A::Error::custom(format!("more than {MAX_MEMBERS} members")));
-                    }
-                    let value = map.next_value().map_err(|error| A::Error::custom(format!("{name}: {error}")))?;
-                    members.push((name, value));
-                }
-                Ok(JsonObject { members, at: String::new() })
-            }
-        }
-        deserializer.deserialize_map(Object)
+impl Object<'_> {
+    fn refuse<E: serde::de::Error>(self, fault: Invalid) -> E {
+        *self.fault = Some(fault);
+        E::custom("a member was refused")
     }
 }
 
-/// Any JSON whose objects have no member twice; its depth is bounded by serde_json's limit of 128.
-struct Strict;
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = ();
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Members<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+        f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        let mut names = HashSet::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Members<'de>, A::Error> {
+        let mut members: Members<'de> = Vec::with_capacity(8);
         while let Some(Text(name)) = map.next_key()? {
-            if names.contains(&name) {
-                return Err(A::Error::custom(format!("member {name:?} occurs twice")));
+            if members.iter().any(|(other, _)| *other == name) {
+                return Err(self.refuse(Invalid::new(name.into_owned(), "occurs twice")));
             }
-            names.insert(name);
-            map.next_value_seed(Strict)?;
+            if members.len() >= MAX_MEMBERS {
+                return Err(self.refuse(Invalid::new("body", format!("more than {MAX_MEMBERS} members"))));
+            }
+            let value = map.next_value().map_err(|error| A::Error::custom(format!("{name}: {error}")))?;
+            members.push((name, value));
         }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<(), A::Error> {
-        while seq.next_element_seed(Strict)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> std::result::Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> std::result::Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> std::result::Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> std::result::Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> std::result::Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> std::result::Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_newtype_struct<D: serde::Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
-        IgnoredAny::deserialize(deserializer).map(drop)
+        Ok(members)
     }
 }
 
@@ -330,9 +277,9 @@ mod tests {
     fn every_error_names_its_field() {
         for (body, field) in [
             (r#"{"price": NaN}"#, "price"),
-            (r#"{"price": 1, "price": 2}"#, "price"),
-            (r#"{"x": {"deep": [{"a": 1, "a": 2}]}}"#, "x"),
-            (r#"{"\u0061": 1, "a": 2}"#, "\"a\""),
+            (r#"{"price": 1, "price": 2}"#, "price: occurs twice"),
+            (r#"{"x": {"deep": [{"a": 1, "a": 2}]}}"#, "x.deep[0].a: occurs twice"),
+            (r#"{"\u0061": 1, "a": 2}"#, "a: occurs twice"),
             ("[1]", "body"),
             ("", "body"),
             ("{} {}", "body"),
@@ -343,6 +290,34 @@ mod tests {
         assert!(JsonObject::parse(b"{\"a\xff\": 1}").unwrap_err().to_string().starts_with("body: not UTF-8"));
         let deep = format!(r#"{{"x": {}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
         assert!(detail(&deep).starts_with("x: "));
+    }
+
+    /// What nobody reads is judged alike wherever it is.
+    #[test]
+    fn unknown_members_are_treated_alike_in_every_place() {
+        let places = [
+            ("{@}", 1, "body"),
+            (r#"{"x": {@}}"#, 2, "x"),
+            (r#"{"x": [[{@}]]}"#, 4, "x[0][0]"),
+            (r#"{"payment": {@}}"#, 2, "payment"),
+            (r#"{"items": [{}, {@}]}"#, 3, "items[1]"),
+        ];
+        let many = |count| (0..count).map(|n| format!("\"m{n}\": 0")).collect::<Vec<_>>().join(",");
+        let deep = |levels| format!("\"m\": {}{}", "[".repeat(levels), "]".repeat(levels));
+        for (place, levels, name) in places {
+            let read = |members: &str| {
+                let body = place.replace('@', members);
+                let body = JsonObject::parse(body.as_bytes()).map_err(|fault| fault.to_string())?;
+                body.object("payment").map_err(|fault| fault.to_string())?;
+                Ok::<_, String>(())
+            };
+            for fine in ["\"m\": 1e400", "\"m\": [1e400]", "\"m\": \"\\ud800\"", &many(256), &deep(128 - levels)] {
+                assert_eq!(read(fine), Ok(()), "{place} {fine}");
+            }
+            assert_eq!(read(&many(257)), Err(format!("{name}: more than 256 members")), "{place}");
+            assert!(read(&deep(129 - levels)).is_err_and(|fault| fault.ends_with(": more than 128 levels")), "{place}");
+            assert!(read("\"m\": 1, \"m\": 2").is_err_and(|fault| fault.ends_with("m: occurs twice")), "{place}");
+        }
     }
 
     #[test]
