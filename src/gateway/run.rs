@@ -27,6 +27,8 @@ use crate::routing::Address;
 
 /// The most connections. More wait until one is closed.
 const MAX_CONNECTIONS: usize = 800;
+/// The file descriptors that are kept for all else: the ledger, the heartbeat, the runtime.
+const RESERVED_DESCRIPTORS: u64 = 192;
 /// The longest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 /// The time for the head of a request, and for an idle connection; clients close theirs earlier.
@@ -60,7 +62,7 @@ pub struct Options {
 /// [`Error::Invalid`] for an address that other machines can reach; [`Error::Internal`] when the data or the address
 /// cannot be used.
 pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
-    descriptors::raise_limit();
+    let connections = descriptors::possible_connections(MAX_CONNECTIONS, RESERVED_DESCRIPTORS);
     let data = &options.data;
     let payments = data.join(LEDGER_DIRECTORY);
     if options.require_payments && !payments.is_dir() {
@@ -82,7 +84,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
         let listener = Listener::bind(&options.listen)?;
         announce::ready(listener.address(&options.listen)?);
         Heartbeat::of(1).start(0, &shutdown);
-        listener.serve(Arc::new(Gateway::new(ledger)), shutdown).await;
+        listener.serve(Arc::new(Gateway::new(ledger)), connections, shutdown).await;
         Ok::<_, Error>(())
     })?;
     // Requests that are held have clones of the ledger, so they end first.
@@ -128,9 +130,9 @@ impl Listener {
         }
     }
 
-    async fn serve(self, gateway: Arc<Gateway>, mut shutdown: Shutdown) {
+    async fn serve(self, gateway: Arc<Gateway>, connections: usize, mut shutdown: Shutdown) {
         let graceful = GracefulShutdown::new();
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(connections));
         // The permit comes first: what is not accepted waits in the operating system's queue.
         while let Ok(permit) = permits.clone().acquire_owned().await {
             let accepted = async {

@@ -159,18 +159,13 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(Error::Internal("a worker panicked".into()))))
 }
 
-/// The most connections for which there are file descriptors, after their limit was raised as far as it may be.
+/// The most connections for which there are file descriptors.
 fn possible_connections(options: &Options) -> usize {
     let asked = options.max_connections.min(Semaphore::MAX_PERMITS);
-    let limit = descriptors::raise_limit();
     let (workers, shards) = (options.workers as u64, options.shards.len() as u64);
     // The sampler has as many connections as a worker.
     let reserved = RESERVED_DESCRIPTORS + (workers + 1) * (WORKER_DESCRIPTORS + SESSION_DESCRIPTORS * shards);
-    let possible = usize::try_from(limit.saturating_sub(reserved)).unwrap_or(usize::MAX).max(1);
-    if possible < asked {
-        tracing::warn!(asked, possible, limit, "the limit of file descriptors leaves fewer connections");
-    }
-    asked.min(possible)
+    descriptors::possible_connections(asked, reserved)
 }
 
 /// Binds every address once. The returned options have the ports that the operating system chose for port 0.

@@ -36,6 +36,11 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time that the last commit has then.
 const COMMIT_TIMEOUT_AT_END: Duration = Duration::from_secs(5);
 
+/// The file descriptors that are kept for calls of the payment gateway and all else that is neither storage nor a session.
+const RESERVED_DESCRIPTORS: u64 = 320;
+/// The file descriptors for each session with another shard.
+const SESSION_DESCRIPTORS: u64 = 2;
+
 /// Runs a shard until a shutdown is requested.
 ///
 /// # Errors
@@ -44,7 +49,8 @@ const COMMIT_TIMEOUT_AT_END: Duration = Duration::from_secs(5);
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     options.check()?;
     let started = Instant::now();
-    descriptors::raise_limit();
+    let reserved = reserved_descriptors(&options);
+    let connections = descriptors::possible_connections(grpc::MAX_CONNECTIONS, reserved);
     make_directory(&options.data).map_err(failed_to("make", &options.data))?;
     files::warn_if_open(&options.data);
     let _lock = lock(&options.data)?;
@@ -88,7 +94,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
             started,
             shutdown,
         };
-        serve(&options, disk, Arc::new(context)).await
+        serve(&options, disk, Arc::new(context), connections).await
     })?;
     // A read of a disk that hangs must not keep the process.
     runtime.shutdown_background();
@@ -99,7 +105,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     storage.close()
 }
 
-async fn serve(options: &Options, disk: DiskLimit, context: Arc<ShardContext>) -> Result<()> {
+async fn serve(options: &Options, disk: DiskLimit, context: Arc<ShardContext>, connections: usize) -> Result<()> {
     let listener = Listener::bind(&options.listen).await?;
     housekeeping::watch_disk(&disk, true, &context);
     announce::ready(listener.address(&options.listen));
@@ -117,7 +123,7 @@ async fn serve(options: &Options, disk: DiskLimit, context: Arc<ShardContext>) -
         tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     let result = tokio::select! {
-        result = grpc::serve(context, listener) => result,
+        result = grpc::serve(context, listener, connections) => result,
         () = overdue => {
             tracing::warn!("sessions did not end in time");
             Ok(())
@@ -128,6 +134,12 @@ async fn serve(options: &Options, disk: DiskLimit, context: Arc<ShardContext>) -
     polling.abort();
     scrub.abort();
     result
+}
+
+/// The file descriptors that connections must leave: without one a file of the log could not be made, and nothing written.
+fn reserved_descriptors(options: &Options) -> u64 {
+    let storage = options.storage.descriptors(options.log_bytes);
+    RESERVED_DESCRIPTORS + storage + SESSION_DESCRIPTORS * options.peers.len() as u64
 }
 
 /// Opens sessions with all shards, this one included: an order may have products of any shard.

@@ -32,6 +32,9 @@ pub struct FjallStorage {
 }
 
 impl FjallStorage {
+    /// The most file descriptors that it keeps: its tables, and some for journals and lists.
+    pub const DESCRIPTORS: u64 = OPEN_FILES as u64 + 16;
+
     /// Opens or creates the database in a directory.
     ///
     /// # Errors

@@ -32,6 +32,15 @@ impl StorageKind {
         }
     }
 
+    /// The most file descriptors that it keeps, where a commit log has at most `log_bytes`.
+    pub fn descriptors(self, log_bytes: u64) -> u64 {
+        match self {
+            StorageKind::Log => LogStorage::descriptors(log_bytes),
+            StorageKind::Fjall => FjallStorage::DESCRIPTORS,
+            StorageKind::Memory => 0,
+        }
+    }
+
     /// Opens the storage in a shard's data directory; a commit log has at most `log_bytes`.
     ///
     /// # Errors

@@ -14,12 +14,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
-/// The time from the accept within which a connection has to open a session or ask for the status.
+/// The time from the accept within which a connection has to open a session or ask for something else.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most connections of a shard: a session of each facade's worker and of each shard, and some tools. Others wait.
-const MAX_CONNECTIONS: usize = 4_096;
+pub const MAX_CONNECTIONS: usize = 4_096;
 
-/// Whether a connection has opened a session or asked for the status.
+/// Whether a connection has opened a session or asked for something else.
 #[derive(Debug, Clone, Default)]
 pub struct Greeted(Arc<AtomicBool>);
 
@@ -39,9 +39,12 @@ pub struct Connection<S> {
     _place: OwnedSemaphorePermit,
 }
 
-/// Limits accepted connections in number and in the time until they are used.
-pub fn limited<S>(accepted: impl Stream<Item = io::Result<S>>) -> impl Stream<Item = io::Result<Connection<S>>> {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Limits accepted connections to so many at a time, and in the time until they are used.
+pub fn limited<S>(
+    accepted: impl Stream<Item = io::Result<S>>,
+    connections: usize,
+) -> impl Stream<Item = io::Result<Connection<S>>> {
+    let places = Arc::new(Semaphore::new(connections));
     accepted.then(move |stream| {
         let places = places.clone();
         async move {
@@ -143,14 +146,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_past_the_limit_waits_until_another_ends() {
+        const PLACES: usize = 4;
         let connections = stream::repeat_with(|| Ok(duplex(1).1));
-        let failures = stream::repeat_with(|| Err(io::Error::other("no descriptor"))).take(2 * MAX_CONNECTIONS);
-        let mut accepted = Box::pin(limited(failures.chain(connections)));
-        assert_eq!(
-            accepted.by_ref().take(2 * MAX_CONNECTIONS).filter(|one| std::future::ready(one.is_ok())).count().await,
-            0
-        );
-        let mut open: Vec<_> = accepted.by_ref().take(MAX_CONNECTIONS).collect().await;
+        let failures = stream::repeat_with(|| Err(io::Error::other("no descriptor"))).take(2 * PLACES);
+        let mut accepted = Box::pin(limited(failures.chain(connections), PLACES));
+        assert_eq!(accepted.by_ref().take(2 * PLACES).filter(|one| std::future::ready(one.is_ok())).count().await, 0);
+        let mut open: Vec<_> = accepted.by_ref().take(PLACES).collect().await;
         assert!(accepted.next().now_or_never().is_none());
         open.pop();
         assert!(accepted.next().await.is_some_and(|next| next.is_ok()));

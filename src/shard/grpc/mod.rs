@@ -5,4 +5,5 @@ mod server;
 mod session;
 mod status;
 
+pub use connection::MAX_CONNECTIONS;
 pub use server::{Listener, serve};

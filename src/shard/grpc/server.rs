@@ -95,11 +95,11 @@ impl Listener {
     }
 }
 
-/// Serves until a shutdown is requested and every accepted command is answered.
+/// Serves so many connections at a time until a shutdown is requested and every accepted command is answered.
 ///
 /// # Errors
 /// [`Error::Internal`] when the server fails.
-pub async fn serve(context: Arc<ShardContext>, listener: Listener) -> Result<()> {
+pub async fn serve(context: Arc<ShardContext>, listener: Listener, connections: usize) -> Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ShardServer<Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -117,7 +117,7 @@ pub async fn serve(context: Arc<ShardContext>, listener: Listener) -> Result<()>
         .add_service(health_service)
         .add_service(reflection)
         .add_service(ShardServer::new(Service(context)).max_decoding_message_size(MAX_REQUEST_MESSAGE_BYTES));
-    serve_on(router, listener, Box::pin(async move { shutdown.wait().await }))
+    serve_on(router, listener, connections, Box::pin(async move { shutdown.wait().await }))
         .await
         .map_err(|error| Error::Internal(format!("the server failed: {error}")))
 }
@@ -135,14 +135,15 @@ fn without_delay(listener: TcpListener) -> impl Stream<Item = std::io::Result<Tc
 async fn serve_on(
     router: Router,
     listener: Listener,
+    connections: usize,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
 ) -> std::result::Result<(), tonic::transport::Error> {
     match listener {
         Listener::Tcp(listener) => {
-            router.serve_with_incoming_shutdown(limited(without_delay(listener)), shutdown).await
+            router.serve_with_incoming_shutdown(limited(without_delay(listener), connections), shutdown).await
         }
         Listener::Unix(listener) => {
-            router.serve_with_incoming_shutdown(limited(UnixListenerStream::new(listener)), shutdown).await
+            router.serve_with_incoming_shutdown(limited(UnixListenerStream::new(listener), connections), shutdown).await
         }
     }
 }

@@ -15,7 +15,7 @@ use super::mark::Mark;
 use super::recovery;
 use super::ring::{Position, Ring, Sizes};
 use super::survey::fault;
-use super::tables::{Newest, Tables};
+use super::tables::{self, Newest, Tables};
 use crate::error::{Error, Result};
 use crate::storage::backend::{Loaded, Outcome, Page, Storage, as_slices, keys_after};
 use crate::storage::record::{COUNTER_KEY, Record, RecordKind, Write, kind_of};
@@ -34,6 +34,8 @@ pub const MAX_LOG_BYTES: u64 = MAX_FILES as u64 * MAX_FILE_BYTES;
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
 /// The files of a log that is too small for files of the most bytes.
 const LEAST_FILES: u64 = 16;
+/// The file descriptors of an open file: one to write, one to read.
+const FILE_DESCRIPTORS: u64 = 2;
 /// Files that go to the tables together, so that a key that changes often is written once.
 const FILES_AT_ONCE: usize = 4;
 /// Bytes of keys and values that go to the tables together at most, but for the last file's.
@@ -66,6 +68,11 @@ struct Shared {
 }
 
 impl LogStorage {
+    /// The most file descriptors that a log of at most `log_bytes` keeps, with its tables.
+    pub fn descriptors(log_bytes: u64) -> u64 {
+        FILE_DESCRIPTORS * most_files(log_bytes) + tables::DESCRIPTORS
+    }
+
     /// Opens or creates a log of at most `log_bytes`, with its tables, in a shard's data directory.
     ///
     /// # Errors
@@ -79,7 +86,7 @@ impl LogStorage {
         }
         let disk = LocalDisk::open(&directory.join(LOG_DIRECTORY), MANIFEST)
             .map_err(|error| Error::Internal(format!("cannot open the log in {}: {error}", directory.display())))?;
-        let files = (log_bytes / MAX_FILE_BYTES).clamp(LEAST_FILES, MAX_FILES as u64);
+        let files = most_files(log_bytes);
         let file_bytes = (log_bytes / files).min(MAX_FILE_BYTES).next_multiple_of(disk.unit() as u64);
         let max_files = u16::try_from(files).expect("it is at most MAX_FILES");
         let opened = Self::open_on(Box::new(disk), &directory.join(TABLES_DIRECTORY), Sizes { file_bytes, max_files });
@@ -201,6 +208,11 @@ impl Storage for LogStorage {
     fn is_volatile(&self) -> bool {
         false
     }
+}
+
+/// The most files of a log of at most so many bytes.
+fn most_files(log_bytes: u64) -> u64 {
+    (log_bytes / MAX_FILE_BYTES).clamp(LEAST_FILES, MAX_FILES as u64)
 }
 
 /// True for keys that are read from storage while the shard runs.

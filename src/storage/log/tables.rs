@@ -22,6 +22,8 @@ const CACHE_BYTES: u64 = 4 << 20;
 const WORKERS: usize = 1;
 /// Files kept open.
 const OPEN_FILES: usize = 128;
+/// File descriptors that the tables take at most: the files kept open, and some for journals and lists.
+pub const DESCRIPTORS: u64 = OPEN_FILES as u64 + 16;
 /// Ingested runs that wait for compaction; past that the next one waits for it.
 const MAX_RUNS: usize = 24;
 

@@ -317,24 +317,32 @@ fn all_workers_share_one_limit_on_connections() {
 
 #[test]
 fn connections_leave_descriptors_for_all_else() {
-    let script = r#"set -e
-        ulimit -Sn 150
-        ulimit -Hn 200
-        exec "$0" facade --shards unix:/none --http 127.0.0.1:0 --workers 1"#;
-    let mut child = Command::new("bash")
-        .args(["-c", script, env!("CARGO_BIN_EXE_shardcart")])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("bash can be started");
-    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map(|line| line.expect("text"));
-    let is_about = |line: &String| line.contains("leaves fewer connections") || line.contains("ready without");
-    let warning = lines.into_iter().find(is_about).expect("a warning");
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("limits");
-    child.kill().and_then(|()| child.wait()).expect("it ends");
-    assert!(warning.contains("possible=52 limit=200"), "{warning}");
-    let open_files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
-    assert_eq!(open_files.split_whitespace().nth(3), Some("200"), "{open_files}");
+    let directory = tempfile::tempdir().expect("a directory");
+    let shard = "shard --index 0 --shards 1 --listen 127.0.0.1:0 --log-size 32MiB --payment http://127.0.0.1:1 --data";
+    for (arguments, limit, possible) in [
+        ("facade --shards unix:/none --http 127.0.0.1:0 --workers 1 --data", 200, 52),
+        (shard, 600, 104),
+        ("gateway --listen 127.0.0.1:0 --data", 200, 8),
+    ] {
+        let script = format!("set -e; ulimit -Sn 150; ulimit -Hn {limit}; exec \"$0\" {arguments} \"$1\"");
+        let role = arguments.split(' ').next().expect("a role");
+        let mut child = Command::new("bash")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_shardcart")])
+            .arg(directory.path().join(role))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("bash can be started");
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut ready).expect("it is ready");
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("limits");
+        child.kill().expect("it runs");
+        let said = String::from_utf8(child.wait_with_output().expect("it ends").stderr).expect("text");
+        let warning = said.lines().find(|line| line.contains("leaves fewer connections")).expect("a warning");
+        assert!(warning.contains(&format!("possible={possible} limit={limit}")), "{warning}");
+        let open_files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+        assert_eq!(open_files.split_whitespace().nth(3), Some(&*limit.to_string()), "{open_files}");
+    }
 }
 
 #[test]
