@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tonic::service::interceptor::{InterceptedService, Interceptor};
 use tonic::transport::server::Router;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -56,6 +57,17 @@ impl Shard for Service {
 /// The note on the connection of a request whether anything was asked of it.
 fn greeted<T>(request: &Request<T>) -> Greeted {
     request.extensions().get::<Greeted>().cloned().unwrap_or_default()
+}
+
+/// Notes for a service that knows nothing of it that something was asked.
+#[derive(Clone)]
+struct NoteGreeting;
+
+impl Interceptor for NoteGreeting {
+    fn call(&mut self, request: Request<()>) -> std::result::Result<Request<()>, Status> {
+        greeted(&request).set();
+        Ok(request)
+    }
 }
 
 /// A bound listener.
@@ -114,8 +126,8 @@ pub async fn serve(context: Arc<ShardContext>, listener: Listener, connections: 
         .max_concurrent_streams(Some(MAX_STREAMS))
         .initial_connection_window_size(Some(WINDOW_BYTES))
         .initial_stream_window_size(Some(WINDOW_BYTES))
-        .add_service(health_service)
-        .add_service(reflection)
+        .add_service(InterceptedService::new(health_service, NoteGreeting))
+        .add_service(InterceptedService::new(reflection, NoteGreeting))
         .add_service(ShardServer::new(Service(context)).max_decoding_message_size(MAX_REQUEST_MESSAGE_BYTES));
     serve_on(router, listener, connections, Box::pin(async move { shutdown.wait().await }))
         .await

@@ -1,9 +1,14 @@
 //! A shard's gRPC interface: health, reflection, status, and sessions that it refuses.
 
+use std::time::Duration;
+
 use shardcart::protocol::proto::holding::State;
 use shardcart::protocol::proto::shard_client::ShardClient;
 use shardcart::protocol::proto::{self, reply, request};
 use shardcart::routing::{KeyHash, OrderId, Slot};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_stream::iter;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -93,6 +98,23 @@ fn a_shard_tells_its_health_and_its_services() {
         for name in ["shardcart.v1.Shard", "grpc.health.v1.Health"] {
             assert!(names.iter().any(|other| other == name), "{names:?}");
         }
+    });
+}
+
+/// A connection on which nothing was asked is cut after a time; one that watches its health was asked something.
+#[test]
+fn who_watches_the_health_of_a_shard_is_not_taken_for_silent() {
+    let store = Setup::new(1).tcp().start();
+    talk(&store, 0, async |channel| {
+        let watched = HealthCheckRequest { service: String::new() };
+        let mut health = HealthClient::new(channel).watch(watched).await.expect("a stream").into_inner();
+        assert!(health.message().await.expect("its health").is_some());
+        let mut silent = TcpStream::connect(&store.addresses()[0]).await.expect("the shard listens");
+        let mut sent = Vec::new();
+        // It was opened later, so it is cut later.
+        let _ = silent.read_to_end(&mut sent).await;
+        let next = timeout(Duration::from_millis(200), health.message()).await;
+        assert!(next.is_err(), "nothing changes, and the stream goes on: {next:?}");
     });
 }
 
