@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
@@ -74,6 +75,9 @@ impl DataDirectory {
                 path.display()
             )).into());
         }
+        if let Catalog::File(file) = catalog {
+            refuse_own_copy(file, &path.join(CATALOG_FILE))?;
+        }
         // Shards with storage in memory are new at every start.
         let is_fresh = storage == StorageKind::Memory || !path.join(STORE_FILE).exists();
         let checked = match catalog {
@@ -82,6 +86,7 @@ impl DataDirectory {
         };
         let initial = |directory: &Path| initial_catalog(directory, catalog, checked, is_stopped);
         make_directory(&path).map_err(failed_to("make", &path))?;
+        files::warn_if_open(&path);
         let lock = lock(&path)?;
         let store = open_store(&path, shards, storage, &initial)?;
         remove_unused_copy(&path, &store)?;
@@ -187,6 +192,18 @@ fn remove_unused_copy(directory: &Path, store: &StoreFile) -> Result<()> {
     }
     match fs::remove_file(&copy) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed_to("remove", &copy)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a catalog that is the launcher's own copy, by whatever path: it is overwritten and removed.
+fn refuse_own_copy(catalog: &Path, copy: &Path) -> Result<()> {
+    let id = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    match (id(catalog), id(copy)) {
+        (Ok(catalog_id), Ok(copy_id)) if catalog_id == copy_id => {
+            let reason = "a start makes and removes a file of this name: move the catalog elsewhere";
+            Err(Invalid::general(format!("--catalog {}: {reason}", catalog.display())).into())
+        }
         _ => Ok(()),
     }
 }
@@ -326,5 +343,19 @@ mod tests {
         let mounted = directory.path().join("mounted");
         fs::create_dir_all(mounted.join("shard-0").join(LOST_AND_FOUND)).unwrap();
         DataDirectory::open(&mounted, 1, StorageKind::Log, &Catalog::None, &|| false).unwrap();
+    }
+
+    #[test]
+    fn a_catalog_at_the_place_of_the_copy_is_refused_and_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let (own, link) = (directory.path().join(CATALOG_FILE), directory.path().join("link"));
+        fs::write(&own, "isbn,title,price,stock\n1,T,1.00,1\n").unwrap();
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        for path in [own.clone(), link] {
+            let catalog = Catalog::File(path);
+            let opened = DataDirectory::open(directory.path(), 1, StorageKind::Log, &catalog, &|| false);
+            assert!(matches!(opened, Err(Error::Invalid(_))));
+        }
+        assert!(own.is_file() && !directory.path().join(STORE_FILE).exists());
     }
 }

@@ -78,11 +78,11 @@ fn what_a_store_writes_is_its_users_alone() {
     launcher.wait();
     assert_eq!(open_to_others(&data), Vec::<String>::new());
     assert!(!launcher.log().contains("other users"), "{}", launcher.log());
-    for name in ["shard-0", "gateway"] {
+    for name in ["shard-0", "gateway", ""] {
         fs::set_permissions(data.join(name), fs::Permissions::from_mode(0o750)).unwrap();
     }
     let log = Launcher::start(directory.path()).log();
-    assert_eq!(log.matches("other users may read this data directory").count(), 2, "{log}");
+    assert_eq!(log.matches("other users may read this data directory").count(), 3, "{log}");
 }
 
 /// Commands that show their help.
