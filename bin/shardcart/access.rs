@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use shardcart::access::{KEY_VARIABLES, Secret, Settings};
+use shardcart::access::{KEY_VARIABLES, Secret, Settings, Start};
 use shardcart::error::{Error, Invalid};
 
 #[derive(Args, Clone)]
@@ -35,6 +35,7 @@ impl Access {
             require_key: self.require_key,
             open_writes: self.open_writes,
             guard_writes: self.guard_writes,
+            start: Start::First,
         })
     }
 

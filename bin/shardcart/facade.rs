@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, value_parser};
+use shardcart::access::{Settings, Start};
 use shardcart::error::{Error, Invalid};
 use shardcart::http::{
     self, AccessLogOptions, DEFAULT_ACCESS_LOG_BYTES, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT,
@@ -67,6 +68,9 @@ pub struct Arguments {
     /// The socket of the launcher of a playground.
     #[arg(long, hide = true, value_name = "unix:PATH", value_parser = playground_socket)]
     playground: Option<PathBuf>,
+    /// Go on without API keys that do not work now: the launcher has started this facade before.
+    #[arg(long, hide = true)]
+    restarted: bool,
     /// End when standard input, a pipe from a launcher, closes.
     #[arg(long, hide = true)]
     parent_pipe: bool,
@@ -171,6 +175,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
     let workers = tuning.workers()?;
     let access_log = tuning.access_log(arguments.data.as_deref())?;
     listen_address::check_distinct(&arguments.http, arguments.kv)?;
+    let start = if arguments.restarted { Start::Again } else { Start::First };
     let options = Options {
         shards: arguments.shards,
         http: arguments.http,
@@ -181,7 +186,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         body_timeout: Duration::from_millis(tuning.body_timeout_ms),
         write_timeout: Duration::from_millis(tuning.write_timeout_ms),
         store_id: arguments.store_id,
-        access: arguments.access.settings()?,
+        access: Settings { start, ..arguments.access.settings()? },
         cors_origins: tuning.cors_origin,
         access_log,
         ntp_server: tuning.ntp_server,

@@ -30,9 +30,12 @@ pub struct FileWatch {
 }
 
 impl FileWatch {
-    /// Watches a file from now on. Read the file for the first time only after this call, so that no change is missed.
-    pub fn new(path: PathBuf) -> Self {
-        FileWatch { seen: stamp(&path), path, is_unread: false }
+    /// Watches a file from now on, and reads it for the first time.
+    pub fn new(path: PathBuf) -> (Self, Result<KeyFile>) {
+        // As for `changed`.
+        let seen = stamp(&path);
+        let file = KeyFile::read(&path);
+        (FileWatch { seen, path, is_unread: file.is_err() }, file)
     }
 
     /// Reads the file if it has changed since the last call. Returns an error once for each state that cannot be read.
@@ -73,7 +76,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("keys.json");
         let (first, _) = KeyFile::add(&path, "first", Role::Read).unwrap();
-        let mut watch = FileWatch::new(path.clone());
+        let (mut watch, file) = FileWatch::new(path.clone());
+        assert_eq!(names(file), Some(vec!["first".into()]));
         assert!(watch.changed().is_none());
         KeyFile::add(&path, "other", Role::Read).unwrap();
         assert_eq!(watch.changed().map(names), Some(Some(vec!["first".into(), "other".into()])));

@@ -23,13 +23,15 @@ pub struct KeySet {
     /// The key that is in no file; its role is `admin`.
     own: Option<(Digest, KnownKey)>,
     listed: Vec<(Digest, KnownKey)>,
+    /// True while nobody knows whether the keys of the file are still in it, so that they do not work.
+    is_suspended: bool,
 }
 
 impl KeySet {
     /// Makes a set of a key of the role `admin` with its id, and the keys of a file.
     pub fn new(own: Option<(Secret, &str)>, listed: Option<&KeyFile>) -> Self {
         let known = |(secret, id): (Secret, &str)| (secret.digest(), KnownKey { id: id.into(), role: Role::Admin });
-        let mut keys = KeySet { own: own.map(known), listed: Vec::new() };
+        let mut keys = KeySet { own: own.map(known), listed: Vec::new(), is_suspended: false };
         if let Some(listed) = listed {
             keys.replace_listed(listed);
         }
@@ -45,6 +47,18 @@ impl KeySet {
     /// Removes the keys of the file.
     pub fn remove_listed(&mut self) {
         self.listed.clear();
+    }
+
+    /// Removes these from the keys of the file. Returns the ids of those that were among them.
+    pub fn remove_known(&mut self, keys: &[&str]) -> Vec<Arc<str>> {
+        let digests: Vec<_> = keys.iter().map(|key| Digest::of(key.as_bytes())).collect();
+        let is_known = |(digest, _): &mut (Digest, _)| digests.iter().any(|known| known.is(digest).into());
+        self.listed.extract_if(.., is_known).map(|(_, key)| key.id).collect()
+    }
+
+    /// Lets the keys of the file work no more, or again. Returns what it was before.
+    pub fn suspend_listed(&mut self, is_suspended: bool) -> bool {
+        std::mem::replace(&mut self.is_suspended, is_suspended)
     }
 
     /// True when there is no key.
@@ -63,7 +77,8 @@ impl KeySet {
     }
 
     fn all(&self) -> impl Iterator<Item = &(Digest, KnownKey)> {
-        self.listed.iter().chain(&self.own)
+        let listed = if self.is_suspended { &[][..] } else { &self.listed[..] };
+        listed.iter().chain(&self.own)
     }
 }
 

@@ -3,12 +3,13 @@
 
 mod api_keys;
 mod file_watch;
+mod follow;
 mod key_file;
 mod key_set;
 mod role;
 mod secret;
 
-pub use api_keys::{ApiKeys, KEY_VARIABLES, Settings, development_key, exposed};
+pub use api_keys::{ApiKeys, KEY_VARIABLES, Settings, Start, development_key, exposed};
 pub use key_file::{Entry, KeyFile};
 pub use key_set::KnownKey;
 pub use role::Role;

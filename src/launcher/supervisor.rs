@@ -324,7 +324,8 @@ impl Launch<'_> {
         ];
         arguments.extend(self.http.iter().map(|port| format!("--http={}", port.address).into()));
         arguments.extend(self.options.common.iter().chain(&self.options.facade).cloned());
-        self.spec("facade".into(), arguments, Vec::new())
+        // A key file that is gone must not keep carts from their customers, who need no key.
+        self.spec("facade".into(), arguments, vec!["--restarted".into()])
     }
 
     fn say(&self, line: impl Display) {

@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use shardcart::access::{self, KEY_VARIABLES, KeyFile};
 
 use crate::harness::launcher::{ANY_PORT, Launcher, PROGRAM, SHARDS, refusal};
-use crate::harness::{Client, DEADLINE};
+use crate::harness::{Client, DEADLINE, eventually};
 
 #[test]
 fn a_store_that_others_can_reach_is_refused_without_a_key() {
@@ -42,6 +42,27 @@ fn keys_are_passed_on_to_the_facade() {
         client.call("GET", "/kv").header("X-API-Key", key.reveal()).send().expect_problem(404, "");
     }
     assert!(!launcher.log().contains("development key"), "{}", launcher.log());
+}
+
+#[test]
+fn a_facade_that_is_started_again_does_not_need_the_key_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = directory.path().join("keys.json");
+    let (_, key) = KeyFile::add(&keys, "", access::Role::Read).unwrap();
+    let whole = fs::read(&keys).unwrap();
+    let options = ["--shards", "1", "--http", "0.0.0.0:0", "--kv", ANY_PORT, "--api-keys", "keys.json"];
+    let launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options).until_ready();
+    fs::remove_file(&keys).unwrap();
+    kill_process(launcher.child("facade "), Signal::KILL).unwrap();
+    let ask = |path: &str| Client::new(launcher.shop()).call("GET", path).header("X-API-Key", key.reveal()).try_send();
+    eventually("another facade serves carts without a key", || {
+        let is_restarted = launcher.children().iter().any(|child| child.arguments.contains("--restarted"));
+        (is_restarted && ask("/items/alice").is_ok_and(|answer| answer.status == 200)).then_some(())
+    });
+    assert_eq!(ask("/api/books").unwrap().status, 401);
+    fs::write(&keys, &whole).unwrap();
+    eventually("the key works again", || (ask("/api/books").unwrap().status == 200).then_some(()));
+    assert!(launcher.log().contains("cannot read the API keys"), "{}", launcher.log());
 }
 
 #[test]
