@@ -229,9 +229,7 @@ impl HttpGateway {
             card_number: card.number.reveal().into(),
             expiry: card.expiry.as_deref().map(Into::into),
         };
-        let mut text = Zeroizing::new(Vec::with_capacity(MAX_REQUEST_BYTES));
-        serde_json::to_writer(&mut *text, &body)
-            .map_err(|_| GatewayUnavailable::new("the request cannot be written"))?;
+        let text = write(&body).ok_or_else(|| GatewayUnavailable::new("the request cannot be written"))?;
         // It is overwritten when the last attempt has ended.
         let body = Bytes::from_owner(text);
         let request = self.request(Method::PUT, payment, "")?.header(CONTENT_TYPE, "application/json").body(body);
@@ -327,6 +325,16 @@ impl HttpGateway {
 }
 
 /// Reads the answer to a capture or a refund: done with the status `wanted`, or finally refused.
+/// The body of an authorisation, in a buffer that never grows; `None` when it is too long.
+fn write(body: &Authorise<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(vec![0; MAX_REQUEST_BYTES]);
+    let mut rest = &mut text[..];
+    serde_json::to_writer(&mut rest, body).ok()?;
+    let unused = rest.len();
+    text.truncate(MAX_REQUEST_BYTES - unused);
+    Some(text)
+}
+
 fn move_of_money<T>(
     payment: &Payment,
     (status, answer): (StatusCode, Option<Answer>),
@@ -351,6 +359,9 @@ fn is_paid(status: Option<State>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::card::{CARD_NUMBER_CHARS, MAX_EXPIRY_BYTES};
+    use crate::domain::cart::{MAX_COUNT, MAX_LINES};
+    use crate::domain::money::{MAX_HUNDREDTHS, Money, Total};
 
     #[test]
     fn a_token_that_cannot_be_sent_is_refused_and_not_shown() {
@@ -361,6 +372,21 @@ mod tests {
         assert!(invalid.reason().contains(TOKEN_VARIABLE) && !invalid.reason().contains("secret"), "{invalid}");
         let headers = authorization("secret").unwrap();
         assert!(!format!("{headers:?}").contains("secret"), "{headers:?}");
+    }
+
+    #[test]
+    fn the_longest_card_and_amount_fit_into_a_buffer_that_never_grows() {
+        let highest = Money::from_hundredths(MAX_HUNDREDTHS).unwrap();
+        let most = (0..MAX_LINES).fold(Total::default(), |total, _| total.add(highest, MAX_COUNT));
+        let expiry = "\"".repeat(MAX_EXPIRY_BYTES);
+        let body = |amount: String| {
+            let card_number = "4".repeat(CARD_NUMBER_CHARS).into();
+            write(&Authorise { amount: amount.into(), card_number, expiry: Some(expiry.as_str().into()) })
+        };
+        let text = body(most.to_string()).unwrap();
+        assert_eq!(serde_json::from_slice::<Authorise<'_>>(&text).unwrap().expiry.as_deref(), Some(&*expiry));
+        assert_eq!(text.capacity(), MAX_REQUEST_BYTES);
+        assert!(body("1".repeat(MAX_REQUEST_BYTES)).is_none());
     }
 
     #[test]
