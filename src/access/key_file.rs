@@ -306,4 +306,16 @@ mod tests {
         assert!(matches!(KeyFile::add(&path, "more", Role::Read), Err(Error::Exhausted(_))));
         assert!(matches!(KeyFile::add(&path, "bell\u{7}", Role::Read), Err(Error::Invalid(_))));
     }
+
+    #[test]
+    fn names_are_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        let long = "x".repeat(MAX_NAME_BYTES + 1);
+        assert!(matches!(KeyFile::add(&path, &long, Role::Read), Err(Error::Invalid(_))));
+        KeyFile::add(&path, &long[1..], Role::Read).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace(&long[1..], &long)).unwrap();
+        assert!(KeyFile::read(&path).unwrap_err().to_string().contains("key number 1 cannot be"));
+    }
 }

@@ -90,6 +90,16 @@ pub fn read_from(
     name: &str,
     extension: Option<&str>,
     input: impl Read,
+    each: impl FnMut(NewProduct, u64) -> Result<()>,
+) -> Result<CatalogSummary> {
+    read_at_most(MAX_ROWS, name, extension, input, each)
+}
+
+fn read_at_most(
+    most: usize,
+    name: &str,
+    extension: Option<&str>,
+    input: impl Read,
     mut each: impl FnMut(NewProduct, u64) -> Result<()>,
 ) -> Result<CatalogSummary> {
     let fault = |error: std::io::Error| Error::Internal(format!("cannot read {name}: {error}"));
@@ -102,8 +112,8 @@ pub fn read_from(
     let read = guard.bytes_read();
     let mut seen = DuplicateIds::default();
     let mut take = |row: Row| {
-        if seen.len() >= MAX_ROWS {
-            return Err(at(row.line, format!("more than {MAX_ROWS} rows")));
+        if seen.len() >= most {
+            return Err(at(row.line, format!("more than {most} rows")));
         }
         if let Some(before) = seen.put(&row.product.id, row.line) {
             return Err(at(row.line, format!("id: {} is in line {before} already", row.product.id.as_str())));
@@ -156,6 +166,14 @@ mod tests {
             Err(Error::Invalid(invalid)) => invalid.to_string(),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_file_has_so_many_rows() {
+        let text = "id,title,price,stock\na,T,1,1\nb,T,1,1\n";
+        let read = |most| read_at_most(most, "a.csv", Some("csv"), text.as_bytes(), |_, _| Ok(()));
+        assert_eq!(read(2).unwrap().products, 2);
+        assert!(read(1).is_err_and(|error| error.to_string().contains("3: more than 1 rows")), "{:?}", read(1));
     }
 
     #[test]

@@ -169,5 +169,7 @@ mod tests {
         for text in ["", " \n", "a\0", &"x".repeat(MAX_ADDRESS_BYTES + 1)] {
             assert!(check_address(text).is_err(), "{text:?}");
         }
+        assert!(check_courier(&"x".repeat(MAX_COURIER_BYTES)).is_ok());
+        assert!(check_courier(&"x".repeat(MAX_COURIER_BYTES + 1)).is_err());
     }
 }

@@ -185,6 +185,13 @@ mod tests {
     }
 
     #[test]
+    fn origins_are_bounded() {
+        let host = |length: usize| format!("https://{}", "a".repeat(length - "https://".len()));
+        assert!(host(MAX_ORIGIN_BYTES).parse::<Origin>().is_ok());
+        assert!(host(MAX_ORIGIN_BYTES + 1).parse::<Origin>().is_err());
+    }
+
+    #[test]
     fn a_page_of_another_site_may_read_and_not_write() {
         let browsers = Browsers::new(vec!["https://shop.example".parse().unwrap()], false);
         for (headers, may_write) in [

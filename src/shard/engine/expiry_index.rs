@@ -60,7 +60,11 @@ impl ExpiryIndex {
 
     /// True when there is no room for another record.
     pub fn is_full(&self) -> bool {
-        self.count() >= MAX_LIVE || self.queue.len() >= MAX_QUEUED
+        self.has_reached(MAX_LIVE, MAX_QUEUED)
+    }
+
+    fn has_reached(&self, live: usize, queued: usize) -> bool {
+        self.count() >= live || self.queue.len() >= queued
     }
 
     /// The count of live records.
@@ -140,6 +144,17 @@ mod tests {
         assert!(ids[1..].iter().all(|id| keys.contains(*id)));
         assert_eq!(std::iter::from_fn(|| keys.pop_expired(at(100))).count(), 4);
         assert_eq!(keys.count(), 0);
+    }
+
+    #[test]
+    fn entries_of_forgotten_records_count_until_they_expire() {
+        let mut keys = ExpiryIndex::default();
+        let id = DigestId::new(RecordKind::Cart, b"alice", b"1");
+        (0..3).for_each(|_| keys.insert(KeyHash::of("alice"), id, at(10), 0));
+        assert_eq!((keys.count(), keys.has_reached(2, 4), keys.has_reached(2, 3)), (1, false, true));
+        assert!(keys.has_reached(1, 4));
+        assert!(keys.pop_expired(at(20)).is_some());
+        assert!(!keys.has_reached(1, 1));
     }
 
     #[test]

@@ -348,3 +348,67 @@ impl Writer {
         self.slots.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::routing::{KeyHash, SLOTS};
+    use crate::storage::{Loaded, Outcome, Page};
+
+    /// Storage with a log that can be full, and room for one record in a batch.
+    #[derive(Default)]
+    struct Small {
+        is_full: AtomicBool,
+    }
+
+    impl Storage for Small {
+        fn sequence(&self) -> u64 {
+            0
+        }
+
+        fn load(&self, _: &[RecordKind], _: &RangeInclusive<u16>, _: &mut Loaded<'_>) -> Result<()> {
+            Ok(())
+        }
+
+        fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn scan(&self, _: RecordKind, _: &RangeInclusive<u16>, _: &[u8], _: usize) -> Result<Page> {
+            unreachable!("nothing scans")
+        }
+
+        fn commit(&self, _: &[Write], _: u64) -> Outcome {
+            Outcome::Committed
+        }
+
+        fn is_volatile(&self) -> bool {
+            false
+        }
+
+        fn has_room(&self) -> bool {
+            !self.is_full.load(Ordering::Relaxed)
+        }
+
+        fn max_batch_bytes(&self) -> usize {
+            1
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_that_the_storage_has_no_room_for() {
+        let storage = Arc::new(Small::default());
+        let mut writer = Writer::new(Resident::default(), storage.clone(), 0..=SLOTS - 1);
+        let refusal = |writer: &Writer| writer.check_capacity().err().map(|error| error.to_string());
+        assert_eq!(refusal(&writer), None);
+        storage.is_full.store(true, Ordering::Relaxed);
+        assert!(refusal(&writer).is_some_and(|why| why.contains("log is full")));
+        storage.is_full.store(false, Ordering::Relaxed);
+        assert_eq!(refusal(&writer), None);
+        let key = RecordKey { hash: KeyHash::of("alice"), kind: RecordKind::Cart, id: b"alice" };
+        writer.put(key, b"value");
+        assert!(refusal(&writer).is_some_and(|why| why.contains("commit queue is full")), "the batch has its bytes");
+    }
+}

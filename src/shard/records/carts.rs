@@ -297,4 +297,31 @@ mod tests {
         };
         assert_eq!(["old", "new", "in checkout"].map(&mut is_there), [false, true, true]);
     }
+
+    #[test]
+    fn a_step_of_a_removal_ends_with_a_part_of_very_many_carts() {
+        const CARTS: usize = 3 * MAX_REMOVED;
+        let mut writer = Writer::new(Resident::default(), Arc::new(MemoryStorage::default()), 0..=SLOTS - 1);
+        let offer = Offer { price: Money::default(), special_sale: false, sale_expiration: None };
+        for number in 0..2 * MAX_LOOKED_AT {
+            let customer = CustomerId::new(format!("customer-{number}")).unwrap();
+            let item = ItemId::new("tea").unwrap();
+            let command = CartCommand::AddLine { item: item.clone(), offer, count: 1 };
+            let request = Request::new(crate::protocol::Command::Cart { customer: customer.clone(), command });
+            let changed = if number < CARTS { 10 } else { 30 };
+            add(&mut Transaction::begin(&mut writer, at(changed)), &request, &customer, (&item, offer, 1)).unwrap();
+        }
+        let mut txn = Transaction::begin(&mut writer, at(40));
+        let none = remove_untouched(&mut txn, at(5), 0);
+        assert!(none.removed == 0 && none.next > 0, "it looked at a part");
+        let first = remove_untouched(&mut txn, at(20), 0);
+        let enough = MAX_REMOVED as u64..2 * MAX_REMOVED as u64;
+        assert!(enough.contains(&first.removed) && first.next > 0, "{}", first.removed);
+        let (mut removed, mut next) = (first.removed, first.next);
+        while next > 0 {
+            let step = remove_untouched(&mut txn, at(20), next);
+            (removed, next) = (removed + step.removed, step.next);
+        }
+        assert_eq!(removed, CARTS as u64);
+    }
 }

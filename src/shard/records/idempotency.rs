@@ -117,3 +117,26 @@ pub fn sweep(txn: &mut Transaction<'_>) {
         txn.delete(key(expired.hash, &expired.id.0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_shard::{begin, shard};
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn a_sweep_removes_a_part_of_very_many_expired_keys() {
+        let (mut writer, id) = shard(1);
+        let scope = KeyScope { owner: id.hash(), is_customer: false };
+        let mut txn = begin(&mut writer);
+        for number in 0..MAX_SWEPT as u64 + 5 {
+            let key = DigestId::new(RecordKind::Product, b"x", &number.to_be_bytes());
+            txn.indexes_mut().idempotency.answer(scope, key, Timestamp::default(), 1);
+        }
+        let now = Timestamp::from_micros(10_000_000).unwrap();
+        for left in [5, 0] {
+            sweep(&mut Transaction::begin(&mut writer, now));
+            assert_eq!(writer.indexes().idempotency.count(), left);
+        }
+    }
+}

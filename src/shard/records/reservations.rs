@@ -307,4 +307,19 @@ mod tests {
         sweep(&mut writer, at(24 * 60 * 60 + 1), 3);
         assert_eq!(writer.indexes().settlements.count(), 0);
     }
+
+    #[test]
+    fn a_sweep_forgets_a_part_of_very_many_settlements() {
+        let (mut writer, id) = shard(9);
+        let mut txn = begin(&mut writer);
+        for number in 0..MAX_SWEPT_SETTLEMENTS as u64 + 5 {
+            let settled = DigestId([number.to_be_bytes(), number.to_be_bytes()].concat().try_into().unwrap());
+            txn.indexes_mut().settlements.insert(id.hash(), settled, Timestamp::default(), 0);
+        }
+        let now = Timestamp::from_micros(10_000_000).unwrap();
+        for left in [5, 0] {
+            sweep(&mut writer, now, usize::MAX);
+            assert_eq!(writer.indexes().settlements.count(), left);
+        }
+    }
 }

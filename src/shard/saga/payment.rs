@@ -166,3 +166,21 @@ pub async fn give_back(coordinator: &Coordinator, payment: &Payment) -> GivenBac
         backoff.pause_at_least(pause_after(payment, &no_answer)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::card::CardNumber;
+    use crate::domain::money::Total;
+    use crate::routing::{OrderId, Slot};
+
+    #[test]
+    fn a_gateway_cannot_ask_for_any_pause() {
+        let last_four = CardNumber::new("4242424242424242").unwrap().last_four();
+        let payment = Payment { order: OrderId::new(Slot(0), 1, 2), amount: Total::default(), last_four };
+        for (asked, pause) in [(7, 7), (301, 300), (u64::MAX, 300)] {
+            let no_answer = GatewayUnavailable { retry_after: Duration::from_secs(asked), reason: "busy".into() };
+            assert_eq!(pause_after(&payment, &no_answer), Duration::from_secs(pause));
+        }
+    }
+}

@@ -101,6 +101,40 @@ fn a_shard_tells_its_health_and_its_services() {
     });
 }
 
+#[test]
+fn a_message_that_is_too_long_ends_its_session_alone() {
+    let store = Setup::new(1).tcp().start();
+    let long = request::Command::PutValue(proto::PutValue { key: "a".into(), value: "x".repeat(2 << 20) });
+    talk(&store, 0, async |channel| {
+        let hello = status(&channel).await.identity.expect("an identity");
+        let long = proto::Request { command: Some(long), ..addition(1, KeyHash::of("a"), "a", LONG) };
+        let closed = session(&channel, hello.clone(), vec![long]).await;
+        assert_eq!(closed.expect_err("it is refused").code(), Code::OutOfRange);
+        let replies = session(&channel, hello, vec![addition(1, KeyHash::of("alice"), "alice", LONG)]).await;
+        assert_eq!(replies.expect("another session").iter().map(reason).collect::<Vec<_>>(), [None]);
+    });
+}
+
+#[test]
+fn streams_of_a_connection_past_the_limit_wait_for_another_to_end() {
+    const STREAMS: usize = 16;
+    let store = Setup::new(1).tcp().start();
+    talk(&store, 0, async |channel| {
+        let health = HealthClient::new(channel);
+        let watch = || {
+            let mut health = health.clone();
+            async move { health.watch(HealthCheckRequest { service: String::new() }).await.expect("a stream") }
+        };
+        let mut streams = Vec::new();
+        for _ in 0..STREAMS {
+            streams.push(watch().await);
+        }
+        assert!(timeout(Duration::from_millis(200), watch()).await.is_err(), "there is no room for one more");
+        streams.pop();
+        watch().await;
+    });
+}
+
 /// A connection on which nothing was asked is cut after a time; one that watches its health was asked something.
 #[test]
 fn who_watches_the_health_of_a_shard_is_not_taken_for_silent() {
