@@ -148,9 +148,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ErrorBodies<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
-        self.targets.note(&buffer.filled()[before..]);
-        read
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        Poll::Ready(self.targets.note(&buffer.filled()[before..]))
     }
 }
 

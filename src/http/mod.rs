@@ -12,6 +12,7 @@ mod endpoint;
 mod error_body;
 mod execution;
 mod facade;
+mod framing;
 mod head;
 mod listener;
 mod log_limit;

@@ -1,122 +1,263 @@
 //! Finds requests whose target has a `#`. The parser of targets drops it with all behind it, so that `/items/a#b` would be
 //! answered as `/items/a`. A target cannot have one: `%23` is meant. So the bytes as they came are looked at.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Method, Uri};
+use http::Method;
 
-/// The most bytes that are kept of what a connection sent: more than a head.
-const MAX_KEPT_BYTES: usize = 64 << 10;
-/// The ends of a request line.
-const VERSIONS: [&[u8]; 2] = [b" HTTP/1.1", b" HTTP/1.0"];
+use super::framing::{Framing, Requests};
 
-/// What a connection sent of late, if it has a `#`.
+/// The state of a connection whose next byte begins a head.
+const AT_HEAD: u64 = u64::MAX;
+/// The state of a connection whose bytes are followed one by one.
+const FOLLOWED: u64 = u64::MAX - 1;
+
+/// What is known of the targets of a connection's requests.
 #[derive(Debug, Clone, Default)]
 pub struct RawTargets(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    /// False while nothing is kept, so that most requests look no further.
-    keeps: AtomicBool,
-    kept: Mutex<Kept>,
+    /// [`AT_HEAD`], [`FOLLOWED`], or how many bytes came behind a head in a plain read. Most reads are plain, and cost no
+    /// more than this.
+    state: AtomicU64,
+    requests: Mutex<Requests>,
 }
 
-#[derive(Debug, Default)]
-struct Kept {
-    bytes: Vec<u8>,
-    /// True when a request was looked for since the bytes came.
-    is_seen: bool,
+impl Default for Shared {
+    fn default() -> Self {
+        Shared { state: AtomicU64::new(AT_HEAD), requests: Mutex::new(Requests::at_head()) }
+    }
 }
 
 impl RawTargets {
     /// Notes bytes that came, before they are parsed.
-    pub fn note(&self, bytes: &[u8]) {
-        let has_hash = memchr::memchr(b'#', bytes).is_some();
-        if !has_hash && !self.0.keeps.load(Ordering::Relaxed) {
-            return;
+    ///
+    /// # Errors
+    /// When more came behind a head than is kept.
+    pub fn note(&self, bytes: &[u8]) -> io::Result<()> {
+        let state = self.0.state.load(Ordering::Relaxed);
+        if state == AT_HEAD
+            && let Some(behind) = plain(bytes)
+        {
+            self.0.state.store(behind, Ordering::Relaxed);
+            return Ok(());
         }
-        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.is_seen && !ends_within_target(&kept.bytes) {
-            *kept = Kept::default();
-        }
-        if has_hash || !kept.bytes.is_empty() {
-            kept.bytes.extend_from_slice(bytes);
-            let surplus = kept.bytes.len().saturating_sub(MAX_KEPT_BYTES);
-            kept.bytes.drain(..surplus);
-        }
-        self.0.keeps.store(!kept.bytes.is_empty(), Ordering::Relaxed);
+        let start = match state {
+            _ if bytes.is_empty() => return Ok(()),
+            FOLLOWED => None,
+            AT_HEAD => Some(Requests::at_head()),
+            0 => Some(Requests::at_head_end()),
+            _ => return Err(io::Error::other("more came behind a head, and what came first was not kept")),
+        };
+        self.follow(start, |requests| requests.take(bytes))
     }
 
-    /// True when a request came with a `#` in its target.
-    pub fn had_hash(&self, method: &Method, uri: &Uri) -> bool {
-        if !self.0.keeps.load(Ordering::Relaxed) {
-            return false;
+    /// True when the next request, which has this method and such a body, came with a `#` in its target. This is to be
+    /// asked once for each request.
+    pub fn next_has_hash(&self, method: &Method, framing: Framing) -> bool {
+        let start = match (self.0.state.load(Ordering::Relaxed), framing) {
+            (FOLLOWED, _) => {
+                let hashes = self.follow(None, |requests| requests.pass_head(framing));
+                // A method may have one.
+                return hashes > method.as_str().matches('#').count();
+            }
+            (behind, Framing::Length(length)) if behind == length => {
+                self.0.state.store(AT_HEAD, Ordering::Relaxed);
+                return false;
+            }
+            (behind, Framing::Length(length)) if behind > length => Requests::in_first_line(),
+            (behind, Framing::Length(length)) => Requests::at_body(Framing::Length(length - behind)),
+            (_, Framing::Chunks) => Requests::at_body(framing),
+        };
+        self.follow(Some(start), |_| false)
+    }
+
+    /// Follows the requests, from `start` on if they were not followed so far.
+    fn follow<T>(&self, start: Option<Requests>, act: impl FnOnce(&mut Requests) -> T) -> T {
+        let mut requests = self.0.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(start) = start {
+            *requests = start;
         }
-        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.is_seen = true;
-        let target = uri.path_and_query().map_or("", |target| target.as_str());
-        let lines = kept.bytes.split(|byte| *byte == b'\n').enumerate();
-        let mut lines = lines.map(|(number, line)| (number == 0, line.strip_suffix(b"\r").unwrap_or(line)));
-        lines.any(|(may_be_cut, line)| is_request_line(line, may_be_cut, method.as_str(), target))
+        let result = act(&mut requests);
+        let state = if requests.is_at_head() { AT_HEAD } else { FOLLOWED };
+        self.0.state.store(state, Ordering::Relaxed);
+        result
     }
 }
 
-/// True when the last line is not whole yet and has a `#`.
-fn ends_within_target(bytes: &[u8]) -> bool {
-    bytes.rsplit(|byte| *byte == b'\n').next().is_some_and(|line| line.contains(&b'#'))
+/// The number of bytes behind the head, in a plain read: one that begins with a whole head without a `#` in its first line,
+/// and has nothing behind it, or what can be no chunk, no line and no part of a target with a `#`.
+fn plain(bytes: &[u8]) -> Option<u64> {
+    let has_line = !bytes.starts_with(b"\r") && !bytes.starts_with(b"\n");
+    let ends_head = |at: &usize| bytes[..*at].ends_with(b"\n\r") || bytes[..*at].ends_with(b"\n");
+    let end = memchr::memchr_iter(b'\n', bytes).find(ends_head)?;
+    let (head, behind) = bytes.split_at(end + 1);
+    let has_hash = || memchr::memchr2(b'#', b'\n', head).is_some_and(|at| head[at] == b'#');
+    let is_plain = has_line && !has_hash() && is_plain_behind(behind);
+    is_plain.then_some(behind.len() as u64)
 }
 
-/// True for the line of a request with this method, and with a `#` behind this target. The beginning of a line that
-/// `may_be_cut` can be missing.
-fn is_request_line(line: &[u8], may_be_cut: bool, method: &str, target: &str) -> bool {
-    let Some(hash) = line.iter().position(|byte| *byte == b'#') else { return false };
-    let (before, behind) = line.split_at(hash);
-    let ends_so = VERSIONS.iter().filter_map(|version| behind.strip_suffix(*version)).any(|hash| !hash.contains(&b' '));
-    let is_whole = || before.starts_with(method.as_bytes()) && before.ends_with(target.as_bytes());
-    let is_end = || may_be_cut && format!("{method} {target}").as_bytes().ends_with(before);
-    ends_so && (is_whole() || is_end())
+fn is_plain_behind(bytes: &[u8]) -> bool {
+    let Some(first) = bytes.first() else { return true };
+    !first.is_ascii_hexdigit() && memchr::memchr3(b'#', b'\r', b'\n', bytes).is_none()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
 
-    /// Whether each request of these bytes, as they come, is found to have a `#`.
-    fn found(reads: &[&str], target: &str) -> bool {
-        let targets = RawTargets::default();
-        reads.iter().for_each(|bytes| targets.note(bytes.as_bytes()));
-        targets.had_hash(&Method::GET, &target.parse().unwrap())
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body_util::{BodyExt as _, Empty};
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use proptest::prelude::*;
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    /// A connection whose bytes come in pieces, one a read.
+    struct Pieces<'a> {
+        pieces: Vec<&'a [u8]>,
+        targets: RawTargets,
     }
 
-    #[test]
-    fn a_hash_in_a_target_is_found_however_it_is_cut() {
-        let request = "GET /items/a#b HTTP/1.1\r\nHost: test\r\n\r\n";
-        for at in 0..request.len() {
-            assert!(found(&[&request[..at], &request[at..]], "/items/a"), "{at}");
+    impl AsyncRead for Pieces<'_> {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            while self.pieces.first().is_some_and(|piece| piece.is_empty()) {
+                self.pieces.remove(0);
+            }
+            let Some(piece) = self.pieces.first_mut() else { return Poll::Ready(Ok(())) };
+            let (now, later) = piece.split_at(piece.len().min(buffer.remaining()));
+            *piece = later;
+            buffer.put_slice(now);
+            Poll::Ready(self.targets.note(now))
         }
-        assert!(found(&["GET /items/a?x=1#b HTTP/1.0\n\n"], "/items/a?x=1"));
-        assert!(found(&["GET http://test/items/a# HTTP/1.1\r\n"], "http://test/items/a"));
     }
 
-    #[test]
-    fn a_hash_elsewhere_is_no_matter() {
-        assert!(!found(&["GET /items/a HTTP/1.1\r\nX: #\r\n\r\n"], "/items/a"));
-        assert!(!found(&["PUT /kv/a HTTP/1.1\r\n\r\n# one", "GET /items/a HTTP/1.1\r\n"], "/items/a"));
-        assert!(!found(&["GET /items/a HTTP/1.1\r\n\r\nGET /items/b#c HTTP/1.1\r\n\r\n"], "/items/a"));
+    impl AsyncWrite for Pieces<'_> {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
     }
 
-    #[test]
-    fn what_was_seen_is_forgotten_and_what_is_not_whole_is_kept() {
+    /// The path of each request that hyper takes from these pieces, and whether its target was found to have a `#`.
+    fn found(pieces: &[&[u8]]) -> Vec<(String, bool)> {
+        let found = RefCell::new(Vec::new());
         let targets = RawTargets::default();
-        let asks = |target: &str| targets.had_hash(&Method::GET, &target.parse().unwrap());
-        targets.note(b"GET /a HTTP/1.1\r\n\r\nGET /b#");
-        assert!(!asks("/a"));
-        targets.note(b"c HTTP/1.1\r\n\r\n");
-        assert!(asks("/b"));
-        targets.note(b"GET /b HTTP/1.1\r\n\r\n");
-        assert!(!asks("/b") && !targets.0.keeps.load(Ordering::Relaxed));
-        targets.note(&vec![b'#'; 2 * MAX_KEPT_BYTES]);
-        assert_eq!(targets.0.kept.lock().unwrap().bytes.len(), MAX_KEPT_BYTES);
+        let stream = Pieces { pieces: pieces.to_vec(), targets: targets.clone() };
+        let service = service_fn(|request: Request<Incoming>| {
+            let has_hash = targets.next_has_hash(request.method(), Framing::of(request.body()));
+            found.borrow_mut().push((request.uri().path().to_owned(), has_hash));
+            async {
+                request.into_body().collect().await.expect("the body is whole");
+                Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+            }
+        });
+        let connection = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(connection).unwrap();
+        found.into_inner()
+    }
+
+    /// What stands in bodies, chunks and targets: much of it looks like a request, or like its end.
+    const HOSTILE: [&str; 12] = [
+        "",
+        "x",
+        "#",
+        "\r",
+        "\n",
+        "\r\n\r\n",
+        "{\"a\": \"#\"}",
+        "\r\nGET /no#x HTTP/1.1\r\n\r\n",
+        "GET /no#x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "0\r\n\r\n",
+        "5;#\r\n",
+        "POST /no#",
+    ];
+
+    fn hostile() -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(&HOSTILE[..]), 0..4).prop_map(|parts| parts.concat())
+    }
+
+    /// The end of a head, with a body: none, one with a length, or one in chunks.
+    fn rest() -> impl Strategy<Value = String> {
+        let chunk = |data: String| if data.is_empty() { data } else { format!("{:X};e=#\r\n{data}\r\n", data.len()) };
+        let chunks =
+            (prop::collection::vec(hostile().prop_map(chunk), 0..3), prop::sample::select(vec!["", "T: #\r\n"]));
+        prop_oneof![
+            Just("\r\n".to_owned()),
+            Just("\n".to_owned()),
+            hostile().prop_map(|body| format!("Content-Length: {}\r\n\r\n{body}", body.len())),
+            chunks.prop_map(|(chunks, trailers)| {
+                format!("Transfer-Encoding: chunked\r\n\r\n{}0\r\n{trailers}\r\n", chunks.concat())
+            }),
+        ]
+    }
+
+    fn request() -> impl Strategy<Value = (String, bool)> {
+        let select = |texts: &[&'static str]| prop::sample::select(texts.to_vec());
+        let (before, method) = (select(&["", "", "\r\n", "\n\r\n"]), select(&["GET", "POST", "A#B"]));
+        let (hash, end) = (select(&["", "", "#", "#b?c", "?a#/#"]), select(&["\r\n", "\n"]));
+        let header = select(&["", "", "X: #\r\n", "Cookie: GET /#\n"]);
+        (before, method, hash, end, header, rest()).prop_map(|(before, method, hash, end, header, rest)| {
+            (format!("{before}{method} /yes{hash} HTTP/1.1{end}Host: a\r\n{header}{rest}"), hash.contains('#'))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_hash_is_found_in_its_own_target_however_the_bytes_are_cut(
+            requests in prop::collection::vec(request(), 1..5),
+        ) {
+            let bytes: String = requests.iter().map(|(text, _)| text.as_str()).collect();
+            let bytes = bytes.as_bytes();
+            let expected: Vec<_> = requests.iter().map(|(_, has_hash)| ("/yes".to_owned(), *has_hash)).collect();
+            prop_assert_eq!(&found(&bytes.chunks(1).collect::<Vec<_>>()), &expected, "byte by byte");
+            for at in 0..bytes.len() {
+                prop_assert_eq!(&found(&[&bytes[..at], &bytes[at..]]), &expected, "cut at {}", at);
+            }
+        }
+    }
+
+    #[test]
+    fn plain_reads_are_not_followed() {
+        let targets = RawTargets::default();
+        let is_at_head = || targets.0.state.load(Ordering::Relaxed) == AT_HEAD;
+        for (bytes, length) in [("GET /a HTTP/1.1\r\n\r\n", 0), ("POST /a HTTP/1.1\r\n\r\n{\"a\": 1}", 8)] {
+            targets.note(bytes.as_bytes()).unwrap();
+            assert_ne!(targets.0.state.load(Ordering::Relaxed), FOLLOWED, "{bytes}");
+            assert!(!targets.next_has_hash(&Method::GET, Framing::Length(length)) && is_at_head(), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_a_limit() {
+        let targets = RawTargets::default();
+        targets.note(b"GET /a HTTP/1.1\r\n\r\n").unwrap();
+        let surplus = vec![b'#'; 50_000];
+        targets.note(&surplus).unwrap();
+        targets.note(&surplus).unwrap_err();
+        let targets = RawTargets::default();
+        targets.note(b"GET /a HTTP/1.1\r\n\r\n{").unwrap();
+        targets.note(b"").unwrap();
+        targets.note(b"}").unwrap_err();
     }
 }

@@ -22,6 +22,7 @@ use super::auth::{Auth, Authenticated, Port};
 use super::browsers::Browsers;
 use super::error_body::DueResponses;
 use super::execution::Executions;
+use super::framing::Framing;
 use super::head;
 use super::log_limit::LogLimit;
 use super::metrics::Metrics;
@@ -128,6 +129,7 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
+        let has_hash = self.targets.next_has_hash(&parts.method, Framing::of(&body));
         let wanted = self.worker.auth.wanted(self.port, &parts);
         let is_plain = head::is_plain(&parts.headers);
         let id = if is_plain { self.worker.ids.make() } else { self.worker.ids.of(&parts.headers) };
@@ -144,7 +146,7 @@ where
             _ => self.worker.auth.authenticate(wanted, &mut parts),
         };
         let arrival = Arrival { key, ..arrival };
-        let target = match self.targets.had_hash(&parts.method, &parts.uri) {
+        let target = match has_hash {
             true => Err(Invalid::new("target", "has a #; percent-encode it as %23").into()),
             false => Ok(()),
         };

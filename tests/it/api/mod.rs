@@ -14,4 +14,5 @@ mod operations;
 mod pages;
 mod paths;
 mod status;
+mod targets;
 mod values;
