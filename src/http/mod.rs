@@ -7,6 +7,7 @@
 mod access_log;
 mod api;
 mod auth;
+mod body;
 mod browsers;
 mod endpoint;
 mod error_body;

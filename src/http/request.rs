@@ -25,7 +25,7 @@ use crate::protocol::{Command, Idempotency, Request};
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What is known of a request as soon as its head has arrived.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Arrival {
     /// The time.
     pub time: Instant,
@@ -41,7 +41,7 @@ pub struct Arrival {
     pub key: Option<KnownKey>,
 }
 
-/// A request whose body has been read.
+/// A request: as a whole, or its head alone, to find out whether that decides already.
 #[derive(Debug)]
 pub struct HttpRequest {
     /// The method.
@@ -50,7 +50,7 @@ pub struct HttpRequest {
     pub uri: Uri,
     /// The headers.
     pub headers: HeaderMap,
-    /// The whole body.
+    /// The whole body; empty while only the head is there.
     pub body: Bytes,
     /// When and how its head arrived.
     pub arrival: Arrival,
@@ -58,13 +58,39 @@ pub struct HttpRequest {
     label: OnceLock<Label>,
     /// The shard that is asked, where it is one.
     shard: OnceLock<usize>,
+    /// While only the head is there: whether the body is wanted.
+    head_only: Option<OnceLock<()>>,
 }
 
 impl HttpRequest {
     /// Makes a request that has arrived.
     pub fn new(arrival: Arrival, parts: Parts, body: Bytes) -> Self {
         let Parts { method, uri, headers, .. } = parts;
-        HttpRequest { method, uri, headers, body, arrival, label: OnceLock::new(), shard: OnceLock::new() }
+        let (label, shard, head_only) = (OnceLock::new(), OnceLock::new(), None);
+        HttpRequest { method, uri, headers, body, arrival, label, shard, head_only }
+    }
+
+    /// Makes a request of which only the head has arrived.
+    pub fn without_body(arrival: Arrival, parts: Parts) -> Self {
+        HttpRequest { head_only: Some(OnceLock::new()), ..HttpRequest::new(arrival, parts, Bytes::new()) }
+    }
+
+    /// True when the head does not decide: an endpoint wants the body, which is still to come.
+    pub fn is_body_wanted(&self) -> bool {
+        self.head_only.as_ref().is_some_and(|wanted| wanted.get().is_some())
+    }
+
+    /// Ends a handler that has looked at the head of a write, and goes on only with the body.
+    ///
+    /// # Errors
+    /// While only the head is there: 400 for a malformed header, else a problem that nobody sees.
+    pub fn want_body(&self) -> std::result::Result<(), Problem> {
+        let Some(wanted) = &self.head_only else { return Ok(()) };
+        self.idempotency_key()?;
+        self.write_condition()?;
+        // It does not matter how often it is wanted.
+        let _ = wanted.set(());
+        Err(Invalid::new("body", "is still to come").into())
     }
 
     /// The id that the answer carries.
@@ -107,7 +133,17 @@ impl HttpRequest {
         if !content_type.is_some_and(is_json) {
             return Err(Problem::not_json());
         }
+        self.want_body()?;
         Ok(JsonObject::parse(&self.body)?)
+    }
+
+    /// Reads the body's members where all of them are optional, so that an empty body means none.
+    ///
+    /// # Errors
+    /// As [`HttpRequest::members`].
+    pub fn optional_members(&self) -> std::result::Result<JsonObject<'_>, Problem> {
+        let is_empty = self.body.is_empty() && self.head_only.is_none();
+        if is_empty { Ok(JsonObject::default()) } else { self.members() }
     }
 
     /// True for a `PATCH` with a merge patch (RFC 7396), in which `null` removes a member.

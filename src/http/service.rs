@@ -7,18 +7,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, EXPECT, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use hyper::body::{Body, Incoming};
 use tower_service::Service;
 use warp::Reply;
 
 use super::access_log::{AccessLog, Entry, RequestEntry};
 use super::auth::{Auth, Authenticated, Port};
+use super::body::{BodyError, MAX_BODY_BYTES, read_within};
 use super::browsers::Browsers;
 use super::error_body::DueResponses;
 use super::execution::Executions;
@@ -33,11 +34,6 @@ use super::request_id::{REQUEST_ID, RequestIds};
 use super::routes;
 use super::status::{Board, Viewer};
 use crate::error::Invalid;
-
-/// The longest body, in bytes.
-pub const MAX_BODY_BYTES: usize = 64 << 10;
-/// The most bytes of an oversized body that are read and discarded, so that the client can read the response.
-const MAX_DISCARDED_BYTES: usize = 2 << 20;
 
 /// The path of every request to the key-value port, in the access log.
 const KEY_TEMPLATE: &str = "/{key}";
@@ -158,13 +154,57 @@ where
             let request = HttpRequest::new(arrival, parts, Bytes::new());
             return Box::pin(service.answer(request, refusal.map(Rejection::from)));
         }
-        if !is_plain && let Some(rejection) = refused_unread(&parts, &body, refusal.as_ref()) {
-            let request = HttpRequest::new(arrival, parts, Bytes::new());
-            return Box::pin(service.answer(request, Some(rejection)));
+        if !is_plain && parts.headers.contains_key(EXPECT) {
+            return Box::pin(service.answer_expectant(arrival, parts, body, refusal));
         }
-        Box::pin(async move {
+        Box::pin(service.read_and_answer(arrival, parts, body, refusal))
+    }
+}
+
+impl<S> FacadeService<S>
+where
+    S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible>,
+{
+    /// Answers a request whose client waits for `100 Continue` before it sends the body. Where the head decides, the
+    /// client need not send it.
+    async fn answer_expectant(
+        mut self,
+        arrival: Arrival,
+        parts: Parts,
+        body: Incoming,
+        refusal: Option<Problem>,
+    ) -> Result<WarpResponse, Infallible> {
+        let request = Arc::new(HttpRequest::without_body(arrival.clone(), parts.clone()));
+        let is_too_large = body.size_hint().lower() > MAX_BODY_BYTES as u64;
+        let problem = refusal.or_else(|| is_too_large.then(|| Problem::too_large(MAX_BODY_BYTES)));
+        let problem = problem.or_else(|| refused_path(&request));
+        let mut response = match problem {
+            Some(problem) => self.refuse(&request, problem.into()),
+            // A read is answered whatever its body is.
+            None if matches!(request.method, Method::GET | Method::HEAD) => {
+                return self.read_and_answer(arrival, parts, body, None).await;
+            }
+            None => self.routes.call(for_warp(&request)).await?,
+        };
+        if request.is_body_wanted() {
+            return self.read_and_answer(arrival, parts, body, None).await;
+        }
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        self.finish(&request, &mut response);
+        Ok(response)
+    }
+
+    /// Reads a request's body and answers it.
+    fn read_and_answer(
+        self,
+        arrival: Arrival,
+        parts: Parts,
+        body: Incoming,
+        refusal: Option<Problem>,
+    ) -> impl Future<Output = Result<WarpResponse, Infallible>> {
+        async move {
             // A refused request's body is read too: its client could not read the response while it still sends.
-            let body = read_within(service.worker.body_timeout, body).await;
+            let body = read_within(self.worker.body_timeout, body).await.map_err(Rejection::from);
             let (body, rejection) = match (refusal, body) {
                 (None, Ok(body)) => (body, None),
                 (None, Err(rejection)) => (Bytes::new(), Some(rejection)),
@@ -174,15 +214,10 @@ where
                 }
             };
             let request = HttpRequest::new(arrival, parts, body);
-            service.answer(request, rejection).await
-        })
+            self.answer(request, rejection).await
+        }
     }
-}
 
-impl<S> FacadeService<S>
-where
-    S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible>,
-{
     fn answer(
         mut self,
         request: HttpRequest,
@@ -191,14 +226,9 @@ where
         // The request is shared before the future begins, which would have room for the whole of it otherwise.
         let request = Arc::new(request);
         async move {
-            // warp assumes a path, but `CONNECT host:port` and `OPTIONS *` have none.
-            let no_path = || (!request.uri.path().starts_with('/')).then(|| Problem::no_such_path().into());
-            let mut response = match rejection.or_else(no_path) {
+            let mut response = match rejection.or_else(|| refused_path(&request).map(Rejection::from)) {
                 None => self.routes.call(for_warp(&request)).await?,
-                Some(rejection) => {
-                    let execution_id = request.execution_id(&self.worker.executions);
-                    rejection.into_response(request.id(), execution_id.as_deref())
-                }
+                Some(rejection) => self.refuse(&request, rejection),
             };
             if let Some(viewer) = response.extensions_mut().remove::<Viewer>() {
                 let (parts, _) = response.into_parts();
@@ -208,6 +238,12 @@ where
             self.finish(&request, &mut response);
             Ok(response)
         }
+    }
+
+    /// The response to a request that does not reach an endpoint.
+    fn refuse(&self, request: &HttpRequest, rejection: Rejection) -> WarpResponse {
+        let execution_id = request.execution_id(&self.worker.executions);
+        rejection.into_response(request.id(), execution_id.as_deref())
     }
 
     /// Completes a response, which hyper has next.
@@ -266,6 +302,11 @@ fn length_on_wire(method: &Method, response: &WarpResponse) -> Option<u64> {
     if is_without_body { Some(0) } else { response.body().size_hint().exact() }
 }
 
+/// The refusal of a target without a path, such as `CONNECT host:port` and `OPTIONS *` have: warp assumes one.
+fn refused_path(request: &HttpRequest) -> Option<Problem> {
+    (!request.uri.path().starts_with('/')).then(Problem::no_such_path)
+}
+
 /// The request as warp's filters see it: its target, and all of it as an extension.
 fn for_warp(request: &Arc<HttpRequest>) -> Request<Empty<Bytes>> {
     let mut seen = Request::new(Empty::new());
@@ -307,69 +348,7 @@ impl From<BodyError> for Rejection {
                 problem: Problem::from(Invalid::new("body", "could not be read to its end")),
                 is_last: true,
             },
+            BodyError::TimedOut => Rejection { problem: Problem::timeout(), is_last: true },
         }
-    }
-}
-
-/// The rejection of a request whose client waits for `100 Continue` before it sends the body, and need not send it.
-fn refused_unread(parts: &Parts, body: &Incoming, refusal: Option<&Problem>) -> Option<Rejection> {
-    if !parts.headers.contains_key(EXPECT) {
-        return None;
-    }
-    let too_large = || {
-        let is_too_large = body.size_hint().lower() > MAX_BODY_BYTES as u64;
-        is_too_large.then(|| Problem::too_large(MAX_BODY_BYTES))
-    };
-    let problem = refusal.cloned().or_else(too_large)?;
-    Some(Rejection { problem, is_last: true })
-}
-
-/// The reason why a body is refused.
-enum BodyError {
-    /// It is too long.
-    TooLarge {
-        /// True when all of it was read.
-        drained: bool,
-    },
-    /// The client broke off or sent a malformed body.
-    Broken,
-}
-
-/// Reads the whole body within its time limit.
-async fn read_within(timeout: Duration, body: Incoming) -> Result<Bytes, Rejection> {
-    match tokio::time::timeout(timeout, read(body)).await {
-        Ok(read) => read.map_err(Rejection::from),
-        Err(_) => Err(Rejection { problem: Problem::timeout(), is_last: true }),
-    }
-}
-
-async fn read(mut body: Incoming) -> Result<Bytes, BodyError> {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
-        length += data.len();
-        if length > MAX_DISCARDED_BYTES {
-            return Err(BodyError::TooLarge { drained: false });
-        }
-        if length > MAX_BODY_BYTES {
-            continue;
-        }
-        if first.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&first);
-            }
-            rest.extend_from_slice(&data);
-        }
-    }
-    match length {
-        0..=MAX_BODY_BYTES => Ok(if rest.is_empty() { first } else { rest.freeze() }),
-        _ => Err(BodyError::TooLarge { drained: true }),
     }
 }

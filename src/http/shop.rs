@@ -62,6 +62,7 @@ impl Shop {
         }
         async move {
             let command = command?;
+            request.want_body()?;
             let reply = self.client.call(&command).await;
             match reply.result {
                 Ok(answer) => Ok((answer, reply.replayed)),

@@ -91,8 +91,7 @@ fn card(members: &JsonObject<'_>) -> Result<Option<Card>, Invalid> {
 
 async fn checkout(shop: &Shop, request: &HttpRequest, customer: PathSegment) -> HttpResult {
     let customer = CustomerId::new(customer.decode()?)?;
-    // Everything in the body is optional, so an empty body means no members.
-    let members = if request.body.is_empty() { JsonObject::default() } else { request.members()? };
+    let members = request.optional_members()?;
     let (address, accepts_price_changes, card) =
         (address(&members), members.bool("acceptPriceChanges", false), card(&members)).all()?;
     let basket = Basket::Cart { customer, address, accepts_price_changes };
@@ -116,10 +115,8 @@ async fn show(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult
 
 async fn cancel(shop: &Shop, request: &HttpRequest, id: PathSegment) -> HttpResult {
     let order = parse(id)?;
-    if !request.body.is_empty() {
-        // It has no members of its own; one that is no JSON object is refused all the same.
-        request.members()?;
-    }
+    // It has no members of its own; a body that is no JSON object is refused all the same.
+    request.optional_members()?;
     let (answer, replayed) = shop.write::<Placed>(request, Command::Order(OrderCommand::Cancel(order))).await?;
     Ok(with_replayed(whole_order(shop, &answer.body.order), replayed))
 }

@@ -205,16 +205,45 @@ fn what_cannot_be_done_as_it_was_asked_is_refused() {
 #[test]
 fn a_refused_request_is_not_told_to_continue() {
     let store = Setup::new(1).start();
+    let of_json = "HTTP/1.1\r\nContent-Length: 100\r\nContent-Type: application/json\r\n";
     for (head, status) in [
         ("POST /api/orders HTTP/1.1\r\nContent-Length: 100\r\n", 401),
         ("POST /item/alice/tea HTTP/1.1\r\nContent-Length: 100000\r\n", 413),
         ("POST /item/alice/tea HTTP/1.1\r\nContent-Length: 100\r\nContent-Encoding: br\r\n", 415),
+        ("PUT /nosuch HTTP/1.1\r\nContent-Length: 100\r\n", 404),
+        ("PATCH /api/delivery/none HTTP/1.1\r\nContent-Length: 100\r\nX-API-Key: secret123\r\n", 404),
+        ("PATCH /items/a HTTP/1.1\r\nContent-Length: 100\r\n", 405),
+        ("POST /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", 405),
+        ("POST /item/a/b HTTP/1.1\r\nContent-Length: 100\r\nContent-Type: text/plain\r\n", 415),
+        ("POST /checkout/a HTTP/1.1\r\nContent-Length: 100\r\n", 415),
+        ("PUT /kv/!! HTTP/1.1\r\nContent-Length: 100\r\n", 400),
+        ("POST /item/a%00/b HTTP/1.1\r\nContent-Length: 100\r\nContent-Type: application/json\r\n", 400),
+        ("POST /api/orders HTTP/1.1\r\nContent-Length: 100\r\nX-API-Key: secret123\r\nIf-Match: *\r\n", 400),
+        (&format!("PUT /item/a/b {of_json}Idempotency-Key:\r\n"), 400),
+        (&format!("PUT /item/a/b {of_json}If-Match: 1\r\n"), 400),
+        (&format!("PUT /item/a/b {of_json}If-None-Match: \"1\"\r\n"), 400),
+        ("PUT /kv/a HTTP/1.1\r\nContent-Length: 100\r\nIdempotency-Key:\r\n", 400),
     ] {
         let mut connection = connect(&store);
         let request = format!("{head}Host: localhost\r\nExpect: 100-continue\r\n\r\n");
         connection.send(request.as_bytes()).expect("the head is taken");
         assert_eq!(connection.read_interim().expect("an answer"), status, "{head}");
     }
+    for head in [
+        "PUT /kv/a HTTP/1.1\r\nContent-Length: 100\r\nIdempotency-Key: a\r\nIf-None-Match: *\r\n",
+        "GET /items/a HTTP/1.1\r\nContent-Length: 100\r\n",
+        &format!("POST /checkout/a {of_json}"),
+        &format!("PUT /item/a/b {of_json}If-Match: \"1\"\r\n"),
+    ] {
+        let mut connection = connect(&store);
+        let request = format!("{head}Host: localhost\r\nExpect: 100-continue\r\n\r\n");
+        connection.send(request.as_bytes()).expect("the head is taken");
+        assert_eq!(connection.read_interim().expect("an answer"), 100, "{head}");
+    }
+    let metrics = fresh_metrics(&mut store.client());
+    let refused =
+        "shardcart_http_requests_total{route=\"/api/orders\",method=\"POST\",status=\"4xx\"} 2";
+    assert!(metrics.lines().any(|line| line == refused), "{metrics}");
 }
 
 /// A value that looks like the errors of the HTTP library itself must reach a client that reads slowly as it is.
