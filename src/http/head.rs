@@ -84,10 +84,12 @@ pub fn host_name(host: &[u8]) -> Option<&[u8]> {
 
 /// The body must be as it is sent: the facade decodes nothing but chunks, once.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    let encodings = headers.get_all(TRANSFER_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    // An empty element of a list is skipped (RFC 9110, section 5.6.1).
+    let mut encodings = encodings.map(<[u8]>::trim_ascii).filter(|encoding| !encoding.is_empty());
     match (encodings.next(), encodings.next()) {
         (None, _) => Ok(()),
-        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (Some(only), None) if only.eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => Err(Problem::unknown_transfer_encoding()),
     }
 }
@@ -125,6 +127,26 @@ mod tests {
             assert_eq!(accepts_html(&headers), accepts, "{value}");
         }
         assert!(!accepts_html(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn chunked_is_the_only_transfer_encoding() {
+        for (values, is_known) in [
+            (&[][..], true),
+            (&["chunked"], true),
+            (&["Chunked"], true),
+            (&[", chunked"], true),
+            (&[" ,\t, chunked "], true),
+            (&["", "chunked"], true),
+            (&["gzip, chunked"], false),
+            (&["gzip", "chunked"], false),
+            (&["chunked, chunked"], false),
+            (&["chunked", "chunked"], false),
+            (&["chunked;q=1"], false),
+        ] {
+            let pairs = values.iter().map(|value| (TRANSFER_ENCODING, HeaderValue::from_static(value)));
+            assert_eq!(check_encoding(&pairs.collect()).is_ok(), is_known, "{values:?}");
+        }
     }
 
     #[test]

@@ -32,7 +32,8 @@ problem_types! {
         "A part of the request is malformed, missing or out of its range: `field` names it, or `errors` when there are \
          several. Nothing was applied. Change the request.";
     UNREADABLE = "unreadable" ["unreadable"]
-        "The request is no valid HTTP/1.1, or its head is too long. Nothing was applied, and the connection is closed.";
+        "The request is no valid HTTP/1.1, or its head is too long, or its `Transfer-Encoding` does not end with `chunked`. \
+         Nothing was applied, and the connection is closed.";
     UNAUTHORIZED = "unauthorized" ["unauthorized"]
         "The path needs an API key in the header `X-API-Key`, and the request has none, several, or one that is not \
          known. Nothing was applied.";
@@ -48,7 +49,7 @@ problem_types! {
     METHOD_NOT_ALLOWED = "method-not-allowed" ["method_not_allowed"]
         "The path exists, but not with this method: the header `Allow` lists those that it has.";
     TIMEOUT = "timeout" ["timeout"]
-        "The request did not arrive in time. Nothing was applied; send it again.";
+        "The request's body did not arrive in time. Nothing was applied; send it again.";
     CONFLICT = "conflict" [
         "conflict", "out_of_stock", "unknown_product", "sale_expired", "id_exists", "cart_full", "count_limit",
         "stock_limit", "order_not_created", "order_dispatched", "delivery_exists", "wrong_state"
@@ -86,7 +87,7 @@ problem_types! {
         "The server failed; its log has the cause under the `request_id`. A change may have been applied: repeat it with \
          the same `Idempotency-Key` only.";
     NOT_IMPLEMENTED = "not-implemented" ["not_implemented"]
-        "The request has a `Transfer-Encoding` other than `chunked`. Nothing was applied.";
+        "The request has another `Transfer-Encoding` before `chunked`. Nothing was applied.";
     UNAVAILABLE = "unavailable" ["unavailable"]
         "The part of the store that the request needs cannot take it now: it is starting, away, overloaded, or out of \
          disk space. Nothing was applied; send the request again after `Retry-After` seconds.";

@@ -195,6 +195,10 @@ fn what_cannot_be_done_as_it_was_asked_is_refused() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(store.client().get("/items/alice").expect(200).version(), 0);
     let mut client = store.client();
+    let mut connection = connect(&store);
+    let chunked = "PUT /kv/list HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: , chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    connection.send(chunked.as_bytes()).expect("the request is taken");
+    connection.receive("PUT").expect("an answer").expect(201);
     let identity = client.call("POST", "/item/alice/tea%23").header("Content-Encoding", "identity");
     let cart = identity.json(&offer("1", 1)).send().expect(201).json();
     assert_eq!(cart["items"][0]["itemId"], "tea#");
@@ -241,8 +245,7 @@ fn a_refused_request_is_not_told_to_continue() {
         assert_eq!(connection.read_interim().expect("an answer"), 100, "{head}");
     }
     let metrics = fresh_metrics(&mut store.client());
-    let refused =
-        "shardcart_http_requests_total{route=\"/api/orders\",method=\"POST\",status=\"4xx\"} 2";
+    let refused = "shardcart_http_requests_total{route=\"/api/orders\",method=\"POST\",status=\"4xx\"} 2";
     assert!(metrics.lines().any(|line| line == refused), "{metrics}");
 }
 
