@@ -90,10 +90,11 @@ impl Browsers {
     }
 
     fn is_cross_site(&self, headers: &HeaderMap) -> bool {
-        match headers.get(ORIGIN) {
-            Some(origin) => !self.allows(origin) && !is_own(origin, headers.get(HOST)),
-            None => headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site"),
-        }
+        let origins = || headers.get_all(ORIGIN).iter();
+        let is_allowed = origins().next().is_some() && origins().all(|origin| self.allows(origin));
+        let is_foreign = origins().any(|origin| !self.allows(origin) && !is_own(origin, headers.get(HOST)));
+        let is_said = headers.get_all(SEC_FETCH_SITE).iter().any(|site| site == "cross-site");
+        is_foreign || (is_said && !is_allowed)
     }
 
     fn allows(&self, origin: &HeaderValue) -> bool {
@@ -130,9 +131,8 @@ impl Browsers {
 /// True for a request that a page of another origin sends, also one that may use the store. A program that is no browser
 /// says nothing about an origin.
 pub fn is_of_another_origin(headers: &HeaderMap) -> bool {
-    let site = headers.get(SEC_FETCH_SITE);
-    headers.get(ORIGIN).is_some_and(|origin| !is_own(origin, headers.get(HOST)))
-        || site.is_some_and(|site| site != "same-origin" && site != "none")
+    headers.get_all(ORIGIN).iter().any(|origin| !is_own(origin, headers.get(HOST)))
+        || headers.get_all(SEC_FETCH_SITE).iter().any(|site| site != "same-origin" && site != "none")
 }
 
 fn is_loopback(host: &HeaderValue) -> bool {
@@ -206,6 +206,11 @@ mod tests {
             (&[(ORIGIN, "https://evil.example"), (SEC_FETCH_SITE, "same-origin")], false),
             (&[(ORIGIN, "https://shop.example"), (SEC_FETCH_SITE, "cross-site")], true),
             (&[(ORIGIN, "http://shop.example")], false),
+            (&[(ORIGIN, "http://store.example:5000"), (SEC_FETCH_SITE, "cross-site")], false),
+            (&[(ORIGIN, "http://store.example:5000"), (ORIGIN, "https://evil.example")], false),
+            (&[(ORIGIN, "https://shop.example"), (ORIGIN, "https://evil.example")], false),
+            (&[(ORIGIN, "https://shop.example"), (ORIGIN, "http://store.example:5000")], true),
+            (&[(SEC_FETCH_SITE, "none"), (SEC_FETCH_SITE, "cross-site")], false),
         ] {
             let headers: Vec<_> = headers.iter().cloned().chain([(HOST, "store.example:5000")]).collect();
             let expected = if may_write { None } else { Some(StatusCode::FORBIDDEN) };
@@ -227,6 +232,8 @@ mod tests {
             (&[(ORIGIN, "null")], true),
             (&[(SEC_FETCH_SITE, "same-site")], true),
             (&[(SEC_FETCH_SITE, "cross-site")], true),
+            (&[(ORIGIN, "http://store.example:5000"), (ORIGIN, "null")], true),
+            (&[(SEC_FETCH_SITE, "none"), (SEC_FETCH_SITE, "cross-site")], true),
         ] {
             let headers = headers.iter().cloned().chain([(HOST, "store.example:5000")]);
             let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value))).collect();

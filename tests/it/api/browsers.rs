@@ -42,6 +42,8 @@ fn a_page_of_another_site_sells_nothing() {
             &[("Origin", "https://evil.example")],
             &[("Origin", "null")],
             &[("Origin", SHOP), ("Sec-Fetch-Site", "cross-site")],
+            &[("Origin", "http://localhost"), ("Sec-Fetch-Site", "cross-site")],
+            &[("Origin", "http://localhost"), ("Origin", "https://evil.example")],
         ] {
             let problem = purchase(&mut client, headers).expect_problem(403, "Origin").json();
             assert_eq!(problem["code"], "cross_site", "{headers:?}");
