@@ -17,6 +17,7 @@ mod framing;
 mod head;
 mod listener;
 mod log_limit;
+mod media_type;
 mod metrics;
 mod openapi;
 mod page;

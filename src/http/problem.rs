@@ -16,6 +16,9 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// The `Retry-After` of a limit that needs time to clear, in seconds.
 const RETRY_AFTER_LIMIT_SECONDS: HeaderValue = HeaderValue::from_static("60");
 
+/// The code of a refused payment, whose detail has the words of the gateway.
+const CARD_DECLINED: &str = ProblemType::PAYMENT_REQUIRED.codes[0];
+
 /// The result of a handler.
 pub type HttpResult = Result<Response<Bytes>, Problem>;
 
@@ -225,6 +228,18 @@ impl Problem {
         Problem { replayed: true, ..Problem::from(error) }
     }
 
+    /// The single field at fault. A detail about one begins with its name, also the detail of an error that a shard stored.
+    fn field(&self) -> Option<&str> {
+        let is_about_request = self.status.is_client_error() && self.code != CARD_DECLINED && self.lines.is_empty();
+        match &*self.faults {
+            [only] => only.field(),
+            [] if is_about_request => {
+                self.detail.split_once(": ").map(|(field, _)| field).filter(|field| !field.contains(' '))
+            }
+            _ => None,
+        }
+    }
+
     /// The response. Its body has the request's id and, if there is one, the execution id.
     pub fn into_response(self, request_id: &HeaderValue, execution_id: Option<&str>) -> Response<Bytes> {
         let body = Body {
@@ -234,7 +249,7 @@ impl Problem {
             code: self.code,
             detail: &self.detail,
             message: &self.detail,
-            field: if let [only] = &*self.faults { only.field() } else { None },
+            field: self.field(),
             errors: if self.faults.len() > 1 { self.faults.iter().map(Fault::from).collect() } else { Vec::new() },
             lines: self.lines.iter().map(Line::from).collect(),
             request_id: request_id.to_str().unwrap_or_default(),

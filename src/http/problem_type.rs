@@ -73,8 +73,8 @@ problem_types! {
     TOO_LARGE = "too-large" ["too_large"]
         "The body is longer than it may be. Nothing was applied.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" ["unsupported_media_type"]
-        "The body is not declared as `application/json` where JSON is required, or it has a `Content-Encoding`. Nothing was \
-         applied.";
+        "The body is not declared as `application/json` where JSON is required, or is a JSON patch (RFC 6902), or it has a \
+         `Content-Encoding`. Nothing was applied.";
     KEY_REUSED = "idempotency-key-reused" ["idempotency_key_reused"]
         "The `Idempotency-Key` was used before, with another request. Nothing was applied. Take a new key for each new \
          request.";

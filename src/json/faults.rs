@@ -1,8 +1,8 @@
-//! All faults of a body together, so that a client can mend them at once instead of one after the other.
+//! All faults of a body or of a query together, so that a client can mend them at once instead of one after the other.
 
 use crate::error::{Invalid, Result};
 
-/// The faults of a body, at least one.
+/// The faults of a body or of a query, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults {
     first: Invalid,
@@ -68,6 +68,7 @@ macro_rules! all_of {
 all_of!(A FA a, B FB b);
 all_of!(A FA a, B FB b, C FC c);
 all_of!(A FA a, B FB b, C FC c, D FD d);
+all_of!(A FA a, B FB b, C FC c, D FD d, E FE e);
 all_of!(A FA a, B FB b, C FC c, D FD d, E FE e, F FF f);
 all_of!(A FA a, B FB b, C FC c, D FD d, E FE e, F FF f, G FG g);
 

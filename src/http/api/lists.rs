@@ -1,7 +1,5 @@
 //! Lists of products, merged from the ordered parts of all shards. A shard that does not answer fails the list.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
@@ -15,6 +13,7 @@ use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::{HttpRequest, PathSegment};
 use crate::http::response::{json_text, not_modified, with_tag};
 use crate::http::shop::Shop;
+use crate::json::faults::{AllOf as _, Faults};
 use crate::json::writer::Json;
 use crate::protocol::{Command, Filter, ListProducts, MAX_LIST, ProductList, Request};
 use crate::routing::ProductId;
@@ -39,20 +38,17 @@ struct Page {
     next: Option<String>,
 }
 
-/// The parameters of a list; others are ignored.
-struct Query<'a> {
+/// The parameters of every list; others are ignored.
+struct Query {
     limit: Option<u32>,
     after: Option<String>,
-    topic: Option<Cow<'a, str>>,
 }
 
-impl<'a> Query<'a> {
-    fn of(request: &'a HttpRequest) -> Result<Self, Problem> {
-        Ok(Query {
-            limit: request.parameter("limit")?.map(|text| limit(&text)).transpose()?,
-            after: request.parameter("cursor")?.map(|text| decode_cursor(&text)).transpose()?,
-            topic: request.parameter("topic")?,
-        })
+impl Query {
+    fn of(request: &HttpRequest) -> Result<Self, Faults> {
+        let (limit, after) =
+            (request.parameter_as("limit", limit), request.parameter_as("cursor", decode_cursor)).all()?;
+        Ok(Query { limit, after })
     }
 }
 
@@ -62,7 +58,7 @@ fn decode_cursor(text: &str) -> Result<String, Invalid> {
     id.ok_or_else(|| Invalid::new("cursor", "is not valid"))
 }
 
-async fn page(shop: &Shop, filter: Filter, query: &Query<'_>, default_limit: u32) -> Result<Page, Problem> {
+async fn page(shop: &Shop, filter: Filter, query: &Query, default_limit: u32) -> Result<Page, Problem> {
     let limit = query.limit.unwrap_or(default_limit);
     let list = ListProducts { filter, after: query.after.clone(), limit };
     let mut products = Vec::new();
@@ -97,8 +93,9 @@ fn list(products: &[(ProductId, Product)], write: impl Fn(&mut Json, &ProductId,
 }
 
 async fn search(shop: &Shop, request: &HttpRequest, topic: PathSegment) -> HttpResult {
-    let topic = checked_topic(&topic.decode()?)?;
-    let page = page(shop, topic, &Query::of(request)?, DEFAULT_LIMIT).await?;
+    let topic = topic.decode().and_then(|topic| checked_topic(&topic));
+    let (topic, query) = (topic, Query::of(request)).all()?;
+    let page = page(shop, topic, &query, DEFAULT_LIMIT).await?;
     let body = list(&page.products, |json, id, product| {
         json.raw(r#"{"id":"#).string(id.as_str());
         json.raw(r#","title":"#).string(&product.details.title);
@@ -117,9 +114,8 @@ fn checked_topic(topic: &str) -> Result<Filter, Invalid> {
 }
 
 async fn catalog(shop: &Shop, request: &HttpRequest) -> HttpResult {
-    let query = Query::of(request)?;
-    let filter = query.topic.as_deref().map_or(Ok(Filter::All), checked_topic)?;
-    let page = page(shop, filter, &query, CATALOG_LIMIT).await?;
+    let (topic, query) = (request.parameter_as("topic", checked_topic), Query::of(request)).all()?;
+    let page = page(shop, topic.unwrap_or(Filter::All), &query, CATALOG_LIMIT).await?;
     let mut json = Json::with_capacity(64 + PRODUCT_BYTES * page.products.len());
     json.raw(r#"{"items":"#);
     write_list(&mut json, &page.products, write_product);

@@ -14,6 +14,7 @@ use crate::http::problem::{HttpResult, Problem};
 use crate::http::request::HttpRequest;
 use crate::http::response::json_text;
 use crate::http::shop::Shop;
+use crate::json::faults::{AllOf as _, Faults};
 use crate::json::writer::Json;
 use crate::protocol::{Command, ListOrders, OrderFilter, OrderList, Reply, Request};
 use crate::routing::{CustomerId, OrderId};
@@ -55,22 +56,20 @@ pub async fn list(shop: &Shop, request: &HttpRequest) -> HttpResult {
 }
 
 /// The parameters of the list; others are ignored.
-fn query(request: &HttpRequest) -> Result<ListOrders, Problem> {
-    let customer = request.parameter("customer_id")?.map(CustomerId::new).transpose();
-    let status = request.parameter("status")?;
-    let payment = request.parameter("payment_status")?;
-    let filter = OrderFilter {
-        status: status.map(|text| named("status", &text, OrderStatus::ALL, OrderStatus::name)).transpose()?,
-        payment: payment
-            .map(|text| named("payment_status", &text, PaymentStatus::ALL, PaymentStatus::name))
-            .transpose()?,
-    };
-    Ok(ListOrders {
-        customer: customer.map_err(|invalid| invalid.at("customer_id"))?,
-        filter,
-        after: request.parameter("cursor")?.map(|text| decode_cursor(&text)).transpose()?,
-        limit: request.parameter("limit")?.map_or(Ok(DEFAULT_LIMIT), |text| limit(&text))?,
-    })
+fn query(request: &HttpRequest) -> Result<ListOrders, Faults> {
+    let customer = |text: &str| CustomerId::new(text).map_err(|invalid| invalid.at("customer_id"));
+    let status = |text: &str| named("status", text, OrderStatus::ALL, OrderStatus::name);
+    let payment = |text: &str| named("payment_status", text, PaymentStatus::ALL, PaymentStatus::name);
+    let (customer, status, payment, after, limit) = (
+        request.parameter_as("customer_id", customer),
+        request.parameter_as("status", status),
+        request.parameter_as("payment_status", payment),
+        request.parameter_as("cursor", decode_cursor),
+        request.parameter_as("limit", limit),
+    )
+        .all()?;
+    let filter = OrderFilter { status, payment };
+    Ok(ListOrders { customer, filter, after, limit: limit.unwrap_or(DEFAULT_LIMIT) })
 }
 
 fn named<T: Copy>(field: &'static str, text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<T, Invalid> {

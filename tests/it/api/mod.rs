@@ -7,6 +7,7 @@ mod browsers;
 mod carts;
 mod conditional;
 mod connections;
+mod fields;
 mod grpc;
 mod idempotency;
 mod openapi;
