@@ -145,3 +145,24 @@ async fn accept(listener: &TcpListener, limits: &Limits) -> std::io::Result<Acce
     let permit = limits.connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     Ok(Accepted { stream: Box::pin(stream), peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), permit })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_gone_is_given_up_by_the_operating_system_too() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap();
+            let timeout = Duration::from_millis(1_234);
+            let connections = Arc::new(Semaphore::new(1));
+            let limits = Limits { write_timeout: timeout, header_timeout: timeout, connections };
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let accepted = accept(&listener, &limits).await.unwrap();
+            assert_eq!(accepted.peer, client.local_addr().unwrap());
+            let socket = SockRef::from(accepted.stream.get_ref());
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(timeout));
+        });
+    }
+}

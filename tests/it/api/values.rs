@@ -1,7 +1,7 @@
 //! The key-value API as section 2 of the HTTP contract describes it, at the root of its own port and below `/kv` on the
 //! shop's ports.
 
-use crate::harness::{Answer, Client, Setup, Store};
+use crate::harness::{Answer, Client, Setup, Store, fresh_metrics};
 
 const MAX_VALUE_BYTES: usize = 1_024;
 
@@ -47,6 +47,20 @@ fn both_ways_lead_to_the_same_keys_and_carts_are_not_among_them() {
     assert_eq!(shop.get("/items/alice").expect(200).version(), 0);
     put(&mut root, "/livez", "a key like any other").expect(201);
     assert_eq!(shop.get("/kv/livez").expect(200).text(), "a key like any other");
+}
+
+#[test]
+fn no_key_is_in_the_metrics() {
+    let store = Setup::new(1).start();
+    let mut root = store.kv_client();
+    for key in ["/livez", "/secret", "/items"] {
+        put(&mut root, key, "a key like any other").expect(201);
+    }
+    let metrics = fresh_metrics(&mut store.client());
+    let puts = metrics.lines().filter(|line| line.starts_with("shardcart_http_requests_total") && line.contains("PUT"));
+    let counted = r#"shardcart_http_requests_total{route="other",method="PUT",status="2xx"} 3"#;
+    assert_eq!(puts.collect::<Vec<_>>(), [counted]);
+    assert!(!metrics.contains("secret"), "{metrics}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::Process;
@@ -33,6 +35,11 @@ impl Simulated {
     /// Ends it with SIGKILL.
     pub fn kill(&mut self) {
         self.process.take().expect("the gateway is up").kill();
+    }
+
+    /// Sends it a signal, and waits until it has ended.
+    pub fn end_with(mut self, signal: Signal) -> ExitStatus {
+        self.process.take().expect("the gateway is up").end_with(signal)
     }
 
     /// The value for `--payment`.

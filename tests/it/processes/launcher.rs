@@ -31,9 +31,9 @@ fn add(shop: SocketAddr, item: &str) {
 }
 
 #[test]
-fn either_signal_stops_everything_and_the_cart_is_there_after_the_next_start() {
+fn each_signal_stops_everything_and_the_cart_is_there_after_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
-    for (round, signal) in [(1, Signal::TERM), (2, Signal::INT)] {
+    for (round, signal) in [(1, Signal::TERM), (2, Signal::INT), (3, Signal::HUP)] {
         let mut launcher = Launcher::start(directory.path());
         for child in ["gateway: ready", "shard 0 of 2: ready", "shard 1 of 2: ready", "facade: ready"] {
             assert!(launcher.printed(child), "{child} in {:?}", launcher.lines());

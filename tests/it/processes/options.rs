@@ -153,6 +153,7 @@ fn options_that_cannot_be_used_are_refused_in_one_line_before_anything_starts() 
         ),
         (&["launch", "--workers", "0"], "--workers 0: is not in 1..=1024"),
         (&["launch", "--write-timeout-ms", "3600001"], "--write-timeout-ms 3600001: is not in 1..=3600000"),
+        (&["launch", "--workers", "18446744073709551615"], "--workers 18446744073709551615: is not in 1..=1024"),
         (&["launch", "--shards", "65"], "--shards 65: is not in 1..=64"),
         (
             &["launch", "--workers", "2", "--max-connections", "1"],

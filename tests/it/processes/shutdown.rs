@@ -112,6 +112,8 @@ fn a_terminal_that_closes_ends_the_processes_in_order() {
     });
     store.start_shard(0);
     assert_eq!(count(&store), acknowledged);
+    assert_eq!(store.gateway.take().expect("a gateway").end_with(Signal::HUP).code(), Some(0));
+    assert_eq!(store.facade.process.end_with(Signal::HUP).code(), Some(0));
 }
 
 #[test]
