@@ -44,6 +44,10 @@ pub struct Arguments {
     /// The data directory of this shard; made when missing.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// Refuse to start when the data directory has no data. For every start of a shard but its first one, as when its
+    /// disk is not mounted.
+    #[arg(long)]
+    require_data: bool,
     /// The addresses of all shards, in order.
     #[arg(long, value_name = "ADDR,ADDR,…", value_delimiter = ',')]
     peers: Vec<Address>,
@@ -124,6 +128,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         shards: arguments.shards,
         listen: arguments.listen,
         data: arguments.data,
+        require_data: arguments.require_data,
         peers: arguments.peers,
         storage: arguments.storage,
         log_bytes: tuning.log_size.0,

@@ -119,6 +119,16 @@ impl DataDirectory {
         }
     }
 
+    /// True when shards keep data, so that one that was ready must have its own at every later start.
+    pub fn keeps_data(&self) -> bool {
+        !self.store.is_volatile()
+    }
+
+    /// True when all shards were ready once.
+    pub fn was_ready(&self) -> bool {
+        self.store.was_ready
+    }
+
     /// True when the simulated gateway was ready with this store, so that its payments must be there.
     pub fn has_payments(&self) -> bool {
         self.store.has_payments
@@ -242,20 +252,10 @@ fn open_store(
             directory.display()
         )));
     }
-    if !store.is_volatile() {
-        let is_lost = |shard: &u32| store.was_ready && !storage.is_in(&shard_path(directory, *shard));
-        return match (0..shards).find(is_lost) {
-            None => Ok(store),
-            Some(shard) => Err(Error::Internal(format!(
-                "{}: it is empty, but it had the data of shard {shard}. Restore it from a backup. To give up what all shards \
-                 have, move {} away",
-                shard_path(directory, shard).display(),
-                directory.display()
-            ))),
-        };
+    if store.is_volatile() {
+        store.catalog = initial(directory)?;
+        store.write(directory)?;
     }
-    store.catalog = initial(directory)?;
-    store.write(directory)?;
     Ok(store)
 }
 

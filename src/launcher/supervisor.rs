@@ -309,7 +309,10 @@ impl Launch<'_> {
             arguments.push("--payment-insecure".into());
         }
         arguments.extend(self.options.common.iter().chain(&self.options.shard).cloned());
-        self.spec(format!("shard {shard} of {shards}"), arguments, Vec::new())
+        // A shard without its data would begin a new store in its place.
+        let must_have_data = self.data.keeps_data().then(|| OsString::from("--require-data"));
+        arguments.extend(must_have_data.clone().filter(|_| self.data.was_ready()));
+        self.spec(format!("shard {shard} of {shards}"), arguments, must_have_data.into_iter().collect())
     }
 
     fn facade(&self) -> Spec {

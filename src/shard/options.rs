@@ -37,6 +37,8 @@ pub struct Options {
     pub listen: Address,
     /// The data directory, which is created when missing.
     pub data: PathBuf,
+    /// True when the directory must have data: a shard that lost them must not begin a new store in their place.
+    pub require_data: bool,
     /// The addresses of all shards, in order; empty when unknown.
     pub peers: Vec<Address>,
     /// The storage that keeps the records.

@@ -48,6 +48,9 @@ const SESSION_DESCRIPTORS: u64 = 2;
 /// address cannot be used.
 pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     options.check()?;
+    if options.require_data && !options.storage.is_in(&options.data) {
+        return Err(is_missing(&options.data));
+    }
     let started = Instant::now();
     let reserved = reserved_descriptors(&options);
     let connections = descriptors::possible_connections(grpc::MAX_CONNECTIONS, reserved);
@@ -103,6 +106,14 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         logging::abort();
     }
     storage.close()
+}
+
+fn is_missing(data: &Path) -> Error {
+    let data = data.display();
+    Error::Internal(format!(
+        "{data}: the data of this shard is missing, and a new store must not take its place. Is its disk mounted? \
+         Restore it from a backup; `shardcart repair --data {data}` shows whether a part is left"
+    ))
 }
 
 async fn serve(options: &Options, disk: DiskLimit, context: Arc<ShardContext>, connections: usize) -> Result<()> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::backend::Storage;
 use super::fjall::FjallStorage;
-use super::log::{LOG_DIRECTORY, LogStorage, TABLES_DIRECTORY};
+use super::log::{LOG_DIRECTORY, LogStorage, MANIFEST};
 use super::memory::MemoryStorage;
 use crate::error::{Error, Invalid, Result};
 
@@ -23,12 +23,13 @@ pub enum StorageKind {
 }
 
 impl StorageKind {
-    /// True when a shard's data directory has data of this storage, damaged or not.
+    /// True when a shard's data directory has data of this storage, damaged or not. A directory alone is none: it may be the
+    /// mount point of a disk that is not there.
     pub fn is_in(self, directory: &Path) -> bool {
         match self {
-            StorageKind::Log => directory.join(LOG_DIRECTORY).exists() || directory.join(TABLES_DIRECTORY).exists(),
-            StorageKind::Fjall => directory.join("fjall").exists(),
-            StorageKind::Memory => true,
+            StorageKind::Log => directory.join(LOG_DIRECTORY).join(MANIFEST).exists(),
+            StorageKind::Fjall => directory.join("fjall").join("version").exists(),
+            StorageKind::Memory => false,
         }
     }
 
@@ -74,5 +75,29 @@ impl FromStr for StorageKind {
             "memory" => Ok(StorageKind::Memory),
             other => Err(Invalid::general(format!("`{other}` is neither log nor memory")).into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::storage::MIN_LOG_BYTES;
+
+    #[test]
+    fn data_is_there_once_a_storage_was_opened_and_not_in_empty_directories() {
+        for (kind, directories) in [(StorageKind::Log, &["log", "tables"][..]), (StorageKind::Fjall, &["fjall"])] {
+            let directory = tempfile::tempdir().unwrap();
+            let is_there = || kind.is_in(directory.path());
+            assert!(!is_there());
+            for name in directories {
+                fs::create_dir(directory.path().join(name)).unwrap();
+            }
+            assert!(!is_there(), "{kind}");
+            drop(kind.open(directory.path(), MIN_LOG_BYTES).unwrap());
+            assert!(is_there(), "{kind}");
+        }
+        assert!(!StorageKind::Memory.is_in(Path::new("/")));
     }
 }

@@ -46,5 +46,6 @@ pub use findings::{Findings, Verdict, find};
 pub use fuzz::fuzz_log;
 pub use give_up::give_up;
 pub use lost::GiveUp;
-pub use storage::{DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, TABLES_DIRECTORY};
+pub use manifest::MANIFEST;
+pub use storage::{DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES};
 pub use sync_probe::{SyncTimes, measure_syncs};

@@ -1,9 +1,79 @@
 //! Something that was there is gone: that is never taken for a store that has nothing.
 
 use std::fs;
+use std::path::Path;
 
+use rustix::process::{Signal, kill_process};
+
+use crate::harness::launcher::{ANY_PORT, Launcher, PROGRAM, failed_start};
 use crate::harness::shop::{make_book, stock_of};
-use crate::harness::{Setup, eventually, offer};
+use crate::harness::{Client, Process, Setup, eventually, offer};
+
+/// The directories of a shard that have its records.
+const DATA: [&str; 2] = ["log", "tables"];
+
+#[test]
+fn a_shard_whose_data_is_gone_begins_no_new_store() {
+    const SAMPLE: &str = "/info/8";
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--shards", "1", "--http", ANY_PORT, "--kv", ANY_PORT];
+    let mut launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options).until_ready();
+    let mut client = Client::new(launcher.shop());
+    let version = client.post("/item/alice/tea", &offer("1", 3)).expect(201).version();
+    client.delete("/catalog/books/8").expect(200);
+    let (shard, away) = (directory.path().join("data/shard-0"), directory.path().join("away"));
+    fs::create_dir(&away).unwrap();
+    for name in DATA {
+        fs::rename(shard.join(name), away.join(name)).unwrap();
+        // As where a disk is not mounted.
+        fs::create_dir(shard.join(name)).unwrap();
+    }
+    let is_missing = |log: &str| log.contains("shard-0: the data of this shard is missing");
+    kill_process(launcher.child("--index=0"), Signal::KILL).unwrap();
+    eventually("it refuses to start", || is_missing(&launcher.log()).then_some(()));
+    client.get("/items/alice").expect_problem(503, "");
+    client.get(SAMPLE).expect_problem(503, "");
+    for name in DATA {
+        assert_eq!(fs::read_dir(shard.join(name)).unwrap().count(), 0, "nothing was made in {name}");
+        fs::remove_dir(shard.join(name)).unwrap();
+        fs::rename(away.join(name), shard.join(name)).unwrap();
+    }
+    let cart = eventually("it starts once its data is back", || {
+        let answer = client.get("/items/alice");
+        (answer.status == 200).then_some(answer)
+    });
+    assert_eq!((cart.version(), &cart.json()["itemTotal"]), (version, &3.into()));
+    client.get(SAMPLE).expect(404);
+    launcher.signal(Signal::TERM);
+    launcher.wait();
+    for name in DATA {
+        fs::remove_dir_all(shard.join(name)).unwrap();
+        fs::create_dir(shard.join(name)).unwrap();
+    }
+    let said = failed_start(directory.path(), &options);
+    assert!(is_missing(&said) && said.contains("shard 0 of 1 could not be started"), "{said}");
+}
+
+#[test]
+fn a_shard_that_must_have_data_makes_none() {
+    let store = Setup::new(1).durable().start();
+    let empty = store.directory().join("empty");
+    let mut args = store.shards[0].args().to_vec();
+    for (option, value) in [("--data", &empty), ("--listen", &empty.join("sock"))] {
+        let at = args.iter().position(|arg| arg == option).unwrap();
+        args[at + 1] = format!("{}{}", if option == "--listen" { "unix:" } else { "" }, value.display());
+    }
+    args.push("--require-data".into());
+    let Err((status, log)) = Process::try_start("empty", store.directory(), &args) else { panic!("it runs") };
+    assert!(status.code() == Some(1) && log.contains("the data of this shard is missing"), "{status}: {log}");
+    let made: Vec<_> = fs::read_dir(&empty).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(made, ["error.log"]);
+    args.pop();
+    let mut first = Process::start("empty", store.directory(), &args);
+    assert!(first.terminate().success());
+    args.push("--require-data".into());
+    Process::start("empty", store.directory(), &args);
+}
 
 #[test]
 fn a_socket_that_is_gone_makes_nobody_a_new_customer() {

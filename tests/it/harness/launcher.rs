@@ -178,10 +178,22 @@ pub fn wait_until_gone(children: &[Role]) {
     }
 }
 
-/// Runs a launcher that must refuse with this exit status, and returns its output.
+/// Runs a launcher that must refuse with this exit status before it starts anything, and returns its output.
 pub fn refusal(directory: &Path, options: &[&str], status: i32) -> String {
-    let mut launcher = Launcher::spawn(Path::new(PROGRAM), directory, options);
-    assert_eq!(launcher.wait().code(), Some(status), "{}", launcher.log());
+    let launcher = ended(directory, options, status);
     assert!(launcher.lines().is_empty(), "{:?}", launcher.lines());
     launcher.log()
+}
+
+/// Runs a launcher one of whose children refuses to start, and returns its output.
+pub fn failed_start(directory: &Path, options: &[&str]) -> String {
+    let launcher = ended(directory, options, 1);
+    assert!(!launcher.printed("facade: ready"), "{:?}", launcher.lines());
+    launcher.log()
+}
+
+fn ended(directory: &Path, options: &[&str], status: i32) -> Launcher {
+    let mut launcher = Launcher::spawn(Path::new(PROGRAM), directory, options);
+    assert_eq!(launcher.wait().code(), Some(status), "{}", launcher.log());
+    launcher
 }

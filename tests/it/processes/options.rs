@@ -9,7 +9,7 @@ use std::process::Command;
 use rustix::process::{Signal, kill_process};
 use shardcart::access::{self, KEY_VARIABLES, KeyFile};
 
-use crate::harness::launcher::{ANY_PORT, Launcher, PROGRAM, SHARDS, refusal};
+use crate::harness::launcher::{ANY_PORT, Launcher, PROGRAM, SHARDS, failed_start, refusal};
 use crate::harness::{Client, DEADLINE, eventually};
 
 #[test]
@@ -231,8 +231,9 @@ fn another_layout_than_the_data_directory_holds_is_refused() {
     with(&["--shards", "0"], 2);
     fs::remove_dir_all(directory.path().join("data/shard-1/log")).unwrap();
     fs::remove_dir_all(directory.path().join("data/shard-1/tables")).unwrap();
-    let said = with(&["--shards", SHARDS], 1);
-    assert!(said.contains("it is empty, but it had the data of shard 1"), "{said}");
+    let said = failed_start(directory.path(), &["--kv", ANY_PORT, "--http", ANY_PORT, "--shards", SHARDS]);
+    assert!(said.contains("data/shard-1: the data of this shard is missing"), "{said}");
+    assert!(said.contains("shard 1 of 2 could not be started"), "{said}");
     fs::rename(directory.path().join("data/shard-1"), directory.path().join("elsewhere")).unwrap();
     assert!(with(&["--shards", SHARDS], 1).contains("the data of shard 1 is missing"));
 }
