@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::rules::{Outcome, Payment, Request, apply};
 use crate::error::{Error, Result};
 use crate::payment::{Answer, State};
+use crate::process::files::failed_to;
 use crate::process::logging;
+use crate::process::same_file::{Found, SameFile};
 
 /// The most requests that wait for the ledger.
 const MAX_WAITING: usize = 4_096;
@@ -29,6 +31,8 @@ const MEMTABLE_BYTES: u64 = 4 << 20;
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// The most files kept open.
 const OPEN_FILES: usize = 32;
+/// A file that fjall makes with a database, and never again.
+const VERSION_FILE: &str = "version";
 
 /// The status and the body of an answer; `None` when the gateway stays silent.
 pub type Said = Option<(StatusCode, Answer)>;
@@ -53,6 +57,11 @@ enum Job {
 }
 
 impl Ledger {
+    /// True when a directory has a ledger. An empty one has none: what was in it is gone.
+    pub fn is_in(directory: &Path) -> bool {
+        directory.join(VERSION_FILE).exists()
+    }
+
     /// Opens or makes the ledger in a directory, and starts its thread, which ends after the last clone is dropped.
     ///
     /// # Errors
@@ -108,6 +117,7 @@ struct Book {
     database: Database,
     payments: Keyspace,
     counts: Counts,
+    version: SameFile,
 }
 
 impl Book {
@@ -121,7 +131,9 @@ impl Book {
             .map_err(|error| fault("open", &error))?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let payments = database.keyspace("payments", options).map_err(|error| fault("open", &error))?;
-        let mut book = Book { database, payments, counts: Counts::default() };
+        let version = directory.join(VERSION_FILE);
+        let version = SameFile::at(&version).map_err(failed_to("open", &version))?;
+        let mut book = Book { database, payments, counts: Counts::default(), version };
         for guard in book.payments.iter() {
             let (_, value) = Guard::into_inner(guard).map_err(|error| fault("read", &error))?;
             *book.counts.of(decode(&value)?.state) += 1;
@@ -158,6 +170,7 @@ impl Book {
         }
         if is_changed {
             self.sync()?;
+            self.check_directory()?;
         }
         for (answer, reply) in said {
             let _ = reply.send(answer);
@@ -180,6 +193,17 @@ impl Book {
             self.payments.insert(order.as_bytes(), value).map_err(|error| fault("write", &error))?;
         }
         Ok(outcome)
+    }
+
+    /// Refuses to go on when the directory was emptied or replaced: what is synced to removed files is lost.
+    fn check_directory(&self) -> Result<()> {
+        match self.version.look() {
+            Found::Same => Ok(()),
+            Found::Nothing | Found::Other => {
+                let file = self.version.path().display();
+                Err(Error::Internal(format!("{file} is gone: the payments were removed while the gateway ran")))
+            }
+        }
     }
 
     fn sync(&self) -> Result<()> {

@@ -65,7 +65,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
     let connections = descriptors::possible_connections(MAX_CONNECTIONS, RESERVED_DESCRIPTORS);
     let data = &options.data;
     let payments = data.join(LEDGER_DIRECTORY);
-    if options.require_payments && !payments.is_dir() {
+    if options.require_payments && !Ledger::is_in(&payments) {
         return Err(Error::Internal(format!(
             "{}: the payments of the simulated gateway are missing; restore them from a backup",
             payments.display()

@@ -14,6 +14,7 @@ pub mod logging;
 pub mod memory;
 pub mod retry_after;
 mod rotated_file;
+pub mod same_file;
 pub mod scheduling;
 pub mod shutdown;
 pub mod tls;

@@ -42,9 +42,21 @@ impl Simulated {
         self.process.take().expect("the gateway is up").end_with(signal)
     }
 
+    /// Waits until it has ended by itself. Returns its log.
+    pub fn wait(&mut self) -> String {
+        let mut process = self.process.take().expect("the gateway is up");
+        process.wait();
+        process.log()
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.data.join("sock")
+    }
+
     /// The value for `--payment`.
     pub fn payment(&self) -> String {
-        format!("unix:{}", self.data.join("sock").display())
+        format!("unix:{}", self.socket().display())
     }
 
     /// Tells it to be slow, to refuse or to be away.
@@ -55,7 +67,7 @@ impl Simulated {
 
     /// Makes a request. Returns the status and the body of the answer.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
-        ask(&self.data.join("sock"), method, path, body)
+        ask(&self.socket(), method, path, body)
     }
 }
 

@@ -171,19 +171,51 @@ fn the_launcher_restarts_it_but_not_without_its_memory() {
     let data = directory.path().join("data/gateway");
     let (status, _) = ask(&data.join("sock"), "GET", &format!("/payments/{first}"), "");
     assert_eq!(status, 200);
-    // Under a running store its memory goes away.
+    // Under a running store its memory goes away: first the directory, then what is in it.
     let (payments, away) = (data.join("payments"), data.join("away"));
-    fs::rename(&payments, &away).unwrap();
-    kill_process(launcher.child(" gateway "), Signal::KILL).unwrap();
     let is_missing = |log: &str| log.contains("the payments of the simulated gateway are missing");
-    eventually("it refuses to start", || is_missing(&launcher.log()).then_some(()));
-    fs::rename(&away, &payments).unwrap();
-    buy(&launcher);
+    for is_emptied in [false, true] {
+        let before = launcher.log().len();
+        fs::rename(&payments, &away).unwrap();
+        if is_emptied {
+            fs::create_dir(&payments).unwrap();
+        }
+        kill_process(launcher.child(" gateway "), Signal::KILL).unwrap();
+        eventually("it refuses to start", || is_missing(&launcher.log()[before..]).then_some(()));
+        if is_emptied {
+            fs::remove_dir(&payments).unwrap();
+        }
+        fs::rename(&away, &payments).unwrap();
+        buy(&launcher);
+    }
     launcher.signal(Signal::TERM);
     launcher.wait();
     // And under one that starts.
-    fs::remove_dir_all(&payments).unwrap();
-    let said = refusal(directory.path(), &options, 1);
-    assert!(is_missing(&said) && said.contains("gateway could not be started"), "{said}");
-    assert!(!Path::new(&payments).exists());
+    for is_emptied in [true, false] {
+        fs::remove_dir_all(&payments).unwrap();
+        if is_emptied {
+            fs::create_dir(&payments).unwrap();
+        }
+        let said = refusal(directory.path(), &options, 1);
+        assert!(is_missing(&said) && said.contains("gateway could not be started"), "{said}");
+        assert_eq!(Path::new(&payments).exists(), is_emptied);
+    }
+}
+
+#[test]
+fn a_gateway_whose_payments_are_removed_under_it_says_nothing_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut gateway = Simulated::start(directory.path());
+    let body = json!({"amount": "1.00", "card_number": CARD}).to_string();
+    assert_eq!(gateway.ask("PUT", "/payments/01908e5c-0000-8000-8000-000000000000", &body).0, 200);
+    fs::remove_dir_all(directory.path().join("gateway/payments")).unwrap();
+    let mut stream = UnixStream::connect(gateway.socket()).unwrap();
+    let head = "PUT /payments/01908e5c-0000-8000-8000-000000000001 HTTP/1.1\r\nHost: gateway\r\n";
+    stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // An error is a connection that was cut, which is no answer either.
+    let _ = stream.read_to_end(&mut answer);
+    assert_eq!(String::from_utf8(answer).unwrap(), "");
+    let log = gateway.wait();
+    assert!(log.contains("the payments were removed while the gateway ran"), "{log}");
 }
