@@ -10,8 +10,8 @@ use crate::domain::time::Timestamp;
 pub struct Moment {
     /// The system's time.
     pub system: Timestamp,
-    /// The system's time at the start of the process, and what has passed since. It never jumps, so nothing that expires
-    /// by it expires too early while the process runs.
+    /// The system's time when the first process of this boot started, and what has passed since. It never jumps, so nothing
+    /// that expires by it expires too early.
     pub steady: Timestamp,
 }
 
@@ -28,9 +28,17 @@ pub fn now() -> Timestamp {
     i64::try_from(micros).ok().and_then(|micros| Timestamp::from_micros(micros).ok()).unwrap_or_default()
 }
 
+/// When the steady clock was started, and at which time.
+static START: OnceLock<(Instant, Timestamp)> = OnceLock::new();
+
+/// Starts the steady clock. Without this it starts with the system's time when it is first asked.
+pub fn start_at(steady: Timestamp) {
+    // It never jumps: in a process that starts it twice, as tests do, the first start counts.
+    let _ = START.set((Instant::now(), steady));
+}
+
 /// The present moment.
 pub fn moment() -> Moment {
-    static START: OnceLock<(Instant, Timestamp)> = OnceLock::new();
     let (since, start) = START.get_or_init(|| (Instant::now(), now()));
     let passed = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
     let steady = Timestamp::from_micros(start.micros().saturating_add(passed)).unwrap_or(*start);

@@ -61,7 +61,9 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     let disk = DiskLimit { directory: options.data.clone(), min_free: options.min_free };
     let expected = ExpectedIdentity { store_id: options.store_id, shard: options.index, shards: options.shards };
     let identity = startup::open(&*storage, expected, &options.catalog, &disk, &shutdown)?;
+    let anchor = startup::start_clock(&*storage)?;
     let mut resident = startup::recover(&*storage, &identity.slots())?;
+    startup::keep_anchor(&*storage, anchor)?;
     startup::build_indexes(&*storage, &identity, &resident.state, (&disk, &shutdown))?;
     resident.indexes.decided = startup::load_order_counts(&*storage, &identity.slots(), &resident.state, &shutdown)?;
     resident.indexes.orders.most_unresolved = options.max_unresolved_orders;

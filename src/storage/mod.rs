@@ -27,5 +27,6 @@ pub use log::{
 pub use memory::MemoryStorage;
 pub use name::{naming, record_name};
 pub use record::{
-    COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, ORDER_COUNTS_KEY, Record, RecordKey, RecordKind, Write, kind_of,
+    CLOCK_KEY, COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, ORDER_COUNTS_KEY, Record, RecordKey, RecordKind, Write,
+    kind_of,
 };

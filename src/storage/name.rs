@@ -1,7 +1,7 @@
 //! Names of stored records, for people: in errors, in the log, in what `shardcart repair` prints.
 
 use super::record::{
-    COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, ORDER_COUNTS_KEY, Record, RecordKey, RecordKind, kind_of,
+    CLOCK_KEY, COUNTER_KEY, HEADER_KEY, KEY_PREFIX_BYTES, ORDER_COUNTS_KEY, Record, RecordKey, RecordKind, kind_of,
 };
 use crate::error::Error;
 use crate::routing::{DeliveryId, OrderId};
@@ -12,6 +12,7 @@ pub fn record_name(key: &[u8]) -> String {
         HEADER_KEY => return "the store's header".into(),
         COUNTER_KEY => return "the counter of versions".into(),
         ORDER_COUNTS_KEY => return "the counts of orders".into(),
+        CLOCK_KEY => return "the anchor of the clock".into(),
         _ => {}
     }
     let (Some(kind), Some(id)) = (kind_of(key), key.get(KEY_PREFIX_BYTES..)) else {

@@ -13,6 +13,8 @@ pub const HEADER_KEY: &[u8] = b"header";
 pub const COUNTER_KEY: &[u8] = b"counter";
 /// The key of the counts of decided orders, written with each commit that changes them; shorter than any record's key.
 pub const ORDER_COUNTS_KEY: &[u8] = b"orders";
+/// The key of the anchor of the shard's clock, written at the first start of a boot; shorter than any record's key.
+pub const CLOCK_KEY: &[u8] = b"clock";
 
 /// The key of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

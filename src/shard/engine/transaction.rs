@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::batch::CommitDependency;
+use super::expiry_index::end_of_life;
 use super::fetched::{Fetched, StoredKey};
 use super::idempotency_index::{Full, KeyScope};
 use super::writer::{Indexes, Writer};
@@ -46,6 +47,11 @@ impl<'w> Transaction<'w> {
     /// The same time on the clock by which records expire.
     pub fn steady_now(&self) -> Timestamp {
         self.now.steady
+    }
+
+    /// The time at which a record that is written now expires, as it is stored: a start may begin with either clock.
+    pub fn stored_end_of_life(&self) -> Timestamp {
+        end_of_life(self.now.system.max(self.now.steady))
     }
 
     /// Reads a resident record. The reply will wait until the record, or its absence, is durable.

@@ -99,7 +99,7 @@ pub fn forget(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyR
 fn put(txn: &mut Transaction<'_>, scope: KeyScope, reference: &IdempotencyRef, reply: Vec<u8>) -> usize {
     let record = IdempotencyRecord {
         version: txn.next_version(),
-        expires_at: end_of_life(txn.now()),
+        expires_at: txn.stored_end_of_life(),
         is_customers: scope.is_customer,
         fingerprint: reference.fingerprint.clone(),
         reply,

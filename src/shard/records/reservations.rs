@@ -158,7 +158,7 @@ pub fn end(txn: &mut Transaction<'_>, order: OrderId, product: &ProductId, settl
     }
     // The order's home runs its holds and settlements one after the other, so on its own shard no hold is late.
     if !txn.owns(order.hash()) && !txn.indexes().settlements.contains(id) {
-        let (expires_at, steadily) = (end_of_life(txn.now()), end_of_life(txn.steady_now()));
+        let (expires_at, steadily) = (txn.stored_end_of_life(), end_of_life(txn.steady_now()));
         let claimed = settlement == Settlement::Claim;
         let record = SettlementRecord { version: txn.next_version(), expires_at, claimed };
         txn.put(settlement_key(product.hash(), &id), &codec::encode_settlement(&record));

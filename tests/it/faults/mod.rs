@@ -25,3 +25,4 @@ mod saga;
 mod slow_disk;
 mod slow_gateway;
 mod stalled_log;
+mod wrong_clock;

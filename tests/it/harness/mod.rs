@@ -13,6 +13,7 @@ pub mod shop;
 pub mod simulated;
 pub mod status;
 pub mod store;
+pub mod wrong_clock;
 
 use std::sync::Barrier;
 use std::thread;

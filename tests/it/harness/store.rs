@@ -182,17 +182,18 @@ impl Store {
 
     /// Restarts a shard, which from then on dies at a fail point.
     pub fn arm_shard(&mut self, index: usize, fail_point: &str) {
-        self.shards[index].kill();
-        let environment = [("SHARDCART_FAIL_POINT".to_owned(), fail_point.to_owned())];
-        self.shards[index].start_again_in(&environment);
-        self.wait_for_shard(index);
+        self.restart_shard_in(index, ("SHARDCART_FAIL_POINT".into(), fail_point.into()));
     }
 
     /// Restarts a shard, which from then on stalls at a point while a file exists.
     pub fn arm_stall(&mut self, index: usize, point: &str, file: &Path) {
+        self.restart_shard_in(index, ("SHARDCART_STALL_POINT".into(), format!("{point}:{}", file.display())));
+    }
+
+    /// Restarts a shard, until its next restart with one more variable in its environment.
+    pub fn restart_shard_in(&mut self, index: usize, variable: (String, String)) {
         self.shards[index].kill();
-        let environment = [("SHARDCART_STALL_POINT".to_owned(), format!("{point}:{}", file.display()))];
-        self.shards[index].start_again_in(&environment);
+        self.shards[index].start_again_in(&[variable]);
         self.wait_for_shard(index);
     }
 
