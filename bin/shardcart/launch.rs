@@ -116,6 +116,7 @@ pub fn run(arguments: Arguments, format: LogFormat, allow_core_dumps: bool) -> a
         data,
         storage: arguments.storage,
         catalog: arguments.catalog,
+        min_free: arguments.shard.min_free.0,
         payment: arguments.payment,
         payment_insecure: arguments.payment_insecure,
         answer_timeout: arguments.answer_timeout.0,

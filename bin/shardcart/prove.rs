@@ -17,7 +17,7 @@ use shardcart::launcher::{self, DEFAULT_ANSWER_TIMEOUT, MAX_LOCAL_SHARDS, Paymen
 use shardcart::playground::{self, MAX_KILLS_PER_SECOND, MAX_RATE, Progress, Proof, ProofOptions};
 use shardcart::process::logging::{self, FILTER_VARIABLE, LogFormat};
 use shardcart::process::shutdown::Shutdown;
-use shardcart::shard::default_max_memory;
+use shardcart::shard::{DEFAULT_MIN_FREE_BYTES, default_max_memory};
 use shardcart::storage::StorageKind;
 
 use crate::access::environment_key;
@@ -110,6 +110,7 @@ fn store(arguments: &Arguments) -> anyhow::Result<launcher::Options> {
         data: PathBuf::new(),
         storage: arguments.storage,
         catalog: Catalog::None,
+        min_free: DEFAULT_MIN_FREE_BYTES,
         payment: PaymentKind::Simulated,
         payment_insecure: false,
         access: Settings { key: environment_key()?, ..Settings::default() },

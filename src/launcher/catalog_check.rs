@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::catalog::{self, CatalogSummary};
 use crate::error::{Error, Result};
 use crate::json::product;
+use crate::process::disk_space::Free;
 use crate::process::files::failed_to;
 use crate::process::logging::print;
 
@@ -46,15 +47,27 @@ pub fn check(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<CatalogSummar
     Ok(summary)
 }
 
+/// What ends a copy early: too little free space on the disk that it is written to, in bytes, and a shutdown.
+#[derive(Clone, Copy)]
+pub struct CopyLimits<'a> {
+    /// The bytes that have to stay free.
+    pub min_free: u64,
+    /// True once a shutdown was requested.
+    pub is_stopped: &'a dyn Fn() -> bool,
+}
+
 /// Copies a checked catalog as JSON lines, a form that needs no detection.
 ///
 /// # Errors
-/// As for [`check`], and [`Error::Internal`] when the copy cannot be written or the file has changed since the check.
-/// There is no copy then.
-pub fn copy(from: &Path, checked: CatalogSummary, to: &Path, is_stopped: &dyn Fn() -> bool) -> Result<()> {
+/// As for [`check`], [`Error::Unavailable`] when the disk is nearly full, and [`Error::Internal`] when the copy cannot be
+/// written or the file has changed since the check. There is no copy then.
+pub fn copy(from: &Path, checked: CatalogSummary, to: &Path, limits: CopyLimits<'_>) -> Result<()> {
     let temporary = to.with_extension("new");
     let failed = failed_to("write", to);
-    let copied = write(from, checked, &temporary, &failed, is_stopped);
+    // The copy will be about as long.
+    let length = fs::metadata(from).map_or(0, |metadata| metadata.len());
+    check_room(to, limits.min_free.saturating_add(length))?;
+    let copied = write(from, checked, &temporary, &failed, limits);
     if copied.is_err() {
         // Only the first error is reported. A leftover file is harmless: the next start writes it anew.
         let _ = fs::remove_file(&temporary);
@@ -67,14 +80,15 @@ fn write(
     checked: CatalogSummary,
     to: &Path,
     failed: &dyn Fn(io::Error) -> Error,
-    is_stopped: &dyn Fn() -> bool,
+    limits: CopyLimits<'_>,
 ) -> Result<()> {
     let mut file = BufWriter::new(File::create(to).map_err(failed)?);
     let mut rows = 0;
     let read = catalog::read(from, |product, _| {
         rows += 1;
         if rows % PROGRESS_STRIDE == 0 {
-            go_on(is_stopped)?;
+            go_on(limits.is_stopped)?;
+            check_room(to, limits.min_free)?;
         }
         file.write_all(product::to_line(&product).as_bytes()).map_err(failed)
     })?;
@@ -82,6 +96,18 @@ fn write(
         return Err(Error::Internal(format!("{}: was changed while it was read", from.display())));
     }
     file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)
+}
+
+/// Refuses to write a file when less is free on its disk.
+fn check_room(file: &Path, needed: u64) -> Result<()> {
+    let free = file.parent().map_or(0, |directory| Free::of(directory).bytes);
+    if free >= needed {
+        return Ok(());
+    }
+    Err(Error::Unavailable(format!(
+        "--catalog: no room for the copy {}: {free} bytes are free, and with --min-free it takes {needed}; nothing was started",
+        file.display()
+    )))
 }
 
 fn go_on(is_stopped: &dyn Fn() -> bool) -> Result<()> {

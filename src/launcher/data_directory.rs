@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::catalog_check;
+use super::catalog_check::{self, CopyLimits};
 use super::store_file::{InitialCatalog, STORE_FILE, StoreFile};
 use crate::catalog::{Catalog, CatalogSummary};
 use crate::error::{Error, Invalid, Result};
@@ -48,13 +48,13 @@ impl DataDirectory {
     /// # Errors
     /// [`Error::Internal`] when it is in use, holds another number of shards or another storage, or lacks a shard's
     /// data; [`Error::Invalid`] for an unusable path or number of shards, and for a catalog with a bad row;
-    /// [`Error::Unavailable`] when a shutdown is requested while the catalog is read.
+    /// [`Error::Unavailable`] when a shutdown is requested while the catalog is read, or there is no room for its copy.
     pub fn open(
         path: &Path,
         shards: u32,
         storage: StorageKind,
         catalog: &Catalog,
-        is_stopped: &dyn Fn() -> bool,
+        limits: CopyLimits<'_>,
     ) -> Result<Self> {
         if shards == 0 || shards > MAX_LOCAL_SHARDS {
             return Err(Invalid::general(format!("--shards {shards}: must be 1 to {MAX_LOCAL_SHARDS}")).into());
@@ -81,10 +81,10 @@ impl DataDirectory {
         // Shards with storage in memory are new at every start.
         let is_fresh = storage == StorageKind::Memory || !path.join(STORE_FILE).exists();
         let checked = match catalog {
-            Catalog::File(file) if is_fresh => Some(catalog_check::check(file, is_stopped)?),
+            Catalog::File(file) if is_fresh => Some(catalog_check::check(file, limits.is_stopped)?),
             _ => None,
         };
-        let initial = |directory: &Path| initial_catalog(directory, catalog, checked, is_stopped);
+        let initial = |directory: &Path| initial_catalog(directory, catalog, checked, limits);
         make_directory(&path).map_err(failed_to("make", &path))?;
         files::warn_if_open(&path);
         let lock = lock(&path)?;
@@ -223,7 +223,7 @@ fn initial_catalog(
     directory: &Path,
     catalog: &Catalog,
     checked: Option<CatalogSummary>,
-    is_stopped: &dyn Fn() -> bool,
+    limits: CopyLimits<'_>,
 ) -> Result<InitialCatalog> {
     let file = match catalog {
         Catalog::Sample => return Ok(InitialCatalog::Sample),
@@ -231,8 +231,8 @@ fn initial_catalog(
         Catalog::File(file) => file,
     };
     // The store may have been removed since `is_fresh` was determined.
-    let checked = checked.map_or_else(|| catalog_check::check(file, is_stopped), Ok)?;
-    catalog_check::copy(file, checked, &directory.join(CATALOG_FILE), is_stopped)?;
+    let checked = checked.map_or_else(|| catalog_check::check(file, limits.is_stopped), Ok)?;
+    catalog_check::copy(file, checked, &directory.join(CATALOG_FILE), limits)?;
     Ok(InitialCatalog::File)
 }
 
@@ -286,10 +286,12 @@ fn create_store(
 mod tests {
     use super::*;
 
+    const LIMITS: CopyLimits<'_> = CopyLimits { min_free: 0, is_stopped: &|| false };
+
     #[test]
     fn a_directory_keeps_its_store_and_refuses_another_layout() {
         let directory = tempfile::tempdir().unwrap();
-        let open = |shards, storage| DataDirectory::open(directory.path(), shards, storage, &Catalog::None, &|| false);
+        let open = |shards, storage| DataDirectory::open(directory.path(), shards, storage, &Catalog::None, LIMITS);
         let id = open(4, StorageKind::Log).unwrap().store_id();
         assert_eq!(open(4, StorageKind::Log).unwrap().store_id(), id);
         let refusal = open(2, StorageKind::Log).err().unwrap().to_string();
@@ -305,7 +307,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let long = directory.path().join("x".repeat(MAX_SOCKET_PATH));
         assert!(matches!(
-            DataDirectory::open(&long, 1, StorageKind::Log, &Catalog::None, &|| false),
+            DataDirectory::open(&long, 1, StorageKind::Log, &Catalog::None, LIMITS),
             Err(Error::Invalid(_))
         ));
     }
@@ -315,7 +317,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let comma = directory.path().join("a,b");
         assert!(matches!(
-            DataDirectory::open(&comma, 1, StorageKind::Log, &Catalog::None, &|| false),
+            DataDirectory::open(&comma, 1, StorageKind::Log, &Catalog::None, LIMITS),
             Err(Error::Invalid(_))
         ));
         assert!(!comma.exists());
@@ -324,7 +326,7 @@ mod tests {
     #[test]
     fn shards_without_their_store_are_not_adopted() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Log, &Catalog::None, &|| false);
+        let open = || DataDirectory::open(directory.path(), 1, StorageKind::Log, &Catalog::None, LIMITS);
         drop(open().unwrap());
         fs::remove_file(directory.path().join(STORE_FILE)).unwrap();
         drop(open().unwrap());

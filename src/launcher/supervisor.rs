@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::catalog_check::CopyLimits;
 use super::child::{Spec, StopRequest, keep_running};
 use super::crash::{CrashRequests, Crashes, Target};
 use super::data_directory::DataDirectory;
@@ -41,6 +42,8 @@ pub struct Options {
     pub storage: StorageKind,
     /// The products that a new store begins with.
     pub catalog: Catalog,
+    /// The bytes that a copy of the catalog leaves free on the disk.
+    pub min_free: u64,
     /// The payment gateway.
     pub payment: PaymentKind,
     /// True when plain http to a gateway on another machine is wanted.
@@ -105,8 +108,8 @@ pub fn run_with_guest<G: Future>(
     // The ports come first: without them, no data directory must be created.
     let http = options.http.iter().map(|address| Port::reserve(*address)).collect::<Result<Vec<_>>>()?;
     let kv = Port::reserve(options.kv)?;
-    let is_stopped = || shutdown.is_requested();
-    let data = DataDirectory::open(&options.data, options.shards, options.storage, &options.catalog, &is_stopped)?;
+    let limits = CopyLimits { min_free: options.min_free, is_stopped: &|| shutdown.is_requested() };
+    let data = DataDirectory::open(&options.data, options.shards, options.storage, &options.catalog, limits)?;
     let program = env::args_os().next().unwrap_or_else(|| "shardcart".into());
     let targets = [Target::Gateway, Target::Facade].into_iter().chain((0..options.shards).map(Target::Shard));
     let (crashes, requests) = Crashes::of(targets);

@@ -1,10 +1,11 @@
 //! Services for every process of the store: logs, signals, files, sockets, announcements to the process that started it,
-//! pauses between attempts, TLS, scheduling, memory, core dumps, latency histograms.
+//! pauses between attempts, TLS, scheduling, memory, free disk space, core dumps, latency histograms.
 
 pub mod announce;
 pub mod backoff;
 pub mod core_dumps;
 pub mod descriptors;
+pub mod disk_space;
 pub mod fail_point;
 pub mod files;
 pub mod heartbeat;

@@ -3,11 +3,12 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::process::disk_space::Free;
 
 /// The free space below which writes are refused by default, in bytes: 256 MiB.
 pub const DEFAULT_MIN_FREE_BYTES: u64 = 256 << 20;
@@ -30,19 +31,10 @@ pub struct DiskLimit {
     pub min_free: u64,
 }
 
-/// What is free on a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Free {
-    /// Bytes.
-    pub bytes: u64,
-    /// The number of files that can still be made; `None` where the file system has no limit.
-    pub files: Option<u64>,
-}
-
 impl DiskLimit {
     /// What is free. On an error the disk counts as full.
     pub fn free(&self) -> Free {
-        free(&self.directory)
+        Free::of(&self.directory)
     }
 
     /// True when that leaves room for writes.
@@ -77,14 +69,6 @@ impl DiskLimit {
         let _ = fs::remove_file(&path);
         written
     }
-}
-
-fn free(directory: &Path) -> Free {
-    rustix::fs::statvfs(directory).map_or(Free { bytes: 0, files: None }, |stat| Free {
-        bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
-        // File systems that make room for files as they need it report none at all.
-        files: (stat.f_files > 0).then_some(stat.f_favail),
-    })
 }
 
 /// The free space at the last check, in bytes.

@@ -293,3 +293,18 @@ fn an_import_leaves_the_disk_its_free_space_and_goes_on_later() {
     assert!(!status.success() && log.contains("the disk is nearly full"), "{log}");
     Process::try_start("shard", directory.path(), &arguments("1MiB")).expect("the import goes on");
 }
+
+#[test]
+fn a_copy_leaves_the_disk_its_free_space_or_is_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    write_books(directory.path(), "one.csv", &["a,A,1,1"]);
+    let mut launcher = spawn(directory.path(), &["--catalog", "one.csv", "--min-free", "1000TiB"]);
+    assert_eq!(launcher.wait().code(), Some(1));
+    let log = launcher.log();
+    assert!(log.contains("no room for the copy") && log.contains("with --min-free"), "{log}");
+    let left: Vec<_> =
+        fs::read_dir(directory.path().join("data")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.iter().all(|path| !path.to_string_lossy().contains("catalog")), "{left:?}");
+    let launcher = spawn(directory.path(), &["--catalog", "one.csv", "--min-free", "1MiB"]).until_ready();
+    assert_eq!(ids(&mut Client::new(launcher.shop())), ["a"]);
+}
