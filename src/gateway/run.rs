@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ledger::Ledger;
@@ -21,7 +21,7 @@ use crate::error::{Error, Invalid, Result};
 use crate::process::files::{self, failed_to, make_directory};
 use crate::process::heartbeat::Heartbeat;
 use crate::process::shutdown::Shutdown;
-use crate::process::unix_socket::remove_stale_socket;
+use crate::process::unix_socket::UnixSocket;
 use crate::process::{announce, descriptors};
 use crate::routing::Address;
 
@@ -94,7 +94,7 @@ pub fn run(options: &Options, shutdown: Shutdown) -> Result<()> {
 
 enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    Unix(UnixSocket),
 }
 
 impl Listener {
@@ -111,11 +111,8 @@ impl Listener {
                 listener.set_nonblocking(true).map_err(fault)?;
                 Ok(Listener::Tcp(TcpListener::from_std(listener).map_err(fault)?))
             }
-            Address::Unix(path) => {
-                // The caller holds the lock of the data directory, so nothing else listens there.
-                remove_stale_socket(path).map_err(fault)?;
-                Ok(Listener::Unix(UnixListener::bind(path).map_err(fault)?))
-            }
+            // The caller holds the lock of the data directory, so nothing else listens there.
+            Address::Unix(path) => Ok(Listener::Unix(UnixSocket::bind(path).map_err(fault)?)),
         }
     }
 
@@ -130,20 +127,20 @@ impl Listener {
         }
     }
 
-    async fn serve(self, gateway: Arc<Gateway>, connections: usize, mut shutdown: Shutdown) {
+    async fn serve(mut self, gateway: Arc<Gateway>, connections: usize, mut shutdown: Shutdown) {
         let graceful = GracefulShutdown::new();
         let permits = Arc::new(Semaphore::new(connections));
         // The permit comes first: what is not accepted waits in the operating system's queue.
         while let Ok(permit) = permits.clone().acquire_owned().await {
             let accepted = async {
-                match &self {
+                match &mut self {
                     Listener::Tcp(listener) => {
                         let (stream, _) = listener.accept().await?;
                         stream.set_nodelay(true)?;
                         serve_connection(stream, &gateway, &graceful, permit);
                     }
                     Listener::Unix(listener) => {
-                        let (stream, _) = listener.accept().await?;
+                        let stream = listener.accept().await?;
                         serve_connection(stream, &gateway, &graceful, permit);
                     }
                 }

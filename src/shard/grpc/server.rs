@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::interceptor::{InterceptedService, Interceptor};
 use tonic::transport::server::Router;
 use tonic::{Request, Response, Status, Streaming};
@@ -15,7 +15,7 @@ use super::connection::{Greeted, limited};
 use super::session::Session;
 use super::status::status;
 use crate::error::{Error, Result};
-use crate::process::unix_socket::remove_stale_socket;
+use crate::process::unix_socket::UnixSocket;
 use crate::protocol::{MAX_REQUEST_MESSAGE_BYTES, proto};
 use crate::routing::Address;
 use crate::shard::context::ShardContext;
@@ -75,7 +75,7 @@ pub enum Listener {
     /// A TCP listener.
     Tcp(TcpListener),
     /// A listener on a Unix socket.
-    Unix(UnixListener),
+    Unix(UnixSocket),
 }
 
 impl Listener {
@@ -88,10 +88,7 @@ impl Listener {
         let fault = |error: std::io::Error| Error::Internal(format!("cannot listen on {address}: {error}"));
         match address {
             Address::Tcp(address) => Ok(Listener::Tcp(TcpListener::bind(address).await.map_err(fault)?)),
-            Address::Unix(path) => {
-                remove_stale_socket(path).map_err(fault)?;
-                Ok(Listener::Unix(UnixListener::bind(path).map_err(fault)?))
-            }
+            Address::Unix(path) => Ok(Listener::Unix(UnixSocket::bind(path).map_err(fault)?)),
         }
     }
 
@@ -144,6 +141,11 @@ fn without_delay(listener: TcpListener) -> impl Stream<Item = std::io::Result<Tc
     })
 }
 
+/// The connections of a socket.
+fn accepted(socket: UnixSocket) -> impl Stream<Item = std::io::Result<UnixStream>> {
+    stream::unfold(socket, |mut socket| async move { Some((socket.accept().await, socket)) })
+}
+
 async fn serve_on(
     router: Router,
     listener: Listener,
@@ -155,7 +157,7 @@ async fn serve_on(
             router.serve_with_incoming_shutdown(limited(without_delay(listener), connections), shutdown).await
         }
         Listener::Unix(listener) => {
-            router.serve_with_incoming_shutdown(limited(UnixListenerStream::new(listener), connections), shutdown).await
+            router.serve_with_incoming_shutdown(limited(accepted(listener), connections), shutdown).await
         }
     }
 }

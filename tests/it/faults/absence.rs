@@ -1,12 +1,13 @@
 //! Something that was there is gone: that is never taken for a store that has nothing.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::process::{Signal, kill_process};
 
 use crate::harness::launcher::{ANY_PORT, Launcher, PROGRAM, failed_start};
-use crate::harness::shop::{make_book, stock_of};
+use crate::harness::shop::{CARD, insist, make_book, order_of, settled};
 use crate::harness::{Client, Process, Setup, eventually, offer};
 
 /// The directories of a shard that have its records.
@@ -76,31 +77,73 @@ fn a_shard_that_must_have_data_makes_none() {
 }
 
 #[test]
-fn a_socket_that_is_gone_makes_nobody_a_new_customer() {
+fn a_socket_that_is_gone_makes_nobody_a_new_customer_and_is_bound_again() {
     let mut store = Setup::new(2).durable().start();
     let (here, gone) = (store.customer_on(0, "customer"), store.customer_on(1, "customer"));
-    let book = store.customer_on(1, "978-");
-    make_book(&mut store.client(), &book, 3);
+    let books = [0, 1].map(|shard| store.customer_on(shard, "978-"));
+    books.iter().for_each(|book| make_book(&mut store.client(), book, 3));
     for customer in [&here, &gone] {
         store.client().post(&format!("/item/{customer}/tea"), &offer("1", 1)).expect(201);
     }
-    fs::remove_file(store.directory().join("shard-1/sock")).unwrap();
-    // The sessions that are open go on.
-    assert_eq!(store.client().get(&format!("/items/{gone}")).expect(200).json()["itemTotal"], 1);
-    // A new facade cannot open one: it answers for the other shard, and gives no empty cart and no short list.
-    let facade = store.another_facade("second", &store.addresses());
-    let mut client = facade.client();
-    eventually("the other shard answers", || (client.get(&format!("/items/{here}")).status == 200).then_some(()));
-    client.get(&format!("/items/{gone}")).expect_problem(503, "");
-    client.post(&format!("/item/{gone}/tea"), &offer("1", 1)).expect_problem(503, "nothing was applied");
-    client.get(&format!("/info/{book}")).expect_problem(503, "");
-    client.get("/catalog/books").expect_problem(503, "");
-    client.get("/readyz").expect(503);
-    // A start makes the socket anew.
-    store.restart_shard(1);
-    assert_eq!(store.client().get(&format!("/items/{gone}")).expect(200).json()["itemTotal"], 1);
-    assert_eq!(stock_of(&mut store.client(), &book).stock, 3);
-    eventually("the new facade finds it", || (client.get(&format!("/items/{gone}")).status == 200).then_some(()));
+    let socket = store.directory().join("shard-1/sock");
+    // A new facade, and the other shard as a peer.
+    for (round, seeker) in [(1, "facade"), (2, "peer")] {
+        fs::remove_file(&socket).unwrap();
+        // The sessions that are open go on.
+        assert_eq!(store.client().get(&format!("/items/{gone}")).expect(200).json()["itemTotal"], 1);
+        match seeker {
+            "facade" => store.replace_facade(),
+            _ => store.restart_shard(0),
+        }
+        let mut client = store.client();
+        let path = |customer: &str| format!("/items/{customer}");
+        eventually("the other shard answers", || (client.get(&path(&here)).status == 200).then_some(()));
+        eventually("the socket is bound again", || {
+            let (cart, book) = (client.get(&path(&gone)), client.get(&format!("/info/{}", books[1])));
+            // Until then there is no answer, never an empty cart or a product that is not known.
+            assert!(cart.status == 503 || cart.json()["itemTotal"] == 1, "{cart:?}");
+            assert!([200, 503].contains(&book.status), "{book:?}");
+            (cart.status == 200 && socket.exists()).then_some(())
+        });
+        let body = order_of("bob", &[&books[0], &books[1]], CARD);
+        insist(&mut client, seeker, &body).expect(201);
+        let sold = settled(&store, &[&books[0], &books[1]]);
+        assert!(sold.iter().all(|stock| stock.sold == round), "{sold:?}");
+    }
+    let log = store.shards[1].process().log();
+    assert_eq!(log.matches("the socket was removed: it is bound again").count(), 2, "{log}");
+}
+
+#[test]
+fn a_shard_whose_socket_cannot_be_bound_again_ends_and_says_why() {
+    for is_replaced in [true, false] {
+        let mut store = Setup::new(1).durable().start();
+        let (data, away) = (store.directory().join("shard-0"), store.directory().join("away"));
+        if is_replaced {
+            fs::remove_file(data.join("sock")).unwrap();
+            fs::write(data.join("sock"), "something else").unwrap();
+        } else {
+            fs::rename(&data, &away).unwrap();
+        }
+        eventually("it ends", || store.shards[0].has_ended().then_some(()));
+        let log = store.shards[0].process().log();
+        assert!(log.contains("the socket was taken away: ending"), "{log}");
+        if is_replaced {
+            fs::remove_file(data.join("sock")).unwrap();
+        } else {
+            fs::rename(&away, &data).unwrap();
+        }
+        store.start_shard(0);
+    }
+}
+
+#[test]
+fn the_socket_of_the_simulated_gateway_is_bound_again() {
+    let store = Setup::new(1).start();
+    let gateway = store.gateway.as_ref().unwrap();
+    fs::remove_file(gateway.socket()).unwrap();
+    eventually("it listens again", || UnixStream::connect(gateway.socket()).ok());
+    assert_eq!(gateway.ask("GET", "/payments", "").0, 200);
 }
 
 #[test]
