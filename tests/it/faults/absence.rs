@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::process::{Signal, kill_process};
+use serde_json::Value;
 
 use crate::harness::launcher::{ANY_PORT, Launcher, PROGRAM, failed_start};
 use crate::harness::shop::{CARD, insist, make_book, order_of, settled};
@@ -144,6 +145,39 @@ fn the_socket_of_the_simulated_gateway_is_bound_again() {
     fs::remove_file(gateway.socket()).unwrap();
     eventually("it listens again", || UnixStream::connect(gateway.socket()).ok());
     assert_eq!(gateway.ask("GET", "/payments", "").0, 200);
+}
+
+#[test]
+fn a_copy_of_the_catalog_that_is_gone_makes_no_empty_store() {
+    const COPY: &str = "data/catalog-copied-by-launch.jsonl";
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("books.csv"), "id,title,price,stock\na,A,1,5\n").unwrap();
+    let options = ["--shards", "1", "--http", ANY_PORT, "--kv", ANY_PORT, "--catalog", "books.csv"];
+    let is_missing = |log: &str| log.contains(&format!("cannot read {}", directory.path().join(COPY).display()));
+    // Under a running store, whose shards import it at every start.
+    let in_memory = [&options[..], &["--storage", "memory"]].concat();
+    let mut launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &in_memory).until_ready();
+    let mut client = Client::new(launcher.shop());
+    client.get("/info/a").expect(200);
+    fs::remove_file(directory.path().join(COPY)).unwrap();
+    kill_process(launcher.child("--index=0"), Signal::KILL).unwrap();
+    eventually("it does not start", || is_missing(&launcher.log()).then_some(()));
+    client.get("/info/a").expect_problem(503, "");
+    client.get("/catalog/books").expect_problem(503, "");
+    launcher.signal(Signal::TERM);
+    launcher.wait();
+    fs::remove_dir_all(directory.path().join("data")).unwrap();
+    fs::remove_file(directory.path().join("launcher.log")).unwrap();
+    // And under one that starts: the launcher was killed after it had made the copy, and before a shard had read it.
+    let mut launcher = Launcher::spawn(Path::new(PROGRAM), directory.path(), &options).until_ready();
+    launcher.signal(Signal::TERM);
+    launcher.wait();
+    DATA.iter().for_each(|name| fs::remove_dir_all(directory.path().join("data/shard-0").join(name)).unwrap());
+    let file = directory.path().join("data/store.json");
+    let mut store: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    (store["catalog"], store["was_ready"]) = ("file".into(), false.into());
+    fs::write(&file, store.to_string()).unwrap();
+    assert!(is_missing(&failed_start(directory.path(), &options)));
 }
 
 #[test]
