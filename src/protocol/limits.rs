@@ -6,6 +6,8 @@ pub const MAX_BATCH: usize = 256;
 pub const MAX_REQUEST_BATCH_BYTES: usize = 1 << 20;
 /// The size past which a message takes no further reply, in bytes.
 pub const MAX_REPLY_BATCH_BYTES: usize = 256 << 10;
+/// The longest reply that is made of one record, in bytes: a cart or an order of 1,000 lines.
+pub const MAX_RECORD_REPLY_BYTES: usize = 512 << 10;
 /// The longest message that a shard reads, in bytes: room for [`MAX_REQUEST_BATCH_BYTES`] and one more request. The
 /// longest request holds 1,000 lines with ids of 128 bytes.
 pub const MAX_REQUEST_MESSAGE_BYTES: usize = MAX_REQUEST_BATCH_BYTES + (256 << 10);

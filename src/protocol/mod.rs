@@ -27,8 +27,8 @@ pub use deadline::SenderClock;
 pub use deliveries::DeliveryCommand;
 pub use effect::Effect;
 pub use limits::{
-    MAX_BATCH, MAX_IDEMPOTENCY_KEY_BYTES, MAX_REPLY_BATCH_BYTES, MAX_REPLY_MESSAGE_BYTES, MAX_REQUEST_BATCH_BYTES,
-    MAX_REQUEST_MESSAGE_BYTES,
+    MAX_BATCH, MAX_IDEMPOTENCY_KEY_BYTES, MAX_RECORD_REPLY_BYTES, MAX_REPLY_BATCH_BYTES, MAX_REPLY_MESSAGE_BYTES,
+    MAX_REQUEST_BATCH_BYTES, MAX_REQUEST_MESSAGE_BYTES,
 };
 pub use order_lists::{ListOrders, OrderFilter};
 pub use orders::{Basket, OrderCommand, PlaceOrder};

@@ -1,7 +1,7 @@
 //! The context that all sessions and background tasks of a shard share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Instant;
 
 use super::damages::Damages;
@@ -28,6 +28,8 @@ pub struct ShardContext {
     pub reads: StoredReads,
     /// The times of customers' requests until their replies.
     pub reply_times: Arc<ReplyTimes>,
+    /// The bytes of replies that the clients of all sessions have not taken yet.
+    pub untaken_bytes: Arc<AtomicUsize>,
     /// The number of commands taken from sessions.
     pub operations: AtomicU64,
     /// The free space on the disk.

@@ -6,9 +6,23 @@ use tokio::time::Instant;
 
 use super::context::ShardContext;
 use super::dispatch::Continuation;
-use super::engine::ReplyTo;
+use super::engine::{Awaited, ReplyTo, Writer};
 use super::order_list;
+use super::records::orders;
 use super::saga::{cancel, driver};
+
+/// The most bytes that an order's record grows until the reply: the texts of its outcome.
+const MAX_OUTCOME_BYTES: usize = 4 << 10;
+
+/// What the reply waits for, and the most bytes that it can have.
+pub fn awaited(writer: &Writer, continuation: &Continuation) -> (Awaited, usize) {
+    match continuation {
+        Continuation::Place { order, .. } | Continuation::Cancel { order, .. } => {
+            (Awaited::Order, orders::open_bytes(writer.state(), *order) + MAX_OUTCOME_BYTES)
+        }
+        Continuation::List(_) => (Awaited::Storage, order_list::MAX_REPLY_BYTES),
+    }
+}
 
 /// Starts the rest of a request. A read that takes until `expires` is given up.
 pub fn start(context: &Arc<ShardContext>, continuation: Continuation, expires: Instant, reply_to: ReplyTo) {

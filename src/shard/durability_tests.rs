@@ -15,7 +15,8 @@ use prost::Message as _;
 use super::clock::{self, Moment};
 use super::dispatch::{self, Execution};
 use super::engine::{
-    CommitDependency, MAX_WAITING_REPLIES, Outbox, ReplyTo, Resident, SharedWriter, Transaction, Waiter, Writer,
+    Awaited, CommitDependency, MAX_WAITING_REPLIES, Outbox, ReplyTo, Resident, SharedWriter, Transaction, Waiter,
+    Writer,
 };
 use super::options::DEFAULT_COMMIT_TIMEOUT;
 use super::records::idempotency;
@@ -141,7 +142,13 @@ impl Shard {
         if at_once {
             self.delivered.push(WireReply { id, ..reply });
         } else {
-            let reply_to = ReplyTo { outbox: self.outbox.clone(), id, bytes: reply.encoded_len(), since: None };
+            let reply_to = ReplyTo {
+                outbox: self.outbox.clone(),
+                id,
+                awaited: Awaited::Commit,
+                bytes: reply.encoded_len(),
+                since: None,
+            };
             writer.wait(dependency, Waiter::Reply(reply_to, reply));
         }
         self.writer.commit(writer);

@@ -15,7 +15,7 @@ use super::order_lists;
 use super::records::orders;
 use crate::domain::order::Recorded;
 use crate::error::{Error, Result};
-use crate::protocol::{CommandOutput, ListOrders, encode_reply};
+use crate::protocol::{CommandOutput, ListOrders, MAX_RECORD_REPLY_BYTES, encode_reply};
 use crate::routing::{KeyHash, OrderId};
 use crate::storage::{Record, RecordKey, RecordKind, Storage, codec};
 
@@ -25,6 +25,8 @@ const MAX_SEEN: usize = 10_000;
 const PAGE_ENTRIES: usize = 256;
 /// The size of orders, in bytes, past which the part ends early: with the largest order a reply still fits into a message.
 const MAX_PART_BYTES: usize = 1 << 20;
+/// The most bytes of a part.
+pub const MAX_REPLY_BYTES: usize = MAX_PART_BYTES + MAX_RECORD_REPLY_BYTES;
 /// The time after which reading orders ends the part early.
 const READ_TIME: Duration = Duration::from_secs(1);
 

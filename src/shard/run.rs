@@ -91,6 +91,7 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
             storage: storage.clone(),
             reads: StoredReads::new(storage.clone()),
             reply_times: Arc::default(),
+            untaken_bytes: Arc::default(),
             operations: AtomicU64::new(0),
             free_space: FreeSpace::default(),
             min_free: if storage.is_volatile() { 0 } else { options.min_free },

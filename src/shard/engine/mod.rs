@@ -31,7 +31,7 @@ pub use gauges::{DEFAULT_MAX_UNRESOLVED, Gauge, GaugeGuard, OrderGauges};
 pub use idempotency_index::{Full, IdempotencyIndex, KeyScope};
 pub use in_doubt_queue::{ASK_INTERVAL_MICROS, InDoubt, InDoubtQueue};
 pub use order_tally::OrderTally;
-pub use outbox::{Outbox, ReplyTo, Waiter};
+pub use outbox::{Awaited, AwaitedBytes, Outbox, ReplyTo, Waiter};
 pub use product_index::ProductIndex;
 pub use reply_times::ReplyTimes;
 pub use request_counts::RequestCounts;

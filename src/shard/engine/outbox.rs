@@ -1,55 +1,103 @@
 //! The replies of a session that may be sent, and the waiters for a commit.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
+use prost::Message as _;
 use tokio::sync::oneshot;
 
 use super::reply_times::ReplyTimes;
 use crate::protocol::{WireReply, is_failure};
+
+/// What a reply waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// The commit of what it was computed from.
+    Commit,
+    /// The decision on an order, or the end of a cancellation.
+    Order,
+    /// A read of storage.
+    Storage,
+}
+
+/// The bytes of replies by what they wait for.
+pub type AwaitedBytes = [usize; 3];
 
 /// The replies of a session that may be sent. The committer adds them, and the session takes them.
 #[derive(Default)]
 pub struct Outbox {
     inner: Mutex<Inner>,
     times: Arc<ReplyTimes>,
+    /// The bytes of replies that the clients of a shard's sessions have not taken yet.
+    untaken_bytes: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
 struct Inner {
     replies: Vec<WireReply>,
     /// The bytes that [`ReplyTo`] has counted for them.
-    bytes: usize,
+    counted: AwaitedBytes,
+    /// Their own bytes, without those that waited for a commit: the session has counted these from the beginning.
+    untaken_bytes: usize,
     session: Option<Waker>,
+    is_closed: bool,
 }
 
 impl Outbox {
-    /// Makes an outbox whose replies are counted in `times`.
-    pub fn counted_in(times: Arc<ReplyTimes>) -> Self {
-        Outbox { inner: Mutex::default(), times }
+    /// Makes an outbox whose replies are counted in `times`, and their bytes in `untaken_bytes` until they are drained.
+    pub fn counted_in(times: Arc<ReplyTimes>, untaken_bytes: Arc<AtomicUsize>) -> Self {
+        Outbox { inner: Mutex::default(), times, untaken_bytes }
     }
 
     /// Moves the replies to `into`, and returns the bytes that were counted for them. The session is woken when there are
     /// more.
-    pub fn drain(&self, into: &mut Vec<WireReply>, context: &Context<'_>) -> usize {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn drain(&self, into: &mut Vec<WireReply>, context: &Context<'_>) -> AwaitedBytes {
+        let mut inner = self.lock();
         into.append(&mut inner.replies);
         match &mut inner.session {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
-        std::mem::take(&mut inner.bytes)
+        self.forget_untaken(&mut inner);
+        std::mem::take(&mut inner.counted)
     }
 
-    fn push(&self, reply: WireReply, bytes: usize) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Drops the replies, and those that are still to come.
+    pub fn close(&self) {
+        let mut inner = self.lock();
+        inner.is_closed = true;
+        inner.replies = Vec::new();
+        self.forget_untaken(&mut inner);
+    }
+
+    fn push(&self, reply: WireReply, awaited: Awaited, bytes: usize) {
+        let mut inner = self.lock();
+        if inner.is_closed {
+            return;
+        }
+        if awaited != Awaited::Commit {
+            let bytes = reply.encoded_len();
+            inner.untaken_bytes += bytes;
+            self.untaken_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
         let was_empty = inner.replies.is_empty();
         inner.replies.push(reply);
-        inner.bytes += bytes;
+        inner.counted[awaited as usize] += bytes;
         if was_empty && let Some(session) = &inner.session {
             session.wake_by_ref();
         }
+    }
+
+    fn forget_untaken(&self, inner: &mut Inner) {
+        if inner.untaken_bytes > 0 {
+            self.untaken_bytes.fetch_sub(std::mem::take(&mut inner.untaken_bytes), Ordering::Relaxed);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,7 +107,9 @@ pub struct ReplyTo {
     pub outbox: Arc<Outbox>,
     /// The request's id.
     pub id: u64,
-    /// The bytes of the reply, if it was known when its wait began.
+    /// What the reply waited for when its wait began.
+    pub awaited: Awaited,
+    /// The bytes of the reply, or the most that it can have if it was not known when its wait began.
     pub bytes: usize,
     /// The arrival of a customer's request; `None` for a request that is not counted.
     pub since: Option<Instant>,
@@ -71,7 +121,7 @@ impl ReplyTo {
         if let Some(since) = self.since {
             self.outbox.times.observe(since.elapsed(), 1, u64::from(is_failure(&reply)));
         }
-        self.outbox.push(WireReply { id: self.id, ..reply }, self.bytes);
+        self.outbox.push(WireReply { id: self.id, ..reply }, self.awaited, self.bytes);
     }
 }
 
@@ -84,11 +134,11 @@ pub enum Waiter {
 }
 
 impl Waiter {
-    /// The bytes of its reply.
+    /// The bytes of its reply, if they were known when its wait began.
     pub fn bytes(&self) -> usize {
         match self {
-            Waiter::Reply(reply_to, _) => reply_to.bytes,
-            Waiter::Step(_) => 0,
+            Waiter::Reply(reply_to, _) if reply_to.awaited == Awaited::Commit => reply_to.bytes,
+            Waiter::Reply(..) | Waiter::Step(_) => 0,
         }
     }
 

@@ -1,6 +1,8 @@
 //! The gRPC server of a shard, and its sessions: streams of commands and replies.
 
+mod asked;
 mod connection;
+mod deferred;
 mod server;
 mod session;
 mod status;

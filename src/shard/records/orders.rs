@@ -60,6 +60,11 @@ pub fn is_open(txn: &Transaction<'_>, id: OrderId) -> bool {
     txn.peek(key(RecordKind::OpenOrder, &id)).is_some()
 }
 
+/// The size of an open order's record, in bytes; 0 when the order is not open.
+pub fn open_bytes(state: &State, id: OrderId) -> usize {
+    state.get(key(RecordKind::OpenOrder, &id)).map_or(0, <[u8]>::len)
+}
+
 /// All open orders.
 ///
 /// # Errors
