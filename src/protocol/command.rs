@@ -81,14 +81,38 @@ impl Command {
         }
     }
 
-    /// True when it may make the shard's records larger, and nothing that is under way depends on it.
+    /// True when it makes the shard's records larger, and nothing that is under way depends on it. An update of a product is
+    /// judged where both sizes are known. Counts take a few bytes at most; orders, holds and idempotency keys have limits
+    /// of their own, and go on.
     pub fn grows(&self) -> bool {
-        matches!(
-            self,
-            Command::Cart { command: CartCommand::AddLine { .. }, .. }
-                | Command::Value { command: ValueCommand::Put { .. }, .. }
-                | Command::Product { command: ProductCommand::Create { .. }, .. }
-        )
+        match self {
+            Command::Cart { command, .. } => match command {
+                CartCommand::AddLine { .. } => true,
+                CartCommand::Get
+                | CartCommand::SetCount { .. }
+                | CartCommand::RemoveLine { .. }
+                | CartCommand::Take => false,
+            },
+            Command::Value { command, .. } => match command {
+                ValueCommand::Put { .. } => true,
+                ValueCommand::Get | ValueCommand::Delete => false,
+            },
+            Command::Product { command, .. } => match command {
+                ProductCommand::Create { .. } => true,
+                ProductCommand::Get
+                | ProductCommand::Update(_)
+                | ProductCommand::Delete
+                | ProductCommand::Replenish { .. } => false,
+            },
+            Command::Ping | Command::ListProducts(_) | Command::ListOrders(_) => false,
+            Command::Order(OrderCommand::Place(_) | OrderCommand::Get(_) | OrderCommand::Cancel(_)) => false,
+            Command::Delivery(
+                DeliveryCommand::Create { .. } | DeliveryCommand::Get(_) | DeliveryCommand::Move { .. },
+            ) => false,
+            Command::Peer(
+                PeerCommand::Hold(_) | PeerCommand::Settle(_) | PeerCommand::Return(_) | PeerCommand::AskDecision(_),
+            ) => false,
+        }
     }
 
     /// The name for logs and metrics, such as `cart.add_line`.

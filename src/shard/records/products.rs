@@ -106,11 +106,14 @@ fn create(
     Ok(output(&product).with_created(true))
 }
 
-/// Changes a product.
+/// Changes a product. One that grows is refused at the memory limit.
 fn update(txn: &mut Transaction<'_>, request: &Request, id: &ProductId, new: &ProductUpdate) -> Result<CommandOutput> {
     let old = checked(txn, request, id)?;
     let mut product = old.clone();
     product.apply(new)?;
+    if codec::encode_product(&product).len() > codec::encode_product(&old).len() {
+        txn.check_memory()?;
+    }
     put(txn, id, Some(&old), &mut product);
     Ok(output(&product))
 }

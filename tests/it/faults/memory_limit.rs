@@ -20,6 +20,14 @@ fn at_its_memory_limit_a_shard_refuses_what_grows_and_nothing_else() {
     let book = json!({"id": "b", "title": "B", "price": 1, "stock": 1}).to_string();
     client.post("/catalog/books", &book).expect_problem(507, "--max-memory");
     assert_eq!(client.get("/items/c0").expect(200).json()["itemTotal"], 2);
+    let title = "T".repeat(512);
+    let larger = [("PUT", json!({"title": title, "price": 1, "stock": 1})), ("PATCH", json!({"title": title}))];
+    for (method, body) in larger {
+        let refused = client.call(method, "/catalog/books/3").json(&body.to_string()).send();
+        refused.expect_problem(507, "--max-memory");
+    }
+    client.call("PATCH", "/catalog/books/3").json(r#"{"title": "T"}"#).send().expect(200);
+    client.put("/replenish", r#"{"id": 3, "quantity": 1}"#).expect(200);
     client.call("PUT", "/item/c0/tea").json(r#"{"newCount": 1}"#).send().expect(200);
     client.post("/purchase/2", "").expect(201);
     let card = json!({"payment": {"card_number": "4242424242424242"}}).to_string();
