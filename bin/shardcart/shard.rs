@@ -11,8 +11,8 @@ use shardcart::process::logging::{self, LogFormat};
 use shardcart::process::shutdown::Shutdown;
 use shardcart::routing::{Address, MAX_SHARDS};
 use shardcart::shard::{
-    self, DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES, DEFAULT_REFUSED_ORDER_LIFETIME,
-    Options, default_max_memory,
+    self, DEFAULT_COMMIT_TIMEOUT, DEFAULT_MAX_UNRESOLVED, DEFAULT_MIN_FREE_BYTES, DEFAULT_REFUSED_ORDER_BYTES,
+    DEFAULT_REFUSED_ORDER_LIFETIME, Options, default_max_memory,
 };
 use shardcart::storage::{DEFAULT_LOG_BYTES, StorageKind};
 use uuid::Uuid;
@@ -101,6 +101,9 @@ pub struct ShardTuning {
     /// Remove refused orders after so long.
     #[arg(long, value_name = "DURATION", default_value_t = DurationOption(DEFAULT_REFUSED_ORDER_LIFETIME), value_parser = lifetime)]
     keep_refused_orders: DurationOption,
+    /// Remove the oldest refused orders of a shard when all of them have more bytes than this.
+    #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_REFUSED_ORDER_BYTES))]
+    refused_orders_size: ByteSize,
 }
 
 impl ShardTuning {
@@ -112,6 +115,7 @@ impl ShardTuning {
             format!("--min-free={}", self.min_free),
             format!("--max-unresolved-orders={}", self.max_unresolved_orders),
             format!("--keep-refused-orders={}", self.keep_refused_orders),
+            format!("--refused-orders-size={}", self.refused_orders_size),
         ];
         arguments.extend(self.cart_ttl.map(|lifetime| format!("--cart-ttl={lifetime}")));
         arguments
@@ -141,6 +145,7 @@ pub fn run(arguments: Arguments, format: LogFormat) -> anyhow::Result<()> {
         max_memory: arguments.max_memory.map_or_else(|| default_max_memory(1), |bytes| bytes.0),
         cart_lifetime: tuning.cart_ttl.map(|lifetime| lifetime.0),
         refused_order_lifetime: tuning.keep_refused_orders.0,
+        refused_order_bytes: tuning.refused_orders_size.0,
     };
     shard::run(options, shutdown).map_err(|error| match error {
         // The error names its option already.

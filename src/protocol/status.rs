@@ -64,7 +64,7 @@ pub struct ShardStatus {
     pub memory_bytes: u64,
     /// The limit of that, in bytes.
     pub max_memory_bytes: u64,
-    /// The number of refused orders that were removed because they were old.
+    /// The number of refused orders that were removed because they were old or too many.
     pub orders_removed: u64,
     /// The number of damages on its disk that were found since the start.
     pub damages: u64,

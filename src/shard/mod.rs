@@ -41,5 +41,7 @@ mod stored_reads;
 
 pub use disk::{DEFAULT_MIN_FREE_BYTES, DiskLimit};
 pub use engine::DEFAULT_MAX_UNRESOLVED;
-pub use options::{DEFAULT_COMMIT_TIMEOUT, DEFAULT_REFUSED_ORDER_LIFETIME, Options, default_max_memory};
+pub use options::{
+    DEFAULT_COMMIT_TIMEOUT, DEFAULT_REFUSED_ORDER_BYTES, DEFAULT_REFUSED_ORDER_LIFETIME, Options, default_max_memory,
+};
 pub use run::{lock, run};

@@ -26,6 +26,9 @@ pub fn default_max_memory(shards: u32) -> u64 {
 /// The time for which a refused order is kept, by default: 30 days.
 pub const DEFAULT_REFUSED_ORDER_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// The bytes of refused orders that a shard keeps, by default.
+pub const DEFAULT_REFUSED_ORDER_BYTES: u64 = 64 << 20;
+
 /// The options of a shard process.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -61,6 +64,8 @@ pub struct Options {
     pub cart_lifetime: Option<Duration>,
     /// The time for which a refused order is kept.
     pub refused_order_lifetime: Duration,
+    /// The bytes of refused orders past which the oldest are removed.
+    pub refused_order_bytes: u64,
     /// The payment gateway.
     pub payment: GatewayAddress,
 }

@@ -1,4 +1,4 @@
-//! Counts what was removed because it was old.
+//! Counts what was removed because it was old or too much.
 
 use std::sync::atomic::AtomicU64;
 
@@ -7,6 +7,6 @@ use std::sync::atomic::AtomicU64;
 pub struct Removals {
     /// Carts that were not touched for long.
     pub carts: AtomicU64,
-    /// Orders that were refused long ago.
+    /// Orders that were refused long ago, or the oldest of too many.
     pub orders: AtomicU64,
 }

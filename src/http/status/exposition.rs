@@ -48,7 +48,7 @@ const COUNTERS: [Number; 14] = [
     ("shardcart_shard_checkpoints_failed", "Checkpoints that failed and were tried again.", |s| s.checkpoints_failed),
     ("shardcart_shard_log_dropped", "Log lines that nobody took in time.", |s| s.log_dropped),
     ("shardcart_shard_carts_removed", "Carts removed since they were not touched.", |s| s.carts_removed),
-    ("shardcart_shard_orders_removed", "Refused orders removed since they were old.", |s| s.orders_removed),
+    ("shardcart_shard_orders_removed", "Refused orders removed since they were old or too many.", |s| s.orders_removed),
     ("shardcart_shard_damages", "Damages found on the shard's disk since its start.", |s| s.damages),
     ("shardcart_shard_commits", "Commits since the shard's start.", |s| s.commits),
     ("shardcart_shard_records_committed", "Records written by those commits.", |s| s.records_committed),

@@ -15,6 +15,7 @@ use super::in_doubt_queue::InDoubtQueue;
 use super::order_tally::OrderTally;
 use super::outbox::Waiter;
 use super::product_index::ProductIndex;
+use super::refused_orders::RefusedOrders;
 use super::request_counts::RequestCounts;
 use super::state::State;
 use super::undecided_orders::UndecidedOrders;
@@ -61,6 +62,8 @@ pub struct Indexes {
     pub orders: OrderGauges,
     /// The undecided orders.
     pub undecided: UndecidedOrders,
+    /// The refused orders, as far as they were found on disk since the start.
+    pub refused: RefusedOrders,
     /// The counts of decided orders, which are stored.
     pub decided: OrderTally,
     /// The stock of all products.

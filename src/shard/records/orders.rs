@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::domain::order::{Decided, Facts, Order, OrderRecord, OrderStatus, Recorded, SingleItem};
+use crate::domain::order::{Decided, Facts, Order, OrderRecord, OrderStatus, Recorded, Refused, SingleItem};
 use crate::domain::reservation::Decision;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
@@ -129,7 +129,11 @@ where
     if txn.peek(open).is_some() {
         txn.delete(open);
     }
-    txn.put(key(RecordKind::Order, &order.id), &codec::encode_order(order));
+    let record = codec::encode_order(order);
+    if order.recorded_state().status.kind() == OrderStatus::Refused {
+        txn.indexes_mut().refused.insert(order.id, record.len());
+    }
+    txn.put(key(RecordKind::Order, &order.id), &record);
     enter(txn, order);
 }
 
@@ -155,17 +159,39 @@ pub fn closed_after(storage: &dyn Storage, slots: &RangeInclusive<u16>, after: &
     storage.scan(RecordKind::Order, slots, after, limit)
 }
 
-/// Removes a closed order if it was refused before a time. A closed order never changes, and the answer under its
-/// idempotency key is a record of its own. To a shard that asks for its decision it counts as refused, as before.
-pub fn remove_refused(txn: &mut Transaction<'_>, record: &Record, before: Timestamp) -> bool {
-    let Ok(OrderRecord::Refused(order)) = codec::decode_order(record.value()) else { return false };
+/// Removes a closed order if it was refused before a time, and counts it if it was refused later. True when it is removed.
+pub fn remove_refused_before(txn: &mut Transaction<'_>, record: &[u8], before: Timestamp) -> bool {
+    let Ok(OrderRecord::Refused(order)) = codec::decode_order(record) else { return false };
     let is_old = order.steps.last().is_some_and(|step| step.at < before);
     if is_old {
-        txn.delete_record(record);
-        leave(txn, &order);
-        txn.indexes_mut().decided.leave(OrderStatus::Refused);
+        remove(txn, &order);
+    } else {
+        txn.indexes_mut().refused.insert(order.id, record.len());
     }
     is_old
+}
+
+/// Removes a closed order if it was refused. True when it is removed.
+pub fn remove_refused(txn: &mut Transaction<'_>, id: OrderId, record: Option<&[u8]>) -> bool {
+    let is_refused = match record.map(codec::decode_order) {
+        Some(Ok(OrderRecord::Refused(order))) => {
+            remove(txn, &order);
+            true
+        }
+        _ => false,
+    };
+    txn.indexes_mut().refused.remove(id);
+    is_refused
+}
+
+/// Removes a refused order. It was closed, so it never changes, and the answer under its idempotency key is a record of its
+/// own. To a shard that asks for its decision it counts as refused, as before.
+fn remove(txn: &mut Transaction<'_>, order: &Order<Refused>) {
+    txn.delete(key(RecordKind::Order, &order.id));
+    leave(txn, order);
+    let indexes = txn.indexes_mut();
+    indexes.decided.leave(OrderStatus::Refused);
+    indexes.refused.remove(order.id);
 }
 
 /// Reads an order.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::harness::shop::{CARD, KEY};
 use crate::harness::{Client, Setup, eventually, fresh_metrics, offer};
 
 fn metric(client: &mut Client, name: &str) -> u64 {
@@ -52,4 +53,47 @@ fn a_refused_order_is_removed_and_its_idempotency_key_is_not() {
     assert_eq!(again.json()["detail"], refused.json()["detail"]);
     let path = format!("/api/orders/{created}");
     other.call("GET", &path).header("X-API-Key", "secret123").send().expect(200);
+}
+
+/// The number of Alice's orders.
+fn orders(client: &mut Client) -> u64 {
+    let path = "/api/orders?customer_id=alice&limit=100";
+    let list = client.call("GET", path).header("X-API-Key", KEY).send().expect(200).json();
+    list["items"].as_array().unwrap().len() as u64
+}
+
+#[test]
+fn the_oldest_refused_orders_are_removed_past_their_bytes_and_after_a_restart_too() {
+    const ORDERS: u64 = 20;
+    let mut store = Setup::new(2).durable().shard_options(&["--refused-orders-size", "32KiB"]).start();
+    assert_eq!(store.shard_of("alice"), 0);
+    let mut client = store.client();
+    for line in 0..20 {
+        client.post(&format!("/item/alice/{line:0128}"), &offer("1", 1));
+    }
+    // Nobody sells these, and they are of both shards, so that the order is kept when it is refused.
+    let body = json!({"payment": {"card_number": CARD}}).to_string();
+    let refused = |client: &mut Client, key: u64| {
+        let call = client.call("POST", "/checkout/alice").header("Idempotency-Key", &key.to_string());
+        call.json(&body).send().expect_problem(409, "0000")
+    };
+    for key in 0..ORDERS {
+        assert_eq!(refused(&mut client, key).header("idempotency-replayed"), None);
+    }
+    let kept = eventually("the oldest are removed", || {
+        let removed = metric(&mut client, "shardcart_shard_orders_removed_total");
+        (removed > 0).then(|| (orders(&mut client), removed)).filter(|(kept, removed)| kept + removed == ORDERS)
+    });
+    let (kept, _) = kept;
+    assert!((3..ORDERS).contains(&kept), "{kept} orders");
+    assert_eq!(refused(&mut client, 0).header("idempotency-replayed"), Some("true"), "its key keeps its answer");
+    store.restart_shard(0);
+    store.wait_for_shard(0);
+    for key in ORDERS..ORDERS + 2 {
+        refused(&mut client, key);
+    }
+    eventually("those of before count as well", || {
+        let removed = metric(&mut client, "shardcart_shard_orders_removed_total");
+        (removed == 2 && orders(&mut client) == kept).then_some(())
+    });
 }
