@@ -10,7 +10,7 @@ use crate::storage::DigestId;
 
 /// The most live records of one kind on one shard. Past that, a request that needs one more is refused.
 pub const MAX_LIVE: usize = 1_000_000;
-/// The most entries of the queue, with those of forgotten records.
+/// The most entries of the queue, with those of forgotten records. Past that these are removed, which takes a moment.
 const MAX_QUEUED: usize = 2 * MAX_LIVE;
 /// The lifetime of a record, in microseconds: 24 hours.
 pub const LIFETIME_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -60,11 +60,7 @@ impl ExpiryIndex {
 
     /// True when there is no room for another record.
     pub fn is_full(&self) -> bool {
-        self.has_reached(MAX_LIVE, MAX_QUEUED)
-    }
-
-    fn has_reached(&self, live: usize, queued: usize) -> bool {
-        self.count() >= live || self.queue.len() >= queued
+        self.count() >= MAX_LIVE
     }
 
     /// The count of live records.
@@ -76,13 +72,34 @@ impl ExpiryIndex {
     /// was set back, it is kept until then.
     pub fn insert(&mut self, hash: KeyHash, id: DigestId, expires_at: Timestamp, note: u32) {
         self.forget(id);
+        if self.queue.len() >= MAX_QUEUED {
+            self.drop_forgotten();
+        }
         let seconds = u32::try_from(expires_at.micros().div_euclid(1_000_000) + 1).unwrap_or(u32::MAX);
         let latest = self.queue.back().map_or(0, |live| live.expires_at);
+        self.push(Expiry { hash, id, expires_at: seconds.max(latest), note });
+    }
+
+    fn push(&mut self, live: Expiry) {
         let position = self.front.wrapping_add(self.queue.len() as u32);
-        self.queue.push_back(Expiry { hash, id, expires_at: seconds.max(latest), note });
+        self.queue.push_back(live);
         let (queue, front) = (&self.queue, self.front);
         let rehash = |at: &u32| queue[at.wrapping_sub(front) as usize].id.table_hash();
-        self.by_id.put(id.table_hash(), position, |_| false, rehash);
+        self.by_id.put(live.id.table_hash(), position, |_| false, rehash);
+    }
+
+    fn drop_forgotten(&mut self) {
+        let old = std::mem::take(self);
+        old.live(|_| true).for_each(|live| self.push(*live));
+    }
+
+    /// The live records that count, in the order of their expiry.
+    fn live(&self, counts: impl Fn(&Expiry) -> bool) -> impl Iterator<Item = &Expiry> {
+        let is_live = move |(at, live): &(usize, &Expiry)| {
+            let position = self.front.wrapping_add(*at as u32);
+            counts(live) && self.by_id.find(live.id.table_hash(), |other| *other == position).is_some()
+        };
+        self.queue.iter().enumerate().filter(is_live).map(|(_, live)| live)
     }
 
     /// Forgets a record, and returns it if it was live.
@@ -94,12 +111,7 @@ impl ExpiryIndex {
 
     /// The live record that expires first among those that count. This looks at one after the other.
     pub fn first(&self, counts: impl Fn(&Expiry) -> bool) -> Option<Expiry> {
-        let is_live = |at: usize, live: &Expiry| {
-            let position = self.front.wrapping_add(at as u32);
-            self.by_id.find(live.id.table_hash(), |other| *other == position).is_some()
-        };
-        let mut queue = self.queue.iter().enumerate();
-        queue.find(|(at, live)| counts(live) && is_live(*at, live)).map(|(_, live)| *live)
+        self.live(counts).next().copied()
     }
 
     /// Removes and returns the next expired record.
@@ -147,17 +159,6 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_forgotten_records_count_until_they_expire() {
-        let mut keys = ExpiryIndex::default();
-        let id = DigestId::new(RecordKind::Cart, b"alice", b"1");
-        (0..3).for_each(|_| keys.insert(KeyHash::of("alice"), id, at(10), 0));
-        assert_eq!((keys.count(), keys.has_reached(2, 4), keys.has_reached(2, 3)), (1, false, true));
-        assert!(keys.has_reached(1, 4));
-        assert!(keys.pop_expired(at(20)).is_some());
-        assert!(!keys.has_reached(1, 1));
-    }
-
-    #[test]
     fn an_extended_or_forgotten_record_does_not_expire_at_its_first_time() {
         let mut records = ExpiryIndex::default();
         let ids: Vec<_> = (0..3).map(|n| DigestId::new(RecordKind::Cart, b"alice", &[n])).collect();
@@ -170,6 +171,22 @@ mod tests {
         assert_eq!(records.pop_expired(at(15)), None);
         assert!(records.contains(ids[0]) && !records.contains(ids[1]));
         assert_eq!(records.pop_expired(at(30)).unwrap().id, ids[0]);
+    }
+
+    #[test]
+    fn forgotten_records_take_no_room_for_ever() {
+        let mut records = ExpiryIndex { front: u32::MAX - 7, ..ExpiryIndex::default() };
+        let ids: Vec<_> = (0..3).map(|n| DigestId::new(RecordKind::Cart, b"alice", &[n])).collect();
+        records.insert(KeyHash::of("alice"), ids[0], at(10), 0);
+        records.insert(KeyHash::of("alice"), ids[1], at(20), 0);
+        let forgotten = records.queue[0];
+        records.insert(KeyHash::of("alice"), ids[0], at(20), 0);
+        records.queue.extend(std::iter::repeat_n(forgotten, MAX_QUEUED - 3));
+        records.insert(KeyHash::of("alice"), ids[2], at(30), 0);
+        assert!(!records.is_full() && records.queue.len() == 3);
+        let expired = std::iter::from_fn(|| records.pop_expired(at(40))).map(|live| live.id);
+        assert_eq!(expired.collect::<Vec<_>>(), [ids[1], ids[0], ids[2]]);
+        assert_eq!((records.count(), records.queue.len()), (0, 0));
     }
 
     #[test]
