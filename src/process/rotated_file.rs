@@ -1,7 +1,8 @@
 //! A log file with a limit on its size: when it is full it replaces the one before, of which there is only one.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The end of the old file's name.
@@ -38,10 +39,22 @@ impl RotatedFile {
         let mut file = open()?;
         let length = file.metadata()?.len();
         if length > 0 && length + bytes.len() as u64 > self.max_bytes {
-            fs::rename(&self.path, &self.old)?;
+            self.rotate(file)?;
             file = open()?;
         }
         file.write_all(bytes)
+    }
+
+    /// Renames the file, unless another process has done so since it was opened: the launcher and the facade have one file
+    /// for both, and a second rename would replace the old file with the new one.
+    fn rotate(&self, file: File) -> io::Result<()> {
+        // A file system without locks is no reason to lose lines.
+        let _ = file.lock();
+        let (opened, named) = (file.metadata()?, fs::metadata(&self.path)?);
+        if (opened.dev(), opened.ino()) == (named.dev(), named.ino()) {
+            fs::rename(&self.path, &self.old)?;
+        }
+        Ok(())
     }
 }
 
@@ -61,6 +74,19 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
         file.append(&[b'y'; 5_000]).unwrap();
         assert_eq!((size("log.1"), size("log")), (500, 5_000), "what is longer than the limit is written all the same");
+    }
+
+    #[test]
+    fn a_file_that_two_processes_find_full_is_rotated_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let [ours, theirs] = [(); 2].map(|()| RotatedFile::open(directory.path(), "log", 10).unwrap());
+        ours.append(b"the old file\n").unwrap();
+        let [first, second] = [&ours, &theirs].map(|log| File::open(&log.path).unwrap());
+        ours.rotate(first).unwrap();
+        ours.append(b"the new one\n").unwrap();
+        theirs.rotate(second).unwrap();
+        let read = |name| fs::read_to_string(directory.path().join(name)).unwrap();
+        assert_eq!((read("log.1").as_str(), read("log").as_str()), ("the old file\n", "the new one\n"));
     }
 
     #[test]
