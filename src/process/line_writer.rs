@@ -31,7 +31,7 @@ struct Queue {
 
 impl LineWriter {
     /// Starts a thread that calls `write` with the lines that have gathered, of at most `max_pending` bytes. When it
-    /// fails, they count as dropped.
+    /// fails, they count as dropped. `resumed` is told how many were dropped, once lines can be written again.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -39,17 +39,25 @@ impl LineWriter {
         name: &str,
         max_pending: usize,
         mut write: impl FnMut(&[Vec<u8>]) -> io::Result<()> + Send + 'static,
+        resumed: impl Fn(u64) + Send + 'static,
     ) -> io::Result<Self> {
         let (queue, changed, dropped) = (Mutex::default(), Condvar::new(), AtomicU64::new(0));
         let shared = Arc::new(Shared { max_pending, queue, changed, dropped });
         let writer = shared.clone();
         thread::Builder::new().name(name.into()).spawn(move || {
+            let mut told = 0;
             loop {
                 let lines = writer.take();
-                if write(&lines).is_err() {
+                let is_written = write(&lines).is_ok();
+                if !is_written {
                     writer.dropped.fetch_add(lines.len() as u64, Ordering::Relaxed);
                 }
                 writer.written(lines);
+                let dropped = writer.dropped.load(Ordering::Relaxed);
+                if is_written && dropped > told {
+                    resumed(dropped - told);
+                    told = dropped;
+                }
             }
         })?;
         Ok(LineWriter(shared))
@@ -128,13 +136,14 @@ mod tests {
     fn a_reader_that_stalls_delays_nobody_and_what_does_not_fit_is_counted() {
         let (release, gate) = mpsc::channel::<()>();
         let (written, lines) = mpsc::channel();
-        let writer = LineWriter::start("stalled", 1 << 20, move |batch| {
+        let (told, notices) = mpsc::channel();
+        let write = move |batch: &[Vec<u8>]| {
             // An error means that the gate is open for good.
             let _ = gate.recv();
             batch.iter().for_each(|line| _ = written.send(line.len()));
             Ok(())
-        })
-        .unwrap();
+        };
+        let writer = LineWriter::start("stalled", 1 << 20, write, move |dropped| _ = told.send(dropped)).unwrap();
         let line = vec![b'x'; 1 << 16];
         for _ in 0..100 {
             writer.push(line.clone());
@@ -147,11 +156,13 @@ mod tests {
         writer.push(b"again".to_vec());
         writer.flush(Duration::from_secs(30));
         assert_eq!(lines.try_iter().collect::<Vec<_>>(), [5]);
+        assert_eq!(notices.try_iter().collect::<Vec<_>>(), [84], "those that were dropped are told of once");
     }
 
     #[test]
     fn lines_that_cannot_be_written_count_as_dropped() {
-        let writer = LineWriter::start("broken", 1 << 20, |_| Err(io::ErrorKind::StorageFull.into())).unwrap();
+        let write = |_: &[Vec<u8>]| Err(io::ErrorKind::StorageFull.into());
+        let writer = LineWriter::start("broken", 1 << 20, write, |_| panic!("none can be written again")).unwrap();
         for _ in 0..3 {
             writer.push(b"line".to_vec());
         }

@@ -136,7 +136,10 @@ fn start(
     max_pending: usize,
     write: impl FnMut(&[Vec<u8>]) -> io::Result<()> + Send + 'static,
 ) -> LineWriter {
-    LineWriter::start(name, max_pending, write).expect("a process that starts can have one more thread")
+    let of = name.to_owned();
+    let resumed =
+        move |dropped| tracing::warn!(dropped, of, "lines were dropped, since they could not be written in time");
+    LineWriter::start(name, max_pending, write, resumed).expect("a process that starts can have one more thread")
 }
 
 fn stderr() -> &'static LineWriter {
