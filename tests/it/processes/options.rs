@@ -8,9 +8,10 @@ use std::process::Command;
 
 use rustix::process::{Signal, kill_process};
 use shardcart::access::{self, KEY_VARIABLES, KeyFile};
+use shardcart::process::memory;
 
 use crate::harness::launcher::{ANY_PORT, Launcher, PROGRAM, SHARDS, failed_start, refusal};
-use crate::harness::{Client, DEADLINE, eventually};
+use crate::harness::{Client, DEADLINE, eventually, fresh_metrics};
 
 #[test]
 fn a_store_that_others_can_reach_is_refused_without_a_key() {
@@ -137,6 +138,18 @@ fn a_name_is_an_address_and_disk_space_has_units() {
     Client::new(launcher.shop()).get("/items/alice").expect(200);
     let shard = launcher.children().into_iter().find(|role| role.arguments.contains(" shard ")).unwrap();
     assert!(shard.arguments.contains("--min-free=1MiB"), "{}", shard.arguments);
+}
+
+#[test]
+fn shards_share_three_quarters_of_the_memory_by_default() {
+    let directory = tempfile::tempdir().unwrap();
+    let launcher = Launcher::start(directory.path());
+    let metrics = fresh_metrics(&mut Client::new(launcher.shop()));
+    let limits = metrics.lines().filter(|line| line.starts_with("shardcart_shard_max_memory_bytes{"));
+    let limits: Vec<u64> = limits.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+    assert_eq!((limits.len().to_string().as_str(), limits[0]), (SHARDS, limits[1]));
+    let percent = limits.iter().sum::<u64>() as f64 / memory::limit().unwrap() as f64 * 100.0;
+    assert!((74.9..75.1).contains(&percent), "{percent}%");
 }
 
 #[test]
