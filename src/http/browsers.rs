@@ -73,17 +73,24 @@ impl Browsers {
         Browsers { origins, only_loopback }
     }
 
-    /// Checks that a page may send this request, of whose head it is known whether it is plain.
+    /// Checks that a host is served.
     ///
     /// # Errors
-    /// 403 for a host that is not served, and for a write that a page of another site sends.
-    pub fn check(&self, parts: &Parts, is_plain: bool) -> Result<(), Problem> {
-        if self.only_loopback && parts.headers.get(HOST).is_some_and(|host| !is_loopback(host)) {
-            return Err(Problem::host_not_allowed());
+    /// 403 for one that is not.
+    pub fn check_host(&self, host: &HeaderValue) -> Result<(), Problem> {
+        match self.only_loopback && !is_loopback(host) {
+            true => Err(Problem::host_not_allowed()),
+            false => Ok(()),
         }
+    }
+
+    /// Checks that a page may send this request.
+    ///
+    /// # Errors
+    /// 403 for a write that a page of another site sends.
+    pub fn check(&self, parts: &Parts) -> Result<(), Problem> {
         match parts.method {
             Method::GET | Method::HEAD => Ok(()),
-            _ if is_plain => Ok(()),
             _ if self.is_cross_site(&parts.headers) => Err(Problem::cross_site()),
             _ => Ok(()),
         }
@@ -152,7 +159,6 @@ fn is_own(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::head::is_plain;
     use http::Request;
 
     fn status(browsers: &Browsers, method: &str, headers: &[(HeaderName, &str)]) -> Option<StatusCode> {
@@ -161,7 +167,8 @@ mod tests {
             request = request.header(name, *value);
         }
         let parts = request.body(()).unwrap().into_parts().0;
-        browsers.check(&parts, is_plain(&parts.headers)).err().map(|problem| problem.status)
+        let host = parts.headers.get(HOST).map_or(Ok(()), |host| browsers.check_host(host));
+        host.and_then(|()| browsers.check(&parts)).err().map(|problem| problem.status)
     }
 
     #[test]

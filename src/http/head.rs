@@ -22,14 +22,12 @@ pub fn is_plain(headers: &HeaderMap) -> bool {
     headers.keys().all(|name| PLAIN.contains(name))
 }
 
-/// Checks the head of a request, of which it is known whether it [`is_plain`].
+/// Checks the head of a request, but for its `Host`.
 ///
 /// # Errors
-/// 400 for `Host` and `Content-Range`, 415 for `Content-Encoding`, 501 for `Transfer-Encoding`.
-pub fn check(parts: &Parts, is_plain: bool) -> Result<(), Problem> {
-    check_host(parts)?;
+/// 400 for `Content-Range`, 415 for `Content-Encoding`, 501 for `Transfer-Encoding`.
+pub fn check(parts: &Parts) -> Result<(), Problem> {
     match parts.method {
-        _ if is_plain => Ok(()),
         Method::GET | Method::HEAD => check_encoding(&parts.headers),
         _ => check_encoding(&parts.headers).and_then(|()| check_content(&parts.headers)),
     }
@@ -46,16 +44,30 @@ pub fn accepts_html(headers: &HeaderMap) -> bool {
     })
 }
 
-fn check_host(parts: &Parts) -> Result<(), Problem> {
+/// The `Host` of a request, whose form is not checked; none in HTTP/1.0.
+///
+/// # Errors
+/// 400 when it is missing or given more than once.
+pub fn host(parts: &Parts) -> Result<Option<&HeaderValue>, Problem> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let reason = match (hosts.next(), hosts.next()) {
-        (None, _) if parts.version == Version::HTTP_10 => return Ok(()),
-        (Some(host), None) if host_name(host.as_bytes()).is_some() => return Ok(()),
+        (None, _) if parts.version == Version::HTTP_10 => return Ok(None),
+        (Some(host), None) => return Ok(Some(host)),
         (None, _) => "is missing",
-        (Some(_), None) => "is no host name or address, with or without a port",
         (Some(_), Some(_)) => "must be given once",
     };
     Err(Invalid::new("Host", reason).into())
+}
+
+/// Checks the form of a `Host`.
+///
+/// # Errors
+/// 400 when it is malformed.
+pub fn check_host(host: &HeaderValue) -> Result<(), Problem> {
+    match host_name(host.as_bytes()) {
+        Some(_) => Ok(()),
+        None => Err(Invalid::new("Host", "is no host name or address, with or without a port").into()),
+    }
 }
 
 /// The name or address in `Host`, without its port and without the brackets of an IPv6 address. `None` when it is

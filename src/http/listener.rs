@@ -81,7 +81,11 @@ pub async fn serve<S>(
     mut shutdown: Shutdown,
 ) -> Result<()>
 where
-    S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send + 'static,
 {
     let listener =

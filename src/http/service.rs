@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -99,24 +99,29 @@ impl<S: Clone> ListenerService<S> {
     /// The service of one connection, which notes its responses in `due`, and shows its requests to `targets`.
     pub fn on_connection(&self, peer: SocketAddr, due: DueResponses, targets: RawTargets) -> FacadeService<S> {
         let ListenerService { routes, port, worker } = self;
-        FacadeService { routes: routes.clone(), port: *port, worker: worker.clone(), peer, due, targets }
+        let (routes, worker, host) = (routes.clone(), worker.clone(), OnceLock::new());
+        FacadeService(Arc::new(Connection { routes, port: *port, worker, peer, due, targets, host }))
     }
 }
 
 /// The service of one connection.
-#[derive(Clone)]
-pub struct FacadeService<S> {
+pub struct FacadeService<S>(Arc<Connection<S>>);
+
+/// What the requests of one connection share.
+struct Connection<S> {
     routes: S,
     port: Port,
     worker: Arc<WorkerContext>,
     peer: SocketAddr,
     due: DueResponses,
     targets: RawTargets,
+    /// The first host that passed its checks. Nearly every later request has the same.
+    host: OnceLock<Box<[u8]>>,
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for FacadeService<S>
 where
-    S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
     type Response = WarpResponse;
@@ -124,32 +129,28 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<WarpResponse, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let FacadeService(connection) = self;
         let (mut parts, body) = request.into_parts();
-        let has_hash = self.targets.next_has_hash(&parts.method, Framing::of(&body));
-        let wanted = self.worker.auth.wanted(self.port, &parts);
+        let has_hash = connection.targets.next_has_hash(&parts.method, Framing::of(&body));
+        let worker = &connection.worker;
+        let wanted = worker.auth.wanted(connection.port, &parts);
         let is_plain = head::is_plain(&parts.headers);
-        let id = if is_plain { self.worker.ids.make() } else { self.worker.ids.of(&parts.headers) };
-        let (time, port, is_guarded) = (Instant::now(), self.port, wanted.is_some());
+        let id = if is_plain { worker.ids.make() } else { worker.ids.of(&parts.headers) };
+        let (time, port, is_guarded) = (Instant::now(), connection.port, wanted.is_some());
         let arrival = Arrival { time, port, is_guarded, is_plain, id, key: None };
-        if let Some(preflight) = self.worker.browsers.preflight(&parts) {
+        if let Some(preflight) = worker.browsers.preflight(&parts) {
             let request = HttpRequest::new(arrival, parts, Bytes::new());
             let mut response = preflight.into_response();
-            self.finish(&request, &mut response);
+            connection.finish(&request, &mut response);
             return Box::pin(std::future::ready(Ok(response)));
         }
         let Authenticated { key, refusal: denied } = match wanted {
             None if is_plain => Authenticated::default(),
-            _ => self.worker.auth.authenticate(wanted, &mut parts),
+            _ => worker.auth.authenticate(wanted, &mut parts),
         };
         let arrival = Arrival { key, ..arrival };
-        let target = match has_hash {
-            true => Err(Invalid::new("target", "has a #; percent-encode it as %23").into()),
-            false => Ok(()),
-        };
-        let refusal = target.and_then(|()| head::check(&parts, is_plain));
-        let refusal = refusal.and_then(|()| self.worker.browsers.check(&parts, is_plain));
-        let refusal = refusal.err().or(denied);
-        let service = self.clone();
+        let refusal = connection.check(&parts, is_plain, has_hash).err().or(denied);
+        let service = connection.clone();
         if body.is_end_stream() {
             let request = HttpRequest::new(arrival, parts, Bytes::new());
             return Box::pin(service.answer(request, refusal.map(Rejection::from)));
@@ -161,14 +162,39 @@ where
     }
 }
 
-impl<S> FacadeService<S>
+impl<S> Connection<S>
 where
-    S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible>,
+    S: Service<Request<Empty<Bytes>>, Response = WarpResponse, Error = Infallible> + Clone,
 {
+    /// Checks the head of a request, of which it is known whether it is plain, and whether its target has a `#`.
+    fn check(&self, parts: &Parts, is_plain: bool, has_hash: bool) -> Result<(), Problem> {
+        if has_hash {
+            return Err(Invalid::new("target", "has a #; percent-encode it as %23").into());
+        }
+        self.check_host(parts)?;
+        if is_plain {
+            return Ok(());
+        }
+        head::check(parts)?;
+        self.worker.browsers.check(parts)
+    }
+
+    fn check_host(&self, parts: &Parts) -> Result<(), Problem> {
+        let Some(host) = head::host(parts)? else { return Ok(()) };
+        if self.host.get().is_some_and(|known| **known == *host.as_bytes()) {
+            return Ok(());
+        }
+        head::check_host(host)?;
+        self.worker.browsers.check_host(host)?;
+        // An error means that there is one already.
+        let _ = self.host.set(host.as_bytes().into());
+        Ok(())
+    }
+
     /// Answers a request whose client waits for `100 Continue` before it sends the body. Where the head decides, the
     /// client need not send it.
     async fn answer_expectant(
-        mut self,
+        self: Arc<Self>,
         arrival: Arrival,
         parts: Parts,
         body: Incoming,
@@ -184,7 +210,7 @@ where
             None if matches!(request.method, Method::GET | Method::HEAD) => {
                 return self.read_and_answer(arrival, parts, body, None).await;
             }
-            None => self.routes.call(for_warp(&request)).await?,
+            None => self.routes.clone().call(for_warp(&request)).await?,
         };
         if request.is_body_wanted() {
             return self.read_and_answer(arrival, parts, body, None).await;
@@ -196,7 +222,7 @@ where
 
     /// Reads a request's body and answers it.
     fn read_and_answer(
-        self,
+        self: Arc<Self>,
         arrival: Arrival,
         parts: Parts,
         body: Incoming,
@@ -219,7 +245,7 @@ where
     }
 
     fn answer(
-        mut self,
+        self: Arc<Self>,
         request: HttpRequest,
         rejection: Option<Rejection>,
     ) -> impl Future<Output = Result<WarpResponse, Infallible>> {
@@ -227,7 +253,7 @@ where
         let request = Arc::new(request);
         async move {
             let mut response = match rejection.or_else(|| refused_path(&request).map(Rejection::from)) {
-                None => self.routes.call(for_warp(&request)).await?,
+                None => self.routes.clone().call(for_warp(&request)).await?,
                 Some(rejection) => self.refuse(&request, rejection),
             };
             if let Some(viewer) = response.extensions_mut().remove::<Viewer>() {

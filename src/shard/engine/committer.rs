@@ -57,7 +57,7 @@ impl SharedWriter {
             self.store_or_abort(&batch);
             let done = writer.committed();
             drop(writer);
-            done.into_iter().for_each(Waiter::wake);
+            Waiter::wake_all(done);
         }
     }
 
@@ -94,7 +94,7 @@ impl SharedWriter {
             let done = writer.committed();
             let idle = writer.is_idle();
             drop(writer);
-            done.into_iter().for_each(Waiter::wake);
+            Waiter::wake_all(done);
             if idle {
                 self.changed.notify_all();
             }

@@ -118,8 +118,12 @@ pub struct ReplyTo {
 impl ReplyTo {
     /// Sends a reply under the request's id.
     pub fn send(self, reply: WireReply) {
+        self.send_at(Instant::now(), reply);
+    }
+
+    fn send_at(self, now: Instant, reply: WireReply) {
         if let Some(since) = self.since {
-            self.outbox.times.observe(since.elapsed(), 1, u64::from(is_failure(&reply)));
+            self.outbox.times.observe(now.saturating_duration_since(since), 1, u64::from(is_failure(&reply)));
         }
         self.outbox.push(WireReply { id: self.id, ..reply }, self.awaited, self.bytes);
     }
@@ -142,10 +146,20 @@ impl Waiter {
         }
     }
 
+    /// Tells the waiters of a commit that it is durable.
+    pub fn wake_all(waiters: Vec<Waiter>) {
+        let now = Instant::now();
+        waiters.into_iter().for_each(|waiter| waiter.wake_at(now));
+    }
+
     /// Tells the waiter that the commit is durable.
     pub fn wake(self) {
+        self.wake_at(Instant::now());
+    }
+
+    fn wake_at(self, now: Instant) {
         match self {
-            Waiter::Reply(reply_to, reply) => reply_to.send(reply),
+            Waiter::Reply(reply_to, reply) => reply_to.send_at(now, reply),
             // An error means that nothing waits any more.
             Waiter::Step(step) => _ = step.send(()),
         }
