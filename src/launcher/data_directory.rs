@@ -340,11 +340,11 @@ mod tests {
     fn a_new_store_is_laid_out_behind_dots_and_on_mounts_of_its_own() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/../data");
-        let data = DataDirectory::open(&path, 1, StorageKind::Log, &Catalog::None, &|| false).unwrap();
+        let data = DataDirectory::open(&path, 1, StorageKind::Log, &Catalog::None, LIMITS).unwrap();
         assert!(data.shard(0).is_dir() && directory.path().join("data").join(STORE_FILE).is_file());
         let mounted = directory.path().join("mounted");
         fs::create_dir_all(mounted.join("shard-0").join(LOST_AND_FOUND)).unwrap();
-        DataDirectory::open(&mounted, 1, StorageKind::Log, &Catalog::None, &|| false).unwrap();
+        DataDirectory::open(&mounted, 1, StorageKind::Log, &Catalog::None, LIMITS).unwrap();
     }
 
     #[test]
@@ -355,7 +355,7 @@ mod tests {
         std::os::unix::fs::symlink(&own, &link).unwrap();
         for path in [own.clone(), link] {
             let catalog = Catalog::File(path);
-            let opened = DataDirectory::open(directory.path(), 1, StorageKind::Log, &catalog, &|| false);
+            let opened = DataDirectory::open(directory.path(), 1, StorageKind::Log, &catalog, LIMITS);
             assert!(matches!(opened, Err(Error::Invalid(_))));
         }
         assert!(own.is_file() && !directory.path().join(STORE_FILE).exists());
