@@ -1,9 +1,13 @@
-//! Points at which a test can kill the process, as `kill -9` would, or stall a thread, as a disk that hangs would. They
-//! exist in debug builds only. The environment variable `SHARDCART_FAIL_POINT` names one to die at: `held`, or `held:3` for
-//! the third time it is reached; `SHARDCART_STALL_POINT` names one to stall at while a file exists: `log_write:FILE`.
+//! Points at which a test can kill the process, as `kill -9` would, stall a thread, as a disk that hangs would, or fail a
+//! call, as a disk that is full would. They exist in debug builds only. The environment variable `SHARDCART_FAIL_POINT`
+//! names one to die at: `held`, or `held:3` for the third time it is reached; `SHARDCART_STALL_POINT` names one to stall at
+//! while a file exists: `log_write:FILE`; `SHARDCART_ERROR_POINT` one that fails meanwhile: `probe:FILE`.
+
+use std::io;
 
 #[cfg(debug_assertions)]
 mod armed {
+    use std::io;
     use std::path::PathBuf;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +16,7 @@ mod armed {
 
     const VARIABLE: &str = "SHARDCART_FAIL_POINT";
     const STALL_VARIABLE: &str = "SHARDCART_STALL_POINT";
+    const ERROR_VARIABLE: &str = "SHARDCART_ERROR_POINT";
     const STALL_CHECK: Duration = Duration::from_millis(5);
 
     struct Armed {
@@ -36,21 +41,34 @@ mod armed {
         }
     }
 
-    static STALL: OnceLock<Option<(String, PathBuf)>> = OnceLock::new();
+    /// A point, and the file while which exists something happens there.
+    type FilePoint = OnceLock<Option<(String, PathBuf)>>;
 
-    fn stall_point() -> Option<(String, PathBuf)> {
-        let text = std::env::var(STALL_VARIABLE).ok()?;
-        text.split_once(':').map(|(name, file)| (name.to_owned(), file.into()))
+    static STALL: FilePoint = OnceLock::new();
+    static ERROR: FilePoint = OnceLock::new();
+
+    fn file_of(point: &'static FilePoint, variable: &str, name: &str) -> Option<&'static PathBuf> {
+        let armed = point.get_or_init(|| {
+            let text = std::env::var(variable).ok()?;
+            text.split_once(':').map(|(name, file)| (name.to_owned(), file.into()))
+        });
+        armed.as_ref().filter(|(armed, _)| armed == name).map(|(_, file)| file)
     }
 
     pub fn stall(name: &str) {
-        let stall = STALL.get_or_init(stall_point).as_ref();
-        let Some((_, file)) = stall.filter(|(stalled, _)| stalled == name) else { return };
+        let Some(file) = file_of(&STALL, STALL_VARIABLE, name) else { return };
         if file.exists() {
             tracing::info!(name, "a test stalls this thread");
         }
         while file.exists() {
             thread::sleep(STALL_CHECK);
+        }
+    }
+
+    pub fn fail(name: &str) -> io::Result<()> {
+        match file_of(&ERROR, ERROR_VARIABLE, name) {
+            Some(file) if file.exists() => Err(io::ErrorKind::QuotaExceeded.into()),
+            _ => Ok(()),
         }
     }
 }
@@ -74,3 +92,21 @@ pub fn stall(name: &str) {
 /// Stalls the thread while the file of a test exists. Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub fn stall(_: &str) {}
+
+/// Fails while the file of a test exists. Does nothing in a release build.
+///
+/// # Errors
+/// That of a quota that is used up.
+#[cfg(debug_assertions)]
+pub fn fail(name: &str) -> io::Result<()> {
+    armed::fail(name)
+}
+
+/// Fails while the file of a test exists. Does nothing in a release build.
+///
+/// # Errors
+/// None.
+#[cfg(not(debug_assertions))]
+pub fn fail(_: &str) -> io::Result<()> {
+    Ok(())
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::process::disk_space::Free;
+use crate::process::fail_point;
 
 /// The free space below which writes are refused by default, in bytes: 256 MiB.
 pub const DEFAULT_MIN_FREE_BYTES: u64 = 256 << 20;
@@ -64,6 +65,7 @@ impl DiskLimit {
     /// Those of the file system, as when a quota is used up.
     pub fn probe(&self) -> std::io::Result<()> {
         let path = self.directory.join(PROBE);
+        fail_point::fail("probe")?;
         let written = File::create(&path).and_then(|mut file| file.write_all(&[0; PROBE_BYTES]));
         // An error means that it was not made.
         let _ = fs::remove_file(&path);

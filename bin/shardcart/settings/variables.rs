@@ -11,7 +11,7 @@ const PREFIX: &str = "SHARDCART_";
 /// Options that are arguments only: repeated by accident, each would do harm.
 const ARGUMENTS_ONLY: [&str; 2] = ["give-up", "idempotency-key"];
 /// Variables that are no options.
-const OTHERS: [&str; 5] = ["API_KEY", "PAYMENT_TOKEN", "LOG", "FAIL_POINT", "STALL_POINT"];
+const OTHERS: [&str; 6] = ["API_KEY", "PAYMENT_TOKEN", "LOG", "FAIL_POINT", "STALL_POINT", "ERROR_POINT"];
 
 /// The name of an option, if it can also be set elsewhere than in the arguments.
 pub fn name_of(option: &Arg) -> Option<&str> {

@@ -182,6 +182,25 @@ fn a_disk_that_takes_no_more_files_refuses_writes_and_nothing_else() {
 }
 
 #[test]
+fn a_quota_that_is_used_up_refuses_writes_and_nothing_else() {
+    let mut store = Setup::new(1).durable().start();
+    let full = store.directory().join("full");
+    store.arm_error(0, "probe", &full);
+    let mut client = store.client();
+    client.post("/item/alice/tea", &offer("1", 1)).expect(201);
+    File::create(&full).unwrap();
+    let acknowledged = 1 + add_until_refused(&mut client);
+    client.post("/item/new/tea", &offer("1", 1)).expect_problem(503, "disk");
+    assert_eq!(count(&mut client), acknowledged);
+    assert!(store.shards[0].process().log().contains("the data directory takes no file"));
+    fs::remove_file(&full).unwrap();
+    eventually("writes are taken again", || {
+        (client.post("/item/alice/tea", &offer("1", 1)).status != 503).then_some(())
+    });
+    assert_eq!(count(&mut client), acknowledged + 1);
+}
+
+#[test]
 fn a_disk_that_is_full_to_the_last_byte_loses_nothing() {
     let disk = Disk::new();
     let mut store = start(&disk);

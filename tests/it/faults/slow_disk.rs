@@ -39,6 +39,22 @@ fn reads_of_the_disk_that_hang_delay_nobody_else() {
 }
 
 #[test]
+fn a_read_of_the_disk_that_hangs_is_answered_within_its_limit() {
+    let (store, hangs) = store(&[], "stored_read");
+    let mut client = store.client();
+    let order = client.post("/purchase/1", "").expect(201).json()["order_id"].as_str().unwrap().to_owned();
+    fs::write(&hangs, "").unwrap();
+    let path = format!("/api/orders/{order}");
+    let read = |client: &mut Client| client.call("GET", &path).header("X-API-Key", "secret123").send();
+    let late = read(&mut client);
+    assert!(matches!(late.status, 503 | 504), "{late:?}");
+    assert!(hangs.exists());
+    client.post("/item/alice/tea", &offer("1", 1)).expect(201);
+    fs::remove_file(&hangs).unwrap();
+    eventually("the order is read again", || (read(&mut client).status == 200).then_some(()));
+}
+
+#[test]
 fn a_commit_that_the_disk_does_not_finish_ends_the_shard() {
     let (mut store, hangs) = store(&["--commit-timeout", "1s"], "log_write");
     let mut client = store.client();

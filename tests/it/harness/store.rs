@@ -182,12 +182,21 @@ impl Store {
 
     /// Restarts a shard, which from then on dies at a fail point.
     pub fn arm_shard(&mut self, index: usize, fail_point: &str) {
-        self.restart_shard_in(index, ("SHARDCART_FAIL_POINT".into(), fail_point.into()));
+        self.arm(index, "SHARDCART_FAIL_POINT", fail_point);
     }
 
     /// Restarts a shard, which from then on stalls at a point while a file exists.
     pub fn arm_stall(&mut self, index: usize, point: &str, file: &Path) {
-        self.restart_shard_in(index, ("SHARDCART_STALL_POINT".into(), format!("{point}:{}", file.display())));
+        self.arm(index, "SHARDCART_STALL_POINT", &format!("{point}:{}", file.display()));
+    }
+
+    /// Restarts a shard, in which from then on a call fails while a file exists.
+    pub fn arm_error(&mut self, index: usize, point: &str, file: &Path) {
+        self.arm(index, "SHARDCART_ERROR_POINT", &format!("{point}:{}", file.display()));
+    }
+
+    fn arm(&mut self, index: usize, variable: &str, value: &str) {
+        self.restart_shard_in(index, (variable.to_owned(), value.to_owned()));
     }
 
     /// Restarts a shard, until its next restart with one more variable in its environment.
