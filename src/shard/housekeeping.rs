@@ -46,7 +46,7 @@ async fn probe(disk: &DiskLimit, context: &ShardContext) -> bool {
 
 fn sweep(context: &ShardContext) {
     let mut writer = context.writer.lock();
-    if !writer.accepts_writes() {
+    if writer.check_capacity().is_err() {
         return;
     }
     let mut txn = Transaction::begin(&mut writer, clock::moment());

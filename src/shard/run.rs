@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::context::ShardContext;
@@ -26,6 +27,7 @@ use crate::process::files::{self, failed_to, make_directory};
 use crate::process::heartbeat::Heartbeat;
 use crate::process::shutdown::Shutdown;
 use crate::process::{announce, descriptors, logging, scheduling};
+use crate::storage::Storage;
 
 /// The longest wait for the lock of the data directory, which a process that is ending may still hold.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -35,6 +37,8 @@ const LOCK_MODE: u32 = 0o666;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time that the last commit has then.
 const COMMIT_TIMEOUT_AT_END: Duration = Duration::from_secs(5);
+/// The time that noting the end of the log has then.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The file descriptors that are kept for calls of the payment gateway and all else that is neither storage nor a session.
 const RESERVED_DESCRIPTORS: u64 = 320;
@@ -108,7 +112,17 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
         tracing::error!("the last commit did not end in time: ending without knowing whether it is durable");
         logging::abort();
     }
-    storage.close()
+    close(storage)
+}
+
+/// Notes the end of the log. Everything is durable without it, so a disk that hangs does not keep the process.
+fn close(storage: Arc<dyn Storage>) -> Result<()> {
+    let (closed, end) = mpsc::channel();
+    thread::spawn(move || closed.send(storage.close()));
+    end.recv_timeout(CLOSE_TIMEOUT).unwrap_or_else(|_| {
+        tracing::warn!("the disk does not take the end of the log in time: ending without it");
+        Ok(())
+    })
 }
 
 fn is_missing(data: &Path) -> Error {

@@ -85,8 +85,13 @@ pub trait Storage: Send + Sync + 'static {
         self.commit(batch, self.sequence() + 1).into_result()
     }
 
-    /// The time for which the device has been writing a commit; `None` while it writes none.
+    /// The time that the commit under way has taken so far; `None` while there is none.
     fn write_time(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The time for which background work has been freeing space; `None` while it does not.
+    fn checkpoint_time(&self) -> Option<Duration> {
         None
     }
 

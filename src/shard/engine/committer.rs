@@ -13,8 +13,11 @@ use crate::process::histogram::Histogram;
 use crate::process::logging;
 use crate::storage::Storage;
 
-/// The checks of a write under way, in its time limit.
+/// The checks of a commit under way, in its time limit, and the longest time between two.
 const CHECKS_IN_TIMEOUT: u32 = 10;
+const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The time past which a checkpoint is logged as slow.
+const SLOW_CHECKPOINT: Duration = Duration::from_secs(10);
 
 /// The writer, shared by the thread that runs commands and the thread that commits.
 pub struct SharedWriter {
@@ -119,14 +122,23 @@ impl SharedWriter {
     }
 }
 
-/// Ends the process when the device does not finish a write in time: what waits for it gets an answer, and the next start
-/// finds out what is durable.
+/// Watches what waits for the disk. Ends the process when a commit is not finished in time: what waits for it gets an
+/// answer, and the next start finds out what is durable.
 fn watch(storage: &dyn Storage, timeout: Duration) {
+    let mut is_slow = false;
     loop {
-        thread::sleep(timeout / CHECKS_IN_TIMEOUT);
+        thread::sleep((timeout / CHECKS_IN_TIMEOUT).min(MAX_CHECK_INTERVAL));
         if storage.write_time().is_some_and(|time| time >= timeout) {
             tracing::error!(?timeout, "the disk has not finished a commit in time: ending");
             logging::abort();
+        }
+        let was_slow = std::mem::replace(&mut is_slow, storage.checkpoint_time() >= Some(SLOW_CHECKPOINT));
+        match (was_slow, is_slow) {
+            (false, true) => {
+                tracing::warn!(limit = ?SLOW_CHECKPOINT, "a checkpoint is slow: commits go on until the log is full");
+            }
+            (true, false) => tracing::info!("the slow checkpoint has gone on"),
+            _ => {}
         }
     }
 }

@@ -174,10 +174,13 @@ impl ManifestFile {
     /// # Errors
     /// Those of the disk.
     pub fn write(&mut self, manifest: &Manifest) -> io::Result<()> {
-        self.generation += 1;
-        let bytes = manifest.encode(self.generation);
-        let slot = self.generation % SLOTS * self.unit as u64;
-        self.file.write_at(self.buffer.fill(&[&bytes], self.unit), slot)
+        let generation = self.generation + 1;
+        let bytes = manifest.encode(generation);
+        let slot = generation % SLOTS * self.unit as u64;
+        self.file.write_at(self.buffer.fill(&[&bytes], self.unit), slot)?;
+        // After a write that failed the next one goes to the same slot: the other one has what is known to be good.
+        self.generation = generation;
+        Ok(())
     }
 }
 

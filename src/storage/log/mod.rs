@@ -1,18 +1,20 @@
 //! A commit log on preallocated files, with tables behind it.
 //!
 //! A commit is one frame, written with one direct, synced write; see `frame` for its bytes. Files form a ring: when one is
-//! full the next free one is begun, and a background thread moves what is in full ones to the tables and frees them. The
+//! full the next free one is begun; background threads make files, move what is in full ones to the tables and free them. The
 //! manifest says which files are needed and how far the log reaches. `survey` has the rule that tells a torn commit from
 //! damage.
 
 mod block;
 mod bytes;
+mod content;
 #[cfg(test)]
 mod damage_tests;
 mod disk;
 #[cfg(test)]
 mod fault_tests;
 mod file_header;
+mod files;
 mod findings;
 mod frame;
 #[cfg(any(test, fuzzing))]
@@ -47,5 +49,7 @@ pub use fuzz::fuzz_log;
 pub use give_up::give_up;
 pub use lost::GiveUp;
 pub use manifest::MANIFEST;
-pub use storage::{DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES};
+pub use storage::{
+    DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, TABLES_DIRECTORY,
+};
 pub use sync_probe::{SyncTimes, measure_syncs};

@@ -1,7 +1,7 @@
 //! The ring of log files: commits go to the newest, the oldest are freed once the tables have what is in them.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::block::BlockBuffer;
 use super::disk::{Disk, DiskFile};
 use super::file_header::FileHeader;
+use super::files::Files;
 use super::frame::{HEADER_BYTES, Payload, span};
 use super::manifest::{LiveFile, Manifest, ManifestFile};
 use super::walk::Layout;
@@ -18,8 +19,10 @@ use crate::storage::record::Write;
 
 /// The longest pause of background work at a time.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
+/// The time for which a commit waits for a file that is being made until the log counts as full.
+const FILE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The sizes of a ring.
+/// The sizes of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
     /// Bytes of a file.
@@ -61,32 +64,23 @@ struct Cursor {
     buffer: BlockBuffer,
 }
 
-/// Which files are needed, and which are free.
-struct Files {
-    manifest: Manifest,
-    manifest_file: ManifestFile,
-    free: Vec<u16>,
-    /// The file that commits go to; none once it is full or sealed.
-    newest: Option<LiveFile>,
-    /// True while no more files can be made, as on a full disk.
-    cannot_grow: bool,
-    /// True while a commit waits for a free file.
-    is_awaited: bool,
-}
-
 /// A log that is open for commits.
 pub struct Ring {
     disk: Box<dyn Disk>,
-    sizes: Sizes,
     layout: Layout,
     handles: RwLock<Vec<Arc<dyn DiskFile>>>,
     cursor: Mutex<Cursor>,
+    /// Never held while the disk is read or written.
     files: Mutex<Files>,
-    /// Signalled when a file becomes free or is sealed.
+    /// Held by whoever changes the manifest, from before it is written until `files` has what was written.
+    manifest_file: Mutex<ManifestFile>,
+    /// Signalled when `files` changes.
     changed: Condvar,
+    /// What `files` says of room for commits: every command that writes asks.
+    has_room: AtomicBool,
     /// The sequence of the last commit that is durable.
     durable: AtomicU64,
-    /// When the disk was given the commit that it is writing.
+    /// When the commit began that is under way, with its wait for a file.
     write_began: Mutex<Option<Instant>>,
 }
 
@@ -99,27 +93,21 @@ impl Ring {
         manifest: Manifest,
         manifest_file: ManifestFile,
     ) -> Self {
+        let layout = manifest.layout();
         let sequence = manifest.reached;
-        let is_free = |index: &u16| manifest.live.iter().all(|file| file.index != *index);
-        let free = (0..manifest.files).filter(is_free).rev().collect();
         let cursor = Cursor { file: None, offset: 0, sequence, buffer: BlockBuffer::default() };
+        let files = Files::new(manifest, sizes.max_files);
         Ring {
             disk,
-            sizes,
-            layout: manifest.layout(),
+            layout,
+            handles: RwLock::new(handles),
             cursor: Mutex::new(cursor),
+            has_room: AtomicBool::new(files.has_room()),
+            files: Mutex::new(files),
+            manifest_file: Mutex::new(manifest_file),
+            changed: Condvar::new(),
             durable: AtomicU64::new(sequence),
             write_began: Mutex::default(),
-            files: Mutex::new(Files {
-                free,
-                manifest,
-                manifest_file,
-                newest: None,
-                cannot_grow: false,
-                is_awaited: false,
-            }),
-            handles: RwLock::new(handles),
-            changed: Condvar::new(),
         }
     }
 
@@ -161,6 +149,7 @@ impl Ring {
         if sequence != cursor.sequence + 1 {
             return Ok(None);
         }
+        self.note_write(Some(Instant::now()));
         let file = match cursor.file.filter(|_| cursor.offset + span <= self.layout.file_bytes) {
             Some(file) => file,
             None => self.begin_file(&mut cursor)?,
@@ -168,17 +157,20 @@ impl Ring {
         let (offset, previous) = (cursor.offset, cursor.sequence);
         let header = payload.header(self.layout.place(file.number, offset), sequence, previous);
         let units = cursor.buffer.fill(&[&header, payload.bytes()], self.layout.unit);
-        *self.write_began.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         fail_point::stall("log_write");
         self.handle(file.index).write_at(units, offset)?;
-        *self.write_began.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.note_write(None);
         cursor.offset += span;
         cursor.sequence = sequence;
         self.durable.store(sequence, Ordering::Release);
         Ok(Some(Position { index: file.index, number: file.number, offset, sequence }))
     }
 
-    /// The time for which the disk has been writing a commit; `None` while it writes none.
+    fn note_write(&self, began: Option<Instant>) {
+        *self.write_began.lock().unwrap_or_else(PoisonError::into_inner) = began;
+    }
+
+    /// The time that the commit under way has taken so far, its wait for a file included; `None` while there is none.
     pub fn write_time(&self) -> Option<Duration> {
         self.write_began.lock().unwrap_or_else(PoisonError::into_inner).map(|began| began.elapsed())
     }
@@ -191,6 +183,27 @@ impl Ring {
     }
 
     fn begin_file(&self, cursor: &mut Cursor) -> io::Result<LiveFile> {
+        let index = self.take_free();
+        let number = self.files().manifest.next_number;
+        let file = LiveFile { index, number, after: cursor.sequence };
+        let header = FileHeader { ring: self.layout.ring, index, number, file_bytes: self.layout.file_bytes };
+        fail_point::stall("log_header");
+        self.handle(index).write_at(cursor.buffer.fill(&[&header.encode()], self.layout.unit), 0)?;
+        let change = |manifest: &mut Manifest| {
+            manifest.next_number += 1;
+            manifest.live.push(file);
+            manifest.reached = cursor.sequence;
+        };
+        // At once with the change: no moment at which the file is listed and seems to be sealed.
+        self.change(change, |files| files.newest = Some(file))?;
+        cursor.file = Some(file);
+        cursor.offset = self.layout.unit as u64;
+        Ok(file)
+    }
+
+    /// Takes a free file, once there is one.
+    fn take_free(&self) -> u16 {
+        let began = Instant::now();
         let mut files = self.files();
         // What was written so far can go to the tables, which may be what frees a file.
         files.newest = None;
@@ -200,31 +213,48 @@ impl Ring {
                 Some(index) => break index,
                 None => {
                     files.is_awaited = true;
-                    files = self.changed.wait(files).unwrap_or_else(PoisonError::into_inner);
+                    files = self.changed.wait_timeout(files, FILE_TIMEOUT).unwrap_or_else(PoisonError::into_inner).0;
+                    files.is_late = began.elapsed() >= FILE_TIMEOUT;
+                    self.note_room(&files);
                 }
             }
         };
         files.is_awaited = false;
-        let number = files.manifest.next_number;
-        let file = LiveFile { index, number, after: cursor.sequence };
-        let header = FileHeader { ring: self.layout.ring, index, number, file_bytes: self.layout.file_bytes };
-        self.handle(index).write_at(cursor.buffer.fill(&[&header.encode()], self.layout.unit), 0)?;
-        files.manifest.next_number += 1;
-        files.manifest.live.push(file);
-        files.manifest.reached = cursor.sequence;
-        files.write_manifest()?;
-        files.newest = Some(file);
-        cursor.file = Some(file);
-        cursor.offset = self.layout.unit as u64;
+        files.is_late = false;
+        self.note_room(&files);
         // The next file is made while this one is filled.
         self.changed.notify_all();
-        Ok(file)
+        index
     }
 
-    /// True when a file is free for the commits to come, or can be made.
+    /// Changes the manifest: durably first, and then for everybody. Only others that change it wait for the disk, too.
+    fn change(&self, change: impl FnOnce(&mut Manifest), publish: impl FnOnce(&mut Files)) -> io::Result<()> {
+        let mut file = self.manifest_file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut manifest = self.files().manifest.clone();
+        change(&mut manifest);
+        fail_point::stall("manifest");
+        file.write(&manifest)?;
+        let mut files = self.files();
+        files.manifest = manifest;
+        publish(&mut files);
+        self.note_room(&files);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn note_room(&self, files: &Files) {
+        let has_room = files.has_room();
+        if self.has_room.swap(has_room, Ordering::Release) != has_room {
+            match has_room {
+                true => tracing::info!("the log has room again"),
+                false => tracing::warn!("the log is full: writes are refused until a file of it is free"),
+            }
+        }
+    }
+
+    /// True when a file is free for the commits to come, or is made in time.
     pub fn has_room(&self) -> bool {
-        let files = self.files();
-        !files.free.is_empty() || (files.manifest.files < self.sizes.max_files && !files.cannot_grow)
+        self.has_room.load(Ordering::Acquire)
     }
 
     /// The sequence of the last commit that is durable.
@@ -237,45 +267,48 @@ impl Ring {
     /// # Errors
     /// Those of the disk.
     pub fn note_reached(&self) -> io::Result<Option<u64>> {
-        let mut files = self.files();
         let durable = self.durable();
-        if files.manifest.reached == durable {
+        if self.files().manifest.reached >= durable {
             return Ok(None);
         }
-        files.manifest.reached = durable;
-        files.write_manifest()?;
+        self.change(|manifest| manifest.reached = manifest.reached.max(durable), |_| ())?;
         Ok(Some(durable))
     }
 
-    /// Makes one more file, if none is free and there may be more.
+    /// Waits until no file is free and there may be more; false when it is to stop.
+    pub fn wait_for_need(&self, stops: &AtomicBool) -> bool {
+        let is_content = |files: &mut Files| !files.needs_another() && !stops.load(Ordering::Acquire);
+        drop(self.changed.wait_while(self.files(), is_content));
+        !stops.load(Ordering::Acquire)
+    }
+
+    /// Makes one more file. One thread does so.
     ///
     /// # Errors
     /// Those of the disk; the ring stays as it is.
-    pub fn prepare_file(&self) -> io::Result<()> {
-        let index = {
-            let files = self.files();
-            if !files.free.is_empty() || files.manifest.files >= self.sizes.max_files {
-                return Ok(());
-            }
-            files.manifest.files
-        };
-        let mut pause = |busy: Duration| self.leave_device(busy);
-        let created = self.disk.create(&file_name(index), self.layout.file_bytes, &mut pause);
-        self.files().cannot_grow = created.is_err();
-        let file = created?;
-        self.handles.write().unwrap_or_else(PoisonError::into_inner).push(Arc::from(file));
+    pub fn make_file(&self) -> io::Result<()> {
+        let index = self.files().manifest.files;
+        let made = self.make_file_at(index);
         let mut files = self.files();
-        files.manifest.files += 1;
-        files.write_manifest()?;
-        files.free.push(index);
-        self.changed.notify_all();
-        Ok(())
+        files.cannot_grow = made.is_err();
+        self.note_room(&files);
+        made
+    }
+
+    fn make_file_at(&self, index: u16) -> io::Result<()> {
+        fail_point::stall("prepare");
+        let mut pause = |busy: Duration| self.leave_device(busy);
+        let file = self.disk.create(&file_name(index), self.layout.file_bytes, &mut pause)?;
+        let add = |files: &mut Files| {
+            self.handles.write().unwrap_or_else(PoisonError::into_inner).push(Arc::from(file));
+            files.free.push(index);
+        };
+        self.change(|manifest| manifest.files += 1, add)
     }
 
     /// The sealed files, from the oldest on.
     pub fn sealed(&self) -> Vec<LiveFile> {
-        let files = self.files();
-        files.manifest.live.iter().copied().filter(|file| files.newest != Some(*file)).collect()
+        self.files().sealed()
     }
 
     /// Waits until something changes, but not longer than that.
@@ -291,6 +324,8 @@ impl Ring {
 
     /// Wakes whoever waits for a change.
     pub fn wake(&self) {
+        // Not between a waiter's look at what it waits for and its wait.
+        drop(self.files());
         self.changed.notify_all();
     }
 
@@ -338,21 +373,13 @@ impl Ring {
     /// # Errors
     /// Those of the disk.
     pub fn free(&self, freed: &[LiveFile], applied: u64) -> io::Result<()> {
-        let mut files = self.files();
-        files.manifest.applied = applied;
-        // No file may be left that says how far the log reaches.
-        files.manifest.reached = files.manifest.reached.max(applied);
-        files.manifest.live.retain(|file| !freed.contains(file));
-        files.write_manifest()?;
-        files.free.splice(0..0, freed.iter().map(|file| file.index));
-        self.changed.notify_all();
-        Ok(())
-    }
-}
-
-impl Files {
-    fn write_manifest(&mut self) -> io::Result<()> {
-        self.manifest_file.write(&self.manifest)
+        let change = |manifest: &mut Manifest| {
+            manifest.applied = applied;
+            // No file may be left that says how far the log reaches.
+            manifest.reached = manifest.reached.max(applied);
+            manifest.live.retain(|file| !freed.contains(file));
+        };
+        self.change(change, |files| drop(files.free.splice(0..0, freed.iter().map(|file| file.index))))
     }
 }
 

@@ -1,24 +1,22 @@
-//! Storage in a commit log with tables behind it: commits are appended to the log, a background thread moves what
-//! is in sealed files to the tables.
+//! Storage in a commit log with tables behind it: commits are appended to the log, background threads
+//! make files for it and move what is in sealed ones to the tables.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::content::Content;
 use super::disk::{Disk, LocalDisk};
-use super::manifest::{LiveFile, MANIFEST, MAX_FILES};
-use super::mark::Mark;
-use super::recovery;
-use super::ring::{Position, Ring, Sizes};
+use super::manifest::{MANIFEST, MAX_FILES};
+use super::ring::Sizes;
 use super::survey::fault;
-use super::tables::{self, Newest, Tables};
+use super::tables::{self, Newest};
 use crate::error::{Error, Result};
-use crate::storage::backend::{Loaded, Outcome, Page, Storage, as_slices, keys_after};
-use crate::storage::record::{COUNTER_KEY, Record, RecordKind, Write, kind_of};
+use crate::storage::backend::{Loaded, Outcome, Page, Storage};
+use crate::storage::record::{RecordKind, Write};
 
 /// The directory of the log in a shard's data directory.
 pub const LOG_DIRECTORY: &str = "log";
@@ -36,34 +34,22 @@ pub const MAX_FILE_BYTES: u64 = 16 << 20;
 const LEAST_FILES: u64 = 16;
 /// The file descriptors of an open file: one to write, one to read.
 const FILE_DESCRIPTORS: u64 = 2;
-/// Files that go to the tables together, so that a key that changes often is written once.
-const FILES_AT_ONCE: usize = 4;
-/// Bytes of keys and values that go to the tables together at most, but for the last file's.
-const CHECKPOINT_BYTES: usize = 64 << 20;
 /// The idle time after which the manifest notes how far the log reaches.
 const IDLE: Duration = Duration::from_millis(50);
-/// The pause after a checkpoint that failed; it grows up to the second one.
+/// The pause after background work that failed; it grows up to the second one.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
-
-/// Where the newest effect of a key lies; only of keys that are read one by one.
-type Index = BTreeMap<Box<[u8]>, Position>;
 
 /// A shard's commit log and tables.
 pub struct LogStorage {
     shared: Arc<Shared>,
-    checkpoint: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
-    ring: Ring,
-    tables: Tables,
-    index: Mutex<Index>,
-    /// One checkpoint at a time: the background thread's, or that of a load.
-    checkpoint: Mutex<()>,
-    files_at_once: usize,
+    content: Content,
     stops: AtomicBool,
-    /// The checkpoints that failed.
+    /// The times that background work failed.
     failures: AtomicU64,
 }
 
@@ -89,7 +75,8 @@ impl LogStorage {
         let files = most_files(log_bytes);
         let file_bytes = (log_bytes / files).min(MAX_FILE_BYTES).next_multiple_of(disk.unit() as u64);
         let max_files = u16::try_from(files).expect("it is at most MAX_FILES");
-        let opened = Self::open_on(Box::new(disk), &directory.join(TABLES_DIRECTORY), Sizes { file_bytes, max_files });
+        let opened =
+            Self::open_on(Box::new(disk), &directory.join(TABLES_DIRECTORY), Sizes { file_bytes, max_files });
         opened.map_err(|error| {
             let directory = directory.display();
             Error::Internal(format!("{error}; `shardcart repair --data {directory}` shows what can be kept"))
@@ -101,33 +88,28 @@ impl LogStorage {
     /// # Errors
     /// As for [`LogStorage::open`].
     pub fn open_on(disk: Box<dyn Disk>, tables: &Path, sizes: Sizes) -> Result<Self> {
-        let tables = Tables::open(tables)?;
-        let mut index = Index::new();
-        let ring = recovery::open(disk, sizes, tables.found_mark(), &mut |position, writes| {
-            let keys = writes.iter().map(|write| write.record().key());
-            keys.filter(|key| is_indexed(key)).for_each(|key| _ = index.insert(key.into(), position));
-        })?;
-        let shared = Arc::new(Shared {
-            ring,
-            tables,
-            index: Mutex::new(index),
-            checkpoint: Mutex::default(),
-            files_at_once: FILES_AT_ONCE.min(usize::from(sizes.max_files) / 2).max(1),
-            stops: AtomicBool::new(false),
-            failures: AtomicU64::default(),
-        });
-        let background = shared.clone();
-        let thread = thread::Builder::new().name("checkpoint".into()).spawn(move || background.run());
-        let thread = thread.map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))?;
-        Ok(LogStorage { shared, checkpoint: Some(thread) })
+        let content = Content::open(disk, tables, sizes)?;
+        let shared = Arc::new(Shared { content, stops: AtomicBool::new(false), failures: AtomicU64::default() });
+        // Two threads: a checkpoint that hangs must not keep commits from the files that the log may still have.
+        let mut storage = LogStorage { shared, threads: Vec::new() };
+        storage.start("log-files", Shared::make_files)?;
+        storage.start("checkpoint", Shared::tidy)?;
+        Ok(storage)
+    }
+
+    fn start(&mut self, name: &str, run: fn(&Shared)) -> Result<()> {
+        let shared = self.shared.clone();
+        let thread = thread::Builder::new().name(name.into()).spawn(move || run(&shared));
+        self.threads.push(thread.map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))?);
+        Ok(())
     }
 }
 
 impl Drop for LogStorage {
     fn drop(&mut self) {
         self.shared.stops.store(true, Ordering::Release);
-        self.shared.ring.wake();
-        if let Some(thread) = self.checkpoint.take() {
+        self.shared.content.ring.wake();
+        for thread in self.threads.drain(..) {
             // It has logged what it died of.
             let _ = thread.join();
         }
@@ -136,55 +118,55 @@ impl Drop for LogStorage {
 
 impl Storage for LogStorage {
     fn sequence(&self) -> u64 {
-        self.shared.ring.durable()
+        self.shared.content.ring.durable()
     }
 
     fn load(&self, kinds: &[RecordKind], slots: &RangeInclusive<u16>, each: &mut Loaded<'_>) -> Result<()> {
-        self.shared.ring.seal();
+        self.shared.content.ring.seal();
         let mut newest = Newest::default();
         // No commit waits for the device meanwhile.
-        if let Err(error) = self.shared.checkpoint(1, |_| ()) {
+        if let Err(error) = self.shared.content.checkpoint(1, |_| ()) {
             // A full disk must not keep a shard from starting: what is in the log is read from there.
             tracing::warn!(%error, "the log cannot be moved to the tables");
-            for file in self.shared.ring.sealed() {
-                self.shared.read_file(file, &mut newest)?;
+            for file in self.shared.content.ring.sealed() {
+                self.shared.content.read_file(file, &mut newest)?;
             }
         }
-        self.shared.tables.load(newest, kinds, slots, each)
+        self.shared.content.tables.load(newest, kinds, slots, each)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.shared.get(key)
+        self.shared.content.get(key)
     }
 
     fn scan(&self, kind: RecordKind, slots: &RangeInclusive<u16>, after: &[u8], limit: usize) -> Result<Page> {
-        self.shared.scan(kind, slots, after, limit)
+        self.shared.content.scan(kind, slots, after, limit)
     }
 
     fn commit(&self, batch: &[Write], sequence: u64) -> Outcome {
-        let position = match self.shared.ring.append(batch, sequence) {
+        let position = match self.shared.content.ring.append(batch, sequence) {
             Ok(Some(position)) => position,
             Ok(None) => return Outcome::Fenced,
             Err(error) => return Outcome::Unknown(fault("cannot write to the log", &error)),
         };
-        let mut indexed = batch.iter().map(|write| write.record().key()).filter(|key| is_indexed(key)).peekable();
-        if indexed.peek().is_some() {
-            let mut index = self.shared.index();
-            indexed.for_each(|key| _ = index.insert(key.into(), position));
-        }
+        self.shared.content.note(batch, position);
         Outcome::Committed
     }
 
     fn write_time(&self) -> Option<Duration> {
-        self.shared.ring.write_time()
+        self.shared.content.ring.write_time()
+    }
+
+    fn checkpoint_time(&self) -> Option<Duration> {
+        self.shared.content.checkpoint_time()
     }
 
     fn close(&self) -> Result<()> {
-        self.shared.note_reached()
+        self.shared.content.note_reached()
     }
 
     fn has_room(&self) -> bool {
-        self.shared.ring.has_room()
+        self.shared.content.ring.has_room()
     }
 
     fn background_failures(&self) -> u64 {
@@ -192,7 +174,7 @@ impl Storage for LogStorage {
     }
 
     fn check_log(&self, part: usize) -> Result<Option<u64>> {
-        let ring = &self.shared.ring;
+        let ring = &self.shared.content.ring;
         let Some(file) = ring.sealed().get(part).copied() else { return Ok(None) };
         match ring.read_file(file, &mut |_| {}) {
             // A checkpoint may have freed it meanwhile.
@@ -202,7 +184,7 @@ impl Storage for LogStorage {
     }
 
     fn max_batch_bytes(&self) -> usize {
-        usize::try_from(self.shared.ring.max_payload_bytes() / 2).unwrap_or(usize::MAX)
+        usize::try_from(self.shared.content.ring.max_payload_bytes() / 2).unwrap_or(usize::MAX)
     }
 
     fn is_volatile(&self) -> bool {
@@ -215,138 +197,53 @@ fn most_files(log_bytes: u64) -> u64 {
     (log_bytes / MAX_FILE_BYTES).clamp(LEAST_FILES, MAX_FILES as u64)
 }
 
-/// True for keys that are read from storage while the shard runs.
-fn is_indexed(key: &[u8]) -> bool {
-    key != COUNTER_KEY && kind_of(key).is_none_or(|kind| !kind.is_resident())
-}
-
 impl Shared {
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        loop {
-            let Some(position) = self.index().get(key).copied() else { return self.tables.get(key) };
-            let writes = self.ring.read(position).map_err(|error| fault("cannot read the log", &error))?;
-            if let Some(writes) = writes {
-                let found = writes.into_iter().rfind(|write| write.record().key() == key);
-                return Ok(match found {
-                    Some(Write::Put(record)) => Some(record.value().to_vec()),
-                    Some(Write::Delete(_)) | None => None,
-                });
-            }
-            // It went to the tables meanwhile; if the index still says otherwise, the log is damaged.
-            if self.index().get(key) == Some(&position) {
-                return Err(Error::Internal(format!("commit {} cannot be read from the log", position.sequence)));
-            }
-        }
-    }
-
-    /// A part of a scan. The log's part is taken first: what goes to the tables meanwhile is then found there.
-    fn scan(&self, kind: RecordKind, slots: &RangeInclusive<u16>, after: &[u8], limit: usize) -> Result<Page> {
-        let range = keys_after(slots, after);
-        let in_log: Vec<_> =
-            self.index().range::<[u8], _>(as_slices(&range)).take(limit).map(|(key, _)| key.clone()).collect();
-        let in_tables = self.tables.range(kind, &range, limit)?;
-        let mut keys: BTreeMap<Box<[u8]>, Option<Vec<u8>>> = in_log.into_iter().map(|key| (key, None)).collect();
-        for (key, value) in in_tables {
-            keys.entry(key).or_insert(Some(value));
-        }
-        let mut page = Page::default();
-        for (seen, (key, value)) in keys.into_iter().take(limit).enumerate() {
-            if kind_of(&key) == Some(kind) {
-                let value = if value.is_some() { value } else { self.get(&key)? };
-                page.records.extend(value.map(|value| Record::from_parts(&key, &value)));
-            }
-            if seen + 1 == limit {
-                page.next = Some(key.into_vec());
-            }
-        }
-        Ok(page)
-    }
-
-    fn mark(&self, applied: u64, reached: u64) -> Mark {
-        Mark { ring: self.ring.id(), applied, reached }
-    }
-
-    /// Notes durably how far the log reaches, in the manifest and beside the tables.
-    fn note_reached(&self) -> Result<()> {
-        let noted = self.ring.note_reached().map_err(|error| fault("cannot write the log's manifest", &error))?;
-        if let Some(reached) = noted {
-            self.tables.note_reached(self.mark(self.tables.applied(), reached));
-        }
-        Ok(())
-    }
-
-    /// Adds the effects of a sealed file, and returns the sequence of its last commit.
-    fn read_file(&self, file: LiveFile, newest: &mut Newest) -> Result<u64> {
-        let read = self.ring.read_file(file, &mut |writes| newest.extend(writes));
-        read.map_err(|error| fault("cannot read the log", &error))
-    }
-
-    /// Moves the oldest sealed files to the tables, as long as there are at least so many. `pause` is told how long reading
-    /// a file took, and may wait.
-    fn checkpoint(&self, least: usize, pause: impl Fn(Duration)) -> Result<()> {
-        let _guard = self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let sealed = self.ring.sealed();
-            if sealed.len() < least {
-                return Ok(());
-            }
-            let mut newest = Newest::default();
-            let mut applied = self.tables.applied();
-            let mut count = 0;
-            for file in sealed.iter().take(self.files_at_once) {
-                let began = Instant::now();
-                applied = applied.max(self.read_file(*file, &mut newest)?);
-                count += 1;
-                pause(began.elapsed());
-                if newest.bytes() >= CHECKPOINT_BYTES {
-                    break;
-                }
-            }
-            let files = &sealed[..count];
-            self.tables.apply(newest, self.mark(applied, self.ring.durable()))?;
-            // The index first: a read that misses the file looks there again.
-            self.index().retain(|_, position| position.sequence > applied);
-            self.ring.free(files, applied).map_err(|error| fault("cannot free files of the log", &error))?;
-        }
-    }
-
-    /// The background thread: prepares files, notes how far the log reaches, moves sealed files to the tables.
-    fn run(&self) {
+    /// One background thread: makes a file when none is free, up to the most.
+    fn make_files(&self) {
+        let ring = &self.content.ring;
         let mut pause = RETRY_PAUSE;
-        let mut seen = self.ring.durable();
+        while ring.wait_for_need(&self.stops) {
+            match ring.make_file() {
+                Ok(()) => pause = RETRY_PAUSE,
+                Err(error) => self.note_failure(&fault("cannot make a file for the log", &error), &mut pause),
+            }
+        }
+    }
+
+    /// The other one: notes how far the log reaches, moves sealed files to the tables.
+    fn tidy(&self) {
+        let Content { ring, .. } = &self.content;
+        let mut pause = RETRY_PAUSE;
+        let mut seen = ring.durable();
         while !self.stops.load(Ordering::Acquire) {
-            match self.tidy(&mut seen) {
+            match self.tidy_once(&mut seen) {
                 Ok(()) => {
                     pause = RETRY_PAUSE;
-                    self.ring.wait(IDLE);
+                    ring.wait(IDLE);
                 }
-                Err(error) => {
-                    tracing::error!(%error, "a checkpoint failed; trying again");
-                    self.failures.fetch_add(1, Ordering::Relaxed);
-                    self.ring.wait(pause);
-                    pause = (pause * 2).min(MAX_RETRY_PAUSE);
-                }
+                Err(error) => self.note_failure(&error, &mut pause),
             }
         }
-        if let Err(error) = self.note_reached() {
+        if let Err(error) = self.content.note_reached() {
             tracing::error!(%error, "the end of the log cannot be noted");
         }
     }
 
-    fn tidy(&self, seen: &mut u64) -> Result<()> {
-        let prepared = self.ring.prepare_file().map_err(|error| fault("cannot make a file for the log", &error));
-        // On a full disk the checkpoint is what frees a file.
-        self.checkpoint(self.files_at_once, |busy| self.ring.leave_device(busy))?;
-        prepared?;
-        let durable = self.ring.durable();
+    fn tidy_once(&self, seen: &mut u64) -> Result<()> {
+        let Content { ring, .. } = &self.content;
+        self.content.checkpoint(self.content.files_at_once(), |busy| ring.leave_device(busy))?;
+        let durable = ring.durable();
         if durable == *seen {
-            self.note_reached()?;
+            self.content.note_reached()?;
         }
         *seen = durable;
         Ok(())
+    }
+
+    fn note_failure(&self, error: &Error, pause: &mut Duration) {
+        tracing::error!(%error, "background work of the log failed; trying again");
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.content.ring.wait(*pause);
+        *pause = (*pause * 2).min(MAX_RETRY_PAUSE);
     }
 }

@@ -24,5 +24,6 @@ mod resend;
 mod saga;
 mod slow_disk;
 mod slow_gateway;
+mod stalled_disk;
 mod stalled_log;
 mod wrong_clock;
