@@ -23,7 +23,7 @@ use shardcart::domain::cart::{Cart, Line, Offer};
 use shardcart::domain::money::Money;
 use shardcart::domain::time::Timestamp;
 use shardcart::routing::{ItemId, KeyHash, SLOTS};
-use shardcart::storage::{DEFAULT_LOG_BYTES, Record, RecordKey, RecordKind, StorageKind, Write, codec};
+use shardcart::storage::{DEFAULT_LOG_BYTES, Record, RecordKey, RecordKind, Space, StorageKind, Write, codec};
 
 use harness::procfs::own_processor_time;
 use harness::{BENCH_FLAG, Result, run_under_bench};
@@ -209,7 +209,9 @@ fn measure(name: &str, options: &Options) -> Result<()> {
                 "hot8" => (HOT_KEYS, 8),
                 _ => (ALL_KEYS, 32),
             };
-            let storage = kind.parse::<StorageKind>()?.open(&options.data, DEFAULT_LOG_BYTES)?;
+            let storage = kind
+                .parse::<StorageKind>()?
+                .open(&options.data, Space { log_bytes: DEFAULT_LOG_BYTES, min_free: 0 })?;
             storage.load(&RecordKind::LOADED, &(0..=SLOTS - 1), &mut |_, _| Ok(()))?;
             let mut next = 0_u64;
             repeat(window, effects, || {

@@ -21,7 +21,7 @@ use harness::procfs::{self, Memory};
 use harness::store::Store;
 use harness::{Result, block_on, run_under_bench};
 use shardcart::routing::{OrderId, SLOTS, Slot};
-use shardcart::storage::{DEFAULT_LOG_BYTES, Record, RecordKey, RecordKind, StorageKind, Write};
+use shardcart::storage::{DEFAULT_LOG_BYTES, Record, RecordKey, RecordKind, Space, StorageKind, Write};
 
 /// The number of carts that are read back after a restart, spread over all carts.
 const CHECKED_CARTS: u64 = 1_000;
@@ -117,7 +117,7 @@ fn start_with_history(orders: u64, data: &Path) -> Result<()> {
     block_on(async { Ok(Connection::open(store.http()).await?.exchange(PURCHASE).await.map(drop)?) })?;
     store.stop()?;
     let before = median_start(data)?;
-    let storage = StorageKind::Log.open(&data.join("shard-0"), DEFAULT_LOG_BYTES)?;
+    let storage = StorageKind::Log.open(&data.join("shard-0"), Space { log_bytes: DEFAULT_LOG_BYTES, min_free: 0 })?;
     let all = 0..=SLOTS - 1;
     let page = storage.scan(RecordKind::Order, &all, &[], usize::MAX)?;
     let order = page.records.first().ok_or("the order is not closed")?;

@@ -16,7 +16,7 @@ use shardcart::routing::{CustomerId, ItemId, KeyHash, SLOTS};
 use shardcart::shard::dispatch;
 use shardcart::shard::engine::{Resident, State, Writer};
 use shardcart::storage::codec;
-use shardcart::storage::{DEFAULT_LOG_BYTES, MemoryStorage, Record, RecordKey, RecordKind, StorageKind, Write};
+use shardcart::storage::{DEFAULT_LOG_BYTES, MemoryStorage, Record, RecordKey, RecordKind, Space, StorageKind, Write};
 
 /// The argument that `cargo bench` adds and `cargo test` does not.
 const BENCH_FLAG: &str = "--bench";
@@ -91,7 +91,9 @@ fn commit(criterion: &mut Criterion) {
 }
 
 fn commit_to(criterion: &mut Criterion, kind: StorageKind, directory: &Path) {
-    let storage = kind.open(directory, DEFAULT_LOG_BYTES).expect("a new directory can be opened");
+    let storage = kind
+        .open(directory, Space { log_bytes: DEFAULT_LOG_BYTES, min_free: 0 })
+        .expect("a new directory can be opened");
     storage.load(&RecordKind::LOADED, &(0..=SLOTS - 1), &mut |_, _| Ok(())).expect("an empty directory can be read");
     let mut group = criterion.benchmark_group(format!("commit/{kind}"));
     for size in COMMIT_SIZES {

@@ -27,7 +27,7 @@ use crate::process::files::{self, failed_to, make_directory};
 use crate::process::heartbeat::Heartbeat;
 use crate::process::shutdown::Shutdown;
 use crate::process::{announce, descriptors, logging, scheduling};
-use crate::storage::Storage;
+use crate::storage::{Space, Storage};
 
 /// The longest wait for the lock of the data directory, which a process that is ending may still hold.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -61,7 +61,8 @@ pub fn run(options: Options, shutdown: Shutdown) -> Result<()> {
     make_directory(&options.data).map_err(failed_to("make", &options.data))?;
     files::warn_if_open(&options.data);
     let _lock = lock(&options.data)?;
-    let storage = options.storage.open(&options.data, options.log_bytes)?;
+    let storage =
+        options.storage.open(&options.data, Space { log_bytes: options.log_bytes, min_free: options.min_free })?;
     let disk = DiskLimit { directory: options.data.clone(), min_free: options.min_free };
     let expected = ExpectedIdentity { store_id: options.store_id, shard: options.index, shards: options.shards };
     let identity = startup::open(&*storage, expected, &options.catalog, &disk, &shutdown)?;

@@ -157,7 +157,7 @@ mod tests {
     use crate::domain::delivery::{Delivery, DeliveryStatus};
     use crate::domain::time::Timestamp;
     use crate::routing::{DeliveryId, OrderId, SLOTS};
-    use crate::storage::{MIN_LOG_BYTES, Record, RecordKey, StorageKind, Write};
+    use crate::storage::{MIN_LOG_BYTES, Record, RecordKey, Space, StorageKind, Write};
 
     const ALL: RangeInclusive<u16> = 0..=SLOTS - 1;
     const DELIVERIES: u16 = 500;
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn open(directory: &Path) -> Arc<dyn Storage> {
-        StorageKind::Log.open(directory, MIN_LOG_BYTES).unwrap()
+        StorageKind::Log.open(directory, Space { log_bytes: MIN_LOG_BYTES, min_free: 0 }).unwrap()
     }
 
     #[test]

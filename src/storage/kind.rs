@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::backend::Storage;
 use super::fjall::FjallStorage;
-use super::log::{LOG_DIRECTORY, LogStorage, MANIFEST};
+use super::log::{LOG_DIRECTORY, LogStorage, MANIFEST, Space, TABLES_DIRECTORY};
 use super::memory::MemoryStorage;
 use crate::error::{Error, Invalid, Result};
 
@@ -42,13 +42,13 @@ impl StorageKind {
         }
     }
 
-    /// Opens the storage in a shard's data directory; a commit log has at most `log_bytes`.
+    /// Opens the storage in a shard's data directory; a commit log keeps to the space.
     ///
     /// # Errors
     /// [`Error::Internal`] when it cannot be opened.
-    pub fn open(self, directory: &Path, log_bytes: u64) -> Result<Arc<dyn Storage>> {
+    pub fn open(self, directory: &Path, space: Space) -> Result<Arc<dyn Storage>> {
         Ok(match self {
-            StorageKind::Log => Arc::new(LogStorage::open(directory, log_bytes)?),
+            StorageKind::Log => Arc::new(LogStorage::open(directory, space)?),
             StorageKind::Fjall => Arc::new(FjallStorage::open(&directory.join("fjall"))?),
             StorageKind::Memory => Arc::new(MemoryStorage::default()),
         })

@@ -21,8 +21,8 @@ pub use kind::StorageKind;
 #[cfg(any(test, fuzzing))]
 pub use log::fuzz_log;
 pub use log::{
-    DEFAULT_LOG_BYTES, Findings, GiveUp, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, SyncTimes, Verdict, find, give_up,
-    measure_syncs,
+    DEFAULT_LOG_BYTES, Findings, GiveUp, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, Space, SyncTimes, Verdict, find,
+    give_up, measure_syncs,
 };
 pub use memory::MemoryStorage;
 pub use name::{naming, record_name};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use shardcart::routing::SLOTS;
-use shardcart::storage::{MIN_LOG_BYTES, RecordKind, Storage, StorageKind, codec, kind_of, record_name};
+use shardcart::storage::{MIN_LOG_BYTES, RecordKind, Space, Storage, StorageKind, codec, kind_of, record_name};
 
 use crate::harness::shop::{CARD, KEY, order, stock_of};
 use crate::harness::{Client, Setup, Store, eventually, fresh_metrics, offer};
@@ -18,6 +18,7 @@ const FILES: &str = "tests/it/golden/directory.txt";
 /// What is in them: the answers of the store, then its records.
 const CONTENT: &str = "tests/it/golden/content.txt";
 const SECTOR: usize = 512;
+const SPACE: Space = Space { log_bytes: MIN_LOG_BYTES, min_free: 0 };
 const NOT_LOADED: [RecordKind; 2] = [RecordKind::Order, RecordKind::Delivery];
 
 fn in_source(path: &str) -> PathBuf {
@@ -139,7 +140,7 @@ fn a_directory_of_the_first_format_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let (storage, served) = (directory.path().join("storage"), directory.path().join("served"));
     from_text(&text(FILES), &storage);
-    let found = records(&*StorageKind::Log.open(&storage, MIN_LOG_BYTES).unwrap());
+    let found = records(&*StorageKind::Log.open(&storage, SPACE).unwrap());
     assert_eq!(found, stored.lines().collect::<Vec<_>>());
     for name in ["the cart of alice", "order ", "delivery ", "the answer under an Idempotency-Key", "product 1"] {
         assert!(found.iter().any(|line| line.starts_with(name)), "{name}");
@@ -225,7 +226,7 @@ fn make() {
         let _ = fs::remove_file(data.join(name));
     }
     let text = to_text(&data);
-    let stored = records(&*StorageKind::Log.open(&data, MIN_LOG_BYTES).unwrap());
+    let stored = records(&*StorageKind::Log.open(&data, SPACE).unwrap());
     fs::create_dir_all(in_source(FILES).parent().unwrap()).unwrap();
     fs::write(in_source(FILES), text).unwrap();
     fs::write(in_source(CONTENT), format!("{}\n\n{}\n", answered.join("\n"), stored.join("\n"))).unwrap();

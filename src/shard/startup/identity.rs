@@ -241,7 +241,9 @@ fn write(storage: &dyn Storage, header: &Header, mut beside: Vec<Write>) -> Resu
 mod tests {
     use super::*;
     use crate::shard::engine::{CommitDependency, Resident};
-    use crate::storage::{MIN_LOG_BYTES, StorageKind};
+    use crate::storage::{MIN_LOG_BYTES, Space, StorageKind};
+
+    const SPACE: Space = Space { log_bytes: MIN_LOG_BYTES, min_free: 0 };
 
     fn expected(shard: u32, shards: u32, store_id: Option<Uuid>) -> ExpectedIdentity {
         ExpectedIdentity { store_id, shard, shards }
@@ -257,7 +259,7 @@ mod tests {
     #[test]
     fn a_directory_stays_with_its_shard_and_store() {
         let directory = tempfile::tempdir().unwrap();
-        let storage = StorageKind::Log.open(directory.path(), MIN_LOG_BYTES).unwrap();
+        let storage = StorageKind::Log.open(directory.path(), SPACE).unwrap();
         let id = Uuid::new_v4();
         create(&*storage, expected(1, 4, Some(id)));
         assert!(matches!(Identity::load(&*storage, expected(1, 4, Some(id))), Ok(Some(_))));
@@ -270,7 +272,7 @@ mod tests {
     #[test]
     fn a_shard_without_a_store_adopts_the_first_one() {
         let directory = tempfile::tempdir().unwrap();
-        let storage = StorageKind::Log.open(directory.path(), MIN_LOG_BYTES).unwrap();
+        let storage = StorageKind::Log.open(directory.path(), SPACE).unwrap();
         let identity = create(&*storage, expected(1, 2, None));
         let mut writer = Writer::new(Resident::default(), storage.clone(), identity.slots());
         let mut hello = identity.hello();

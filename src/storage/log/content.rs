@@ -47,7 +47,7 @@ impl Content {
     /// # Errors
     /// [`Error::Internal`] when something cannot be opened, is missing or is damaged.
     pub fn open(disk: Box<dyn Disk>, tables: &Path, sizes: Sizes) -> Result<Self> {
-        let tables = Tables::open(tables)?;
+        let tables = Tables::open(tables, sizes.min_free)?;
         let mut index = Index::new();
         let ring = recovery::open(disk, sizes, tables.found_mark(), &mut |position, writes| {
             indexed(&writes).for_each(|key| _ = index.insert(key.into(), position));

@@ -203,7 +203,7 @@ impl TableFindings {
         }
         table_files::check(directory, Depth::All)?;
         let copy = TableCopy::of(directory)?;
-        let tables = Tables::open(copy.path())?;
+        let tables = Tables::open(copy.path(), 0)?;
         self.mark = tables.found_mark();
         tables.each(&mut |key, value| {
             self.records += 1;

@@ -7,6 +7,7 @@
 
 mod block;
 mod bytes;
+mod compaction;
 mod content;
 #[cfg(test)]
 mod damage_tests;
@@ -50,6 +51,6 @@ pub use give_up::give_up;
 pub use lost::GiveUp;
 pub use manifest::MANIFEST;
 pub use storage::{
-    DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, TABLES_DIRECTORY,
+    DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, Space, TABLES_DIRECTORY,
 };
 pub use sync_probe::{SyncTimes, measure_syncs};

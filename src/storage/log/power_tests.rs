@@ -18,7 +18,7 @@ use crate::routing::KeyHash;
 use crate::storage::backend::Storage;
 use crate::storage::record::{Record, RecordKey, RecordKind, Write};
 
-const SIZES: Sizes = Sizes { file_bytes: 32 << 10, max_files: 6 };
+const SIZES: Sizes = Sizes { file_bytes: 32 << 10, max_files: 6, min_free: 0 };
 const COMMITS: u32 = 80;
 const SECTOR: usize = 512;
 /// Power failures that are tried; `SHARDCART_POWER_FAILURES` sets another number.

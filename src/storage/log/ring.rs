@@ -29,6 +29,8 @@ pub struct Sizes {
     pub file_bytes: u64,
     /// The most files.
     pub max_files: u16,
+    /// The free bytes on the disk that compaction of the tables leaves.
+    pub min_free: u64,
 }
 
 /// The name of the file at a position.

@@ -40,6 +40,15 @@ const IDLE: Duration = Duration::from_millis(50);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
+/// The space on its disk that a shard takes and leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// The most bytes of the log.
+    pub log_bytes: u64,
+    /// The free bytes that compaction of the tables leaves.
+    pub min_free: u64,
+}
+
 /// A shard's commit log and tables.
 pub struct LogStorage {
     shared: Arc<Shared>,
@@ -59,11 +68,11 @@ impl LogStorage {
         FILE_DESCRIPTORS * most_files(log_bytes) + tables::DESCRIPTORS
     }
 
-    /// Opens or creates a log of at most `log_bytes`, with its tables, in a shard's data directory.
+    /// Opens or creates a log with its tables in a shard's data directory.
     ///
     /// # Errors
     /// [`Error::Internal`] when something cannot be opened, is missing or is damaged.
-    pub fn open(directory: &Path, log_bytes: u64) -> Result<Self> {
+    pub fn open(directory: &Path, space: Space) -> Result<Self> {
         if directory.join("fjall").exists() {
             return Err(Error::Internal(format!(
                 "{} was made before 0.1, whose format is another one: use an empty directory",
@@ -72,11 +81,12 @@ impl LogStorage {
         }
         let disk = LocalDisk::open(&directory.join(LOG_DIRECTORY), MANIFEST)
             .map_err(|error| Error::Internal(format!("cannot open the log in {}: {error}", directory.display())))?;
+        let Space { log_bytes, min_free } = space;
         let files = most_files(log_bytes);
         let file_bytes = (log_bytes / files).min(MAX_FILE_BYTES).next_multiple_of(disk.unit() as u64);
         let max_files = u16::try_from(files).expect("it is at most MAX_FILES");
         let opened =
-            Self::open_on(Box::new(disk), &directory.join(TABLES_DIRECTORY), Sizes { file_bytes, max_files });
+            Self::open_on(Box::new(disk), &directory.join(TABLES_DIRECTORY), Sizes { file_bytes, max_files, min_free });
         opened.map_err(|error| {
             let directory = directory.display();
             Error::Internal(format!("{error}; `shardcart repair --data {directory}` shows what can be kept"))

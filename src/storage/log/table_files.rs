@@ -85,6 +85,12 @@ pub fn note(directory: &Path) {
     }
 }
 
+/// The bytes of all tables, as far as they can be asked.
+pub fn total_bytes(directory: &Path) -> u64 {
+    let tables = tables(directory).unwrap_or_default();
+    tables.iter().filter_map(|table| fs::metadata(&table.path).ok()).map(|metadata| metadata.len()).sum()
+}
+
 /// The tables of all keyspaces.
 fn tables(directory: &Path) -> Result<Vec<Table>> {
     let mut tables = Vec::new();

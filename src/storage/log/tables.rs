@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fjall::compaction::filter::Factory;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use super::compaction::{CompactionRoom, RoomFilters};
 use super::mark::Mark;
 use super::reached::{self, ReachedFile};
 use super::table_files::{self, Depth};
@@ -24,7 +27,7 @@ const WORKERS: usize = 1;
 const OPEN_FILES: usize = 128;
 /// File descriptors that the tables take at most: the files kept open, and some for journals and lists.
 pub const DESCRIPTORS: u64 = OPEN_FILES as u64 + 16;
-/// Ingested runs that wait for compaction; past that the next one waits for it.
+/// Ingested runs that wait for compaction; past that the next one waits for it, where the disk has room.
 const MAX_RUNS: usize = 24;
 
 const KEYSPACE: &str = "records";
@@ -90,19 +93,23 @@ pub struct Tables {
     mark: Option<Mark>,
     applied: AtomicU64,
     reached: ReachedFile,
+    room: Arc<CompactionRoom>,
 }
 
 impl Tables {
-    /// Opens or creates the tables in a directory.
+    /// Opens or creates the tables in a directory. Compaction leaves `min_free` bytes on its disk.
     ///
     /// # Errors
     /// [`Error::Internal`] when that fails, or a part of them is missing.
-    pub fn open(directory: &Path) -> Result<Self> {
+    pub fn open(directory: &Path, min_free: u64) -> Result<Self> {
         table_files::check(directory, Depth::New)?;
+        let room = CompactionRoom::new(directory, min_free, table_files::total_bytes(directory));
+        let filters: Arc<dyn Factory> = Arc::new(RoomFilters(room.clone()));
         let database = Database::builder(directory)
             .cache_size(CACHE_BYTES)
             .worker_threads(WORKERS)
             .max_cached_files(Some(OPEN_FILES))
+            .with_compaction_filter_factories(Arc::new(move |_| Some(filters.clone())))
             .open()
             .map_err(|error| fault("open", &error))?;
         let records =
@@ -116,7 +123,7 @@ impl Tables {
         let mark = mark.map(|mark| mark.with(note)).or(note);
         let reached = ReachedFile::open(directory)
             .map_err(|error| Error::Internal(format!("cannot write to {}: {error}", directory.display())))?;
-        Ok(Tables { directory: directory.to_owned(), database, records, mark, applied, reached })
+        Ok(Tables { directory: directory.to_owned(), database, records, mark, applied, reached, room })
     }
 
     /// The mark that was there when the tables were opened; `None` for new ones.
@@ -146,7 +153,7 @@ impl Tables {
             }
             result => result.map_err(|error| fault("go on", &error))?,
         }
-        if self.records.l0_table_count() >= MAX_RUNS {
+        if self.records.l0_table_count() >= MAX_RUNS && self.room.is_enough() {
             self.records.major_compact().map_err(|error| fault("compact", &error))?;
         }
         let failed = |error: fjall::Error| fault("ingest", &error);
@@ -160,6 +167,7 @@ impl Tables {
         }
         ingestion.finish().map_err(failed)?;
         self.applied.store(mark.applied, Ordering::Release);
+        self.room.note_tables(self.records.disk_space());
         table_files::note(&self.directory);
         Ok(())
     }
@@ -244,6 +252,13 @@ impl Tables {
                 Ok((key[1..].into(), value.to_vec()))
             })
             .collect()
+    }
+}
+
+impl Drop for Tables {
+    fn drop(&mut self) {
+        // fjall waits for its thread.
+        self.room.stop();
     }
 }
 

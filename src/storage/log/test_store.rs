@@ -18,7 +18,7 @@ use crate::storage::codec;
 use crate::storage::record::{COUNTER_KEY, Record, RecordKey, RecordKind, Write};
 
 /// Small files, so that a few hundred commits go around the ring.
-pub const SIZES: Sizes = Sizes { file_bytes: 64 << 10, max_files: 12 };
+pub const SIZES: Sizes = Sizes { file_bytes: 64 << 10, max_files: 12, min_free: 0 };
 
 pub const ALL: RangeInclusive<u16> = 0..=SLOTS - 1;
 
