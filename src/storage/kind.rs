@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::backend::Storage;
 use super::fjall::FjallStorage;
-use super::log::{LOG_DIRECTORY, LogStorage, MANIFEST, Space, TABLES_DIRECTORY};
+use super::log::{LOG_DIRECTORY, LogStorage, MANIFEST, Space};
 use super::memory::MemoryStorage;
 use crate::error::{Error, Invalid, Result};
 
@@ -95,7 +95,7 @@ mod tests {
                 fs::create_dir(directory.path().join(name)).unwrap();
             }
             assert!(!is_there(), "{kind}");
-            drop(kind.open(directory.path(), MIN_LOG_BYTES).unwrap());
+            drop(kind.open(directory.path(), Space { log_bytes: MIN_LOG_BYTES, min_free: 0 }).unwrap());
             assert!(is_there(), "{kind}");
         }
         assert!(!StorageKind::Memory.is_in(Path::new("/")));
