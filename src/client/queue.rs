@@ -53,7 +53,6 @@ struct Pending {
 struct Inner {
     pending: Slab<Pending>,
     queue: VecDeque<usize>,
-    hello: Option<proto::Hello>,
     sender: Option<Waker>,
     /// The number of the present connection. The stream of an older one ends.
     generation: u64,
@@ -63,9 +62,8 @@ struct Inner {
 #[derive(Default)]
 pub struct Queue {
     inner: Mutex<Inner>,
-    /// The time at which the shard answered the Hello; `None` while the session is down. It changes only while
-    /// `inner` is locked.
-    up_since: watch::Sender<Option<Instant>>,
+    /// True from the answer to the Hello to the end of the session. It changes only while `inner` is locked.
+    is_up: watch::Sender<bool>,
 }
 
 impl Queue {
@@ -85,7 +83,7 @@ impl Queue {
         timeout: Duration,
     ) -> Result<oneshot::Receiver<CallResult>, CallError> {
         let mut inner = self.lock();
-        if self.up_since.borrow().is_none() {
+        if !*self.is_up.borrow() {
             return Err(CallError::Down);
         }
         if inner.pending.len() >= MAX_OUTSTANDING {
@@ -105,26 +103,25 @@ impl Queue {
     pub fn begin(self: &Arc<Self>, hello: proto::Hello) -> RequestStream {
         let mut inner = self.lock();
         inner.generation += 1;
-        inner.hello = Some(hello);
-        RequestStream { queue: self.clone(), generation: inner.generation }
+        RequestStream { queue: self.clone(), generation: inner.generation, begun: Instant::now(), hello: Some(hello) }
     }
 
     /// Takes requests from now on, since the shard has answered the Hello.
     pub fn up(&self) {
         let _inner = self.lock();
-        self.up_since.send_replace(Some(Instant::now()));
+        self.is_up.send_replace(true);
     }
 
     /// Waits until the session is up; false when it is not up in time.
     pub async fn wait_until_up(&self, timeout: Duration) -> bool {
-        let mut up_since = self.up_since.subscribe();
-        matches!(tokio::time::timeout(timeout, up_since.wait_for(Option::is_some)).await, Ok(Ok(_)))
+        let mut is_up = self.is_up.subscribe();
+        matches!(tokio::time::timeout(timeout, is_up.wait_for(|is_up| *is_up)).await, Ok(Ok(_)))
     }
 
     /// Sends nothing more, since the shard is about to end. Replies to requests already sent still come.
     pub fn finish(&self) {
         let mut inner = self.lock();
-        self.up_since.send_replace(None);
+        self.is_up.send_replace(false);
         inner.generation += 1;
         let queued = std::mem::take(&mut inner.queue);
         let unsent: Vec<_> = queued.into_iter().filter_map(|key| inner.pending.try_remove(key)).collect();
@@ -141,7 +138,7 @@ impl Queue {
     /// Ends the connection. Completes each request with [`CallError::Sent`] or [`CallError::NotSent`].
     pub fn down(&self) {
         let mut inner = self.lock();
-        self.up_since.send_replace(None);
+        self.is_up.send_replace(false);
         inner.generation += 1;
         inner.queue.clear();
         let pending = std::mem::take(&mut inner.pending);
@@ -189,7 +186,7 @@ impl Pending {
 
 impl Inner {
     /// Takes the queued requests as one message, without those whose caller no longer waits.
-    fn next_batch(&mut self, up_since: Instant) -> Option<proto::RequestBatch> {
+    fn next_batch(&mut self, begun: Instant) -> Option<proto::RequestBatch> {
         let mut requests = Vec::with_capacity(self.queue.len().min(MAX_BATCH));
         let mut bytes = 0;
         while requests.len() < MAX_BATCH && bytes < MAX_REQUEST_BATCH_BYTES {
@@ -201,18 +198,18 @@ impl Inner {
                 continue;
             }
             request.id = key as u64;
-            request.deadline_ms = deadline_ms(pending.started, up_since);
+            request.deadline_ms = deadline_ms(pending.started, begun);
             bytes += request.encoded_len();
             requests.push(request);
         }
-        let sent_us = u64::try_from(up_since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let sent_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         (!requests.is_empty()).then_some(proto::RequestBatch { hello: None, requests, sent_us })
     }
 }
 
-/// The deadline on this side's clock, in milliseconds since the Hello.
-fn deadline_ms(started: Instant, up_since: Instant) -> u64 {
-    let deadline = (started + COMMAND_TIMEOUT).saturating_duration_since(up_since);
+/// The deadline on this side's clock, in milliseconds.
+fn deadline_ms(started: Instant, begun: Instant) -> u64 {
+    let deadline = (started + COMMAND_TIMEOUT).saturating_duration_since(begun);
     u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -220,21 +217,27 @@ fn deadline_ms(started: Instant, up_since: Instant) -> u64 {
 pub struct RequestStream {
     queue: Arc<Queue>,
     generation: u64,
+    /// The time from which times count. It is before the Hello, and the shard counts from the arrival of the Hello: this
+    /// side's zero is never the later one, however late the answer is.
+    begun: Instant,
+    /// The Hello, until the stream has yielded it.
+    hello: Option<proto::Hello>,
 }
 
 impl Stream for RequestStream {
     type Item = proto::RequestBatch;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut inner = self.queue.lock();
-        if inner.generation != self.generation {
+        let this = self.get_mut();
+        let mut inner = this.queue.lock();
+        if inner.generation != this.generation {
             return Poll::Ready(None);
         }
-        if let Some(hello) = inner.hello.take() {
+        if let Some(hello) = this.hello.take() {
             return Poll::Ready(Some(proto::RequestBatch { hello: Some(hello), ..proto::RequestBatch::default() }));
         }
-        let up_since = *self.queue.up_since.borrow();
-        let batch = up_since.and_then(|up_since| inner.next_batch(up_since));
+        let is_up = *this.queue.is_up.borrow();
+        let batch = if is_up { inner.next_batch(this.begun) } else { None };
         if batch.is_none() {
             inner.sender = Some(context.waker().clone());
             return Poll::Pending;
@@ -246,6 +249,7 @@ impl Stream for RequestStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::MAX_REQUEST_MESSAGE_BYTES;
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -288,9 +292,22 @@ mod tests {
         let mut sent = 0;
         while let Poll::Ready(Some(batch)) = poll(&mut stream) {
             sent += batch.requests.len();
-            assert!(batch.encoded_len() <= MAX_REQUEST_BATCH_BYTES + large.encoded_len());
+            assert!(batch.encoded_len() <= MAX_REQUEST_MESSAGE_BYTES);
         }
         assert_eq!(sent, 300);
+    }
+
+    #[test]
+    fn times_count_from_the_hello_and_not_from_its_answer() {
+        let queue = Arc::new(Queue::default());
+        let mut stream = begin(&queue);
+        let greeted = Instant::now();
+        queue.up();
+        let _result = queue.push(proto::Request::default(), greeted, TIMEOUT).unwrap();
+        let at_least = greeted.elapsed();
+        let Poll::Ready(Some(batch)) = poll(&mut stream) else { panic!("nothing was sent") };
+        assert!(u128::from(batch.sent_us) >= at_least.as_micros());
+        assert!(u128::from(batch.requests[0].deadline_ms) >= COMMAND_TIMEOUT.as_millis());
     }
 
     #[test]

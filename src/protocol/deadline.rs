@@ -1,8 +1,9 @@
 //! Deadlines between two processes whose clocks run at slightly different rates.
 //!
-//! Sender and receiver each count from the session's Hello. A batch carries the sender's time; the difference to the
-//! receiver's is the delay of the message plus what the clocks drifted apart. The smallest difference seen is taken for
-//! the drift alone. It may rise only as fast as clocks drift, so that messages that are all late do not look punctual.
+//! The sender counts from before it sends the session's Hello, the receiver from its arrival. A batch carries the sender's
+//! time; the difference to the receiver's is the delay of the message, less that of the Hello, plus what the clocks drifted
+//! apart. The smallest difference seen is taken for that of a message without delay. It may rise only as fast as clocks
+//! drift, so that messages that are all late do not look punctual.
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ const MAX_DRIFT_PPM: i128 = 500;
 /// The receiver's estimate of the sender's clock.
 #[derive(Debug, Default)]
 pub struct SenderClock {
-    /// The smallest difference, receiver's time less sender's, in microseconds. It begins with 0: the receiver has the
-    /// Hello before the sender has its answer.
+    /// The smallest difference, receiver's time less sender's, in microseconds. It begins with 0, which it is at most:
+    /// the sender counts from before the receiver does.
     smallest: i128,
     /// The receiver's time when that was known.
     at: i128,
@@ -51,6 +52,18 @@ mod tests {
                 assert!(error < Duration::from_millis(2), "{ppm} ppm after {second} s: {error:?}");
             }
         }
+    }
+
+    /// The sender began to count 5 s before the receiver.
+    #[test]
+    fn a_hello_that_was_long_under_way_makes_no_message_late() {
+        let mut clock = SenderClock::default();
+        for second in 1..1_000 {
+            let sent = second * SECOND;
+            assert_eq!(clock.observe(sent, sent + 5 * SECOND), sent + 5 * SECOND);
+        }
+        let late = clock.observe(1_004 * SECOND, 1_005 * SECOND);
+        assert!(late > 1_008 * SECOND, "it was 4 s under way: {late:?}");
     }
 
     #[test]

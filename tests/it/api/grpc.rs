@@ -45,8 +45,18 @@ async fn session(
     hello: proto::Hello,
     requests: Vec<proto::Request>,
 ) -> Result<Vec<proto::Reply>, Status> {
+    session_at(channel, hello, 0, requests).await
+}
+
+/// The same, as of a client's time at which it sends the requests.
+async fn session_at(
+    channel: &Channel,
+    hello: proto::Hello,
+    sent_us: u64,
+    requests: Vec<proto::Request>,
+) -> Result<Vec<proto::Reply>, Status> {
     let hello = proto::RequestBatch { hello: Some(hello), ..proto::RequestBatch::default() };
-    let batches = [hello, proto::RequestBatch { requests, ..proto::RequestBatch::default() }];
+    let batches = [hello, proto::RequestBatch { requests, sent_us, ..proto::RequestBatch::default() }];
     let mut stream = ShardClient::new(channel.clone()).session(iter(batches)).await?.into_inner();
     let mut replies = Vec::new();
     while let Some(batch) = stream.message().await? {
@@ -204,6 +214,22 @@ fn a_command_under_the_hash_of_another_id_is_refused() {
     });
     assert_eq!(reason(&replies[0]), Some(proto::failure::Reason::Invalid));
     store.restart_shard(0);
+}
+
+#[test]
+fn a_deadline_counts_on_the_clients_clock() {
+    const CLIENTS_TIME: u64 = 1_000_000;
+    let store = Setup::new(1).start();
+    let hash = KeyHash::of("alice");
+    let late = addition(1, hash, "alice", CLIENTS_TIME - 1_000);
+    let punctual = addition(2, hash, "alice", CLIENTS_TIME + LONG);
+    let mut replies = talk(&store, 0, async |channel| {
+        let hello = status(&channel).await.identity.expect("an identity");
+        session_at(&channel, hello, 1_000 * CLIENTS_TIME, vec![late, punctual]).await.expect("a session")
+    });
+    replies.sort_by_key(|reply| reply.id);
+    let reasons: Vec<_> = replies.iter().map(reason).collect();
+    assert_eq!(reasons, [Some(proto::failure::Reason::Unavailable), None]);
 }
 
 #[test]

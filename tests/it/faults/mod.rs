@@ -18,6 +18,7 @@ mod crash;
 mod damage;
 mod disk_full;
 mod down;
+mod flapping;
 mod hostile_peer;
 mod linearizability;
 mod memory_limit;

@@ -9,6 +9,7 @@ pub mod linearizability;
 pub mod process;
 pub mod proxy;
 pub mod scripted;
+pub mod scripted_shard;
 pub mod shop;
 pub mod simulated;
 pub mod status;
