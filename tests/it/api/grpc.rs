@@ -216,6 +216,24 @@ fn a_command_under_the_hash_of_another_id_is_refused() {
     store.restart_shard(0);
 }
 
+/// A shard that does not own an order says that it is refused, and the asker would release its stock.
+#[test]
+fn a_question_about_an_order_under_the_hash_of_another_id_is_refused() {
+    let store = Setup::new(2).start();
+    let ours = store.customer_on(0, "customer");
+    let order = OrderId::new(Slot(16_383), 1, 2).as_bytes().to_vec();
+    let rule = request::Command::Rule(proto::Rule { order: order.clone() });
+    let get = request::Command::GetOrder(proto::GetOrder { order });
+    let ask = |command| proto::Request { command: Some(command), ..addition(1, KeyHash::of(&ours), &ours, LONG) };
+    for command in [rule, get] {
+        let replies = talk(&store, 0, async |channel| {
+            let hello = status(&channel).await.identity.expect("an identity");
+            session(&channel, hello, vec![ask(command)]).await.expect("a session")
+        });
+        assert_eq!(reason(&replies[0]), Some(proto::failure::Reason::Invalid));
+    }
+}
+
 #[test]
 fn a_deadline_counts_on_the_clients_clock() {
     const CLIENTS_TIME: u64 = 1_000_000;
