@@ -199,8 +199,9 @@ async fn call_session(session: &Session, request: &Request, started: Instant) ->
             CallError::NotSent | CallError::Down => {}
         }
         tracing::debug!(shard = session.shard(), command = request.command.name(), was_sent, "sending a command again");
+        let left = timeout.saturating_sub(started.elapsed());
         // Boxed, because it is rare: every other call's future would have room for it.
-        if !Box::pin(session.wait_until_up(RESEND_TIMEOUT)).await {
+        if left.is_zero() || !Box::pin(session.wait_until_up(left.min(RESEND_TIMEOUT))).await {
             return match was_sent && !request.is_read() {
                 true => lost_reply(),
                 false => Reply::from(unreachable(session, request)),
@@ -230,4 +231,62 @@ fn indeterminate(session: &Session, request: &Request, event: &str) -> Error {
             "shard {shard} {event}; whether the change was applied is unknown, retry only with the same Idempotency-Key"
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::pin::pin;
+
+    use futures_util::{FutureExt as _, StreamExt as _};
+
+    use super::*;
+    use crate::client::queue::{Queue, RequestStream};
+    use crate::protocol::proto;
+
+    fn session() -> Session {
+        Session::new(0, 1, "127.0.0.1:1".parse().unwrap(), Arc::default())
+    }
+
+    fn open(queue: &Arc<Queue>) -> RequestStream {
+        let mut stream = queue.begin(proto::Hello::default());
+        assert!(next(&mut stream).hello.is_some());
+        queue.up();
+        stream
+    }
+
+    fn next(stream: &mut RequestStream) -> proto::RequestBatch {
+        stream.next().now_or_never().flatten().expect("a message is sent")
+    }
+
+    /// Fills the queue between the end of a session and the resend of a request.
+    #[tokio::test]
+    async fn a_full_queue_after_a_send_leaves_the_outcome_unknown() {
+        let session = session();
+        let request = Request::new(Command::Ping);
+        let mut call = pin!(call_session(&session, &request, Instant::now()));
+        let mut stream = open(session.queue());
+        assert!(call.as_mut().now_or_never().is_none());
+        assert_eq!(next(&mut stream).requests.len(), 1);
+        session.queue().down();
+        assert!(call.as_mut().now_or_never().is_none(), "it waits until the session is up");
+        let _stream = open(session.queue());
+        let push = || session.queue().push(proto::Request::default(), Instant::now(), REPLY_TIMEOUT).ok();
+        let _others: Vec<_> = iter::from_fn(push).collect();
+        assert!(matches!(call.await.result, Err(Error::Indeterminate(_))));
+    }
+
+    #[tokio::test]
+    async fn a_request_is_not_sent_again_once_its_time_is_over() {
+        let session = session();
+        let request = Request::new(Command::Ping);
+        let Some(long_ago) = Instant::now().checked_sub(REPLY_TIMEOUT) else { return };
+        let mut call = pin!(call_session(&session, &request, long_ago));
+        let mut stream = open(session.queue());
+        assert!(call.as_mut().now_or_never().is_none());
+        assert_eq!(next(&mut stream).requests.len(), 1);
+        session.queue().down();
+        let _stream = open(session.queue());
+        assert!(call.now_or_never().is_some_and(|reply| reply.result.is_err()));
+    }
 }

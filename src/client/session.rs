@@ -53,6 +53,12 @@ impl Session {
         Session { shard, shards, address, shared, queue: Arc::default(), client: Mutex::default() }
     }
 
+    /// The queue, through which tests act as the connection.
+    #[cfg(test)]
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
     /// The shard's number.
     pub fn shard(&self) -> u32 {
         self.shard

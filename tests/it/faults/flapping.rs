@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::harness::scripted_shard::ScriptedShard;
-use crate::harness::{Facade, eventually};
+use crate::harness::{Facade, eventually, offer};
 
 /// The sessions of a facade with a shard: one for each of its workers.
 const SESSIONS: usize = 2;
@@ -79,6 +79,34 @@ fn a_session_whose_hello_was_answered_too_late_is_opened_again() {
     facade.process.resume();
     eventually("the sessions are opened again", || (shard.sessions() >= 3 * SESSIONS).then_some(()));
     eventually("commands run", || (facade.client().get("/items/alice").status == 507).then_some(()));
+}
+
+#[test]
+fn a_request_is_not_sent_again_past_its_time() {
+    /// The time past a deadline after which the shard answers: by then a client has its error.
+    const MUCH_LATER: Duration = Duration::from_secs(3);
+    let shard = ScriptedShard::start(|mut session| async move {
+        session.open().await;
+        let Some(batch) = session.receive().await else { return };
+        let deadline = Duration::from_millis(batch.requests[0].deadline_ms);
+        if Duration::from_micros(batch.sent_us) >= deadline + MUCH_LATER {
+            session.refuse(&batch).await;
+            while session.receive().await.is_some() {}
+        }
+    });
+    let (facade, _directory) = facade_of(&shard);
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| facade.client().get("/items/alice"));
+        let writing = scope.spawn(|| {
+            let mut client = facade.client();
+            let call = client.call("POST", "/item/alice/tea").header("Idempotency-Key", "key");
+            call.json(&offer("1", 1)).send()
+        });
+        for answer in [reading, writing] {
+            let status = answer.join().expect("the client failed").status;
+            assert!([503, 504].contains(&status), "it was sent again until the shard answered: {status}");
+        }
+    });
 }
 
 /// Waits until at least one worker has opened more than so many sessions.
