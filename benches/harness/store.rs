@@ -56,7 +56,7 @@ impl Store {
             .stdout(Stdio::null())
             .spawn()?;
         let mut store = Store { launcher, shards, http };
-        store.wait_until_ready()?;
+        wait_until_ready(&mut store.launcher, http)?;
         Ok(store)
     }
 
@@ -96,49 +96,57 @@ impl Store {
     /// # Errors
     /// When it does not end in time or reports a failure. It has ended in any case.
     pub fn stop(mut self) -> Result<()> {
-        self.end()
-    }
-
-    fn wait_until_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + READY_DEADLINE;
-        while !is_ready(self.http) {
-            if let Some(status) = self.launcher.try_wait()? {
-                return Err(format!("the launcher ended before the store was ready: {status}").into());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("the store was not ready within {READY_DEADLINE:?}").into());
-            }
-            thread::sleep(POLL_INTERVAL);
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<()> {
-        if self.launcher.try_wait()?.is_none() {
-            kill_process(Pid::from_child(&self.launcher), Signal::TERM)?;
-        }
-        let deadline = Instant::now() + STOP_DEADLINE;
-        loop {
-            match self.launcher.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(format!("the launcher ended with {status}").into()),
-                None if Instant::now() > deadline => {
-                    self.launcher.kill()?;
-                    self.launcher.wait()?;
-                    return Err(format!("the store did not stop within {STOP_DEADLINE:?}").into());
-                }
-                None => thread::sleep(POLL_INTERVAL),
-            }
-        }
+        end(&mut self.launcher)
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
         if matches!(self.launcher.try_wait(), Ok(None))
-            && let Err(error) = self.end()
+            && let Err(error) = end(&mut self.launcher)
         {
             eprintln!("{error}");
+        }
+    }
+}
+
+/// Waits until the store behind a facade's address is ready; `process` must live until then.
+///
+/// # Errors
+/// When the process ends, or the store is not ready in time.
+pub fn wait_until_ready(process: &mut Child, http: SocketAddr) -> Result<()> {
+    let deadline = Instant::now() + READY_DEADLINE;
+    while !is_ready(http) {
+        if let Some(status) = process.try_wait()? {
+            return Err(format!("a process ended before the store was ready: {status}").into());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("the store was not ready within {READY_DEADLINE:?}").into());
+        }
+        thread::sleep(POLL_INTERVAL);
+    }
+    Ok(())
+}
+
+/// Asks a process to end and waits until it has.
+///
+/// # Errors
+/// When it does not end in time or reports a failure. It has ended in any case.
+pub fn end(process: &mut Child) -> Result<()> {
+    if process.try_wait()?.is_none() {
+        kill_process(Pid::from_child(process), Signal::TERM)?;
+    }
+    let deadline = Instant::now() + STOP_DEADLINE;
+    loop {
+        match process.try_wait()? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(format!("a process ended with {status}").into()),
+            None if Instant::now() > deadline => {
+                process.kill()?;
+                process.wait()?;
+                return Err(format!("a process did not stop within {STOP_DEADLINE:?}").into());
+            }
+            None => thread::sleep(POLL_INTERVAL),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::harness::store::Store;
 use crate::harness::{Result, block_on};
 use crate::options::{Options, Scenario};
 use crate::redis::RedisService;
+use crate::tcp_store::TcpStore;
 
 /// The number of connections that fill a store.
 const FILL_CONNECTIONS: usize = 32;
@@ -101,6 +102,7 @@ struct Running {
 enum Process {
     Bare(Bare),
     Store(Store),
+    TcpStore(TcpStore),
     Redis(RedisService),
 }
 
@@ -163,13 +165,17 @@ fn start(options: &Options, redis: bool, scenario: Scenario) -> Result<Vec<Runni
     let mut stores = Vec::new();
     for &shards in &options.shards {
         let data = tempfile::tempdir_in(&options.data)?;
-        let store = Store::start(shards, options.storage(scenario), data.path())?;
-        block_on(carts::fill(store.http(), options.customers, options.lines, FILL_CONNECTIONS))?;
-        stores.push(Running { server: Server::Shards(shards), process: Process::Store(store), _data: data });
+        let storage = options.storage(scenario);
+        let process = match options.tcp {
+            true => Process::TcpStore(TcpStore::start(shards, storage, data.path())?),
+            false => Process::Store(Store::start(shards, storage, data.path())?),
+        };
+        block_on(carts::fill(process.address(), options.customers, options.lines, FILL_CONNECTIONS))?;
+        stores.push(Running { server: Server::Shards(shards), process, _data: data });
     }
     let sample = match stores.first() {
-        Some(Running { process: Process::Store(store), .. }) => block_on(sample_of(store.http()))?,
-        _ => Sample::placeholder(),
+        Some(store) => block_on(sample_of(store.process.address()))?,
+        None => Sample::placeholder(),
     };
     let data = tempfile::tempdir_in(&options.data)?;
     let bare = Process::Bare(Bare::start(&sample, data.path())?);
@@ -223,17 +229,35 @@ fn measure(servers: &[Running], scenario: Scenario, load: &Load, rounds: usize) 
 
 impl Running {
     fn apply(&self, load: &Load) -> Result<Measured> {
-        match &self.process {
-            Process::Bare(bare) => load.run(bare.address(), &[bare.process()]),
-            Process::Store(store) => load.run(store.http(), &store.processes()?),
-            Process::Redis(service) => load.run(service.address(), &service.processes()),
-        }
+        load.run(self.process.address(), &self.process.ids()?)
     }
 
     fn stop(self) -> Result<()> {
         match self.process {
             Process::Bare(_) | Process::Redis(_) => Ok(()),
             Process::Store(store) => store.stop(),
+            Process::TcpStore(store) => store.stop(),
+        }
+    }
+}
+
+impl Process {
+    fn address(&self) -> SocketAddr {
+        match self {
+            Process::Bare(bare) => bare.address(),
+            Process::Store(store) => store.http(),
+            Process::TcpStore(store) => store.http(),
+            Process::Redis(service) => service.address(),
+        }
+    }
+
+    /// The ids of all its processes.
+    fn ids(&self) -> Result<Vec<u32>> {
+        match self {
+            Process::Bare(bare) => Ok(vec![bare.process()]),
+            Process::Store(store) => store.processes(),
+            Process::TcpStore(store) => Ok(store.processes()),
+            Process::Redis(service) => Ok(service.processes().to_vec()),
         }
     }
 }

@@ -15,6 +15,7 @@ mod options;
 mod redis;
 mod report;
 mod role;
+mod tcp_store;
 
 use std::process::ExitCode;
 

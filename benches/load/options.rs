@@ -61,6 +61,9 @@ pub struct Options {
     /// The storage of the durable scenario: log, or fjall alone to compare it with.
     #[arg(long, default_value = "log", value_name = "log|fjall")]
     pub durable: String,
+    /// Puts the shards on TCP ports of the loopback interface instead of Unix sockets.
+    #[arg(long)]
+    pub tcp: bool,
     /// Leaves out the service over Redis, which takes part when `redis-server` is on the PATH.
     #[arg(long)]
     pub no_redis: bool,

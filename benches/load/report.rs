@@ -61,8 +61,10 @@ pub fn print_setting(options: &Options, redis: &Result<String, &str>) {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let load = options.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} requests/s"));
     println!(
-        "{cores} cores; {load}; {} generator thread(s); {} customers with 5 lines each; {} rounds of {} s; data in {}",
+        "{cores} cores; {load}; {} generator thread(s); shards on {}; {} customers with 5 lines each; {} rounds of {} s; \
+         data in {}",
         options.threads,
+        if options.tcp { "TCP" } else { "Unix sockets" },
         options.customers,
         options.rounds,
         options.seconds,
