@@ -98,8 +98,9 @@ impl SlotWindow {
 /// unless it has just begun.
 fn since(last: Option<&Counted>, uptime: Duration, index: usize, requests: u32) -> u32 {
     match last {
+        // A count that is smaller than the last one began anew, at a restart that the uptime does not tell, or past its end.
         Some(last) if last.uptime <= uptime => {
-            requests.wrapping_sub(last.requests.get(index).copied().unwrap_or(requests))
+            requests.checked_sub(last.requests.get(index).copied().unwrap_or(requests)).unwrap_or(requests)
         }
         None if uptime.as_secs() > PERIOD_SECONDS => 0,
         Some(_) | None => requests,
@@ -156,6 +157,13 @@ mod tests {
         assert_eq!(minute(&mut window, Some(&shard(2, [3, u32::MAX, 0]))), [3, u32::MAX, 0]);
         let mut window = SlotWindow::of_shards(1);
         minute(&mut window, Some(&shard(100, [u32::MAX, 0, 0])));
-        assert_eq!(minute(&mut window, Some(&shard(105, [1, 0, 0]))), [2, 0, 0]);
+        assert_eq!(minute(&mut window, Some(&shard(105, [1, 0, 0]))), [1, 0, 0]);
+    }
+
+    #[test]
+    fn a_restart_that_the_uptime_does_not_tell_gives_no_absurd_count() {
+        let mut window = SlotWindow::of_shards(1);
+        minute(&mut window, Some(&shard(1, [900, 2, 0])));
+        assert_eq!(minute(&mut window, Some(&shard(3, [4, 5, 0]))), [904, 5, 0]);
     }
 }
