@@ -257,9 +257,9 @@ fn a_customer_can_use_up_only_a_share_of_the_bytes_of_answers_and_a_restart_free
     with_channel(&store, async |channel| {
         fill_cart(&channel).await;
         // The answers have 134 KB each, and a customer's share 64 MiB. More at a time would not fit into a commit.
-        for first in (0..600).step_by(20) {
-            let requests = (first..first + 20).map(keyed).collect();
-            assert_eq!(receive(send(&channel, batch(requests)).await).await.unwrap(), 20);
+        for first in (0..600).step_by(8) {
+            let requests = (first..first + 8).map(keyed).collect();
+            assert_eq!(receive(send(&channel, batch(requests)).await).await.unwrap(), 8);
         }
     });
     for restart in [false, true] {

@@ -24,11 +24,11 @@ fn a_cart_that_nobody_touches_is_removed() {
         (client.get("/items/alice").expect(200).version() == 0).then_some(())
     });
     assert!(started.elapsed() >= Duration::from_secs(2));
-    assert_eq!(metric(&mut client, "shardcart_shard_carts_removed_total"), 1);
     assert!(
         client.get("/items/bob").expect(200).json()["itemTotal"].as_u64() > Some(1),
         "bob's is touched all the time"
     );
+    assert!(metric(&mut client, "shardcart_shard_carts_removed_total") >= 1);
     store.restart_shard(0);
     store.wait_for_shard(0);
     assert_eq!(client.get("/items/alice").expect(200).version(), 0);
