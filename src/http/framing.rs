@@ -1,4 +1,4 @@
-//! Where the requests of a connection begin and end in its bytes, as hyper takes them: followed byte by byte, and not
+//! Where the requests of a connection begin and end in its bytes, as hyper takes them: followed by position, and not
 //! guessed from what looks like a request, since a body may look like one too.
 
 use std::io;
@@ -67,9 +67,11 @@ impl Place {
                 b'#' if !is_target_over => {
                     Place::Head { hashes: hashes.saturating_add(1), is_target_over, is_line_empty: false }
                 }
-                _ => Place::Head { hashes, is_target_over, is_line_empty: false },
+                _ => {
+                    let end = memchr::memchr3(b'\n', b'\r', b'#', rest).unwrap_or(rest.len());
+                    return (Place::Head { hashes, is_target_over, is_line_empty: false }, &rest[end..]);
+                }
             },
-            Place::HeadEnd { .. } => self,
             Place::Data { left, is_chunk } => {
                 let taken = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 let place = match left - taken as u64 {
@@ -87,7 +89,7 @@ impl Place {
                 Some(digit) => Place::ChunkSize(size.saturating_mul(16).saturating_add(u64::from(digit))),
                 None => Place::ChunkExtension(size),
             },
-            Place::ChunkExtension(_) => self,
+            Place::ChunkExtension(_) | Place::HeadEnd { .. } => self,
             Place::Trailers { is_line_empty, is_line_over: true } => match is_line_empty {
                 true => Place::START,
                 false => Place::Trailers { is_line_empty: true, is_line_over: false },

@@ -11,7 +11,7 @@ use super::framing::{Framing, Requests};
 
 /// The state of a connection whose next byte begins a head.
 const AT_HEAD: u64 = u64::MAX;
-/// The state of a connection whose bytes are followed one by one.
+/// The state of a connection whose bytes are followed.
 const FOLLOWED: u64 = u64::MAX - 1;
 
 /// What is known of the targets of a connection's requests.

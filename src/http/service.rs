@@ -220,28 +220,26 @@ where
         Ok(response)
     }
 
-    /// Reads a request's body and answers it.
-    fn read_and_answer(
+    /// Reads a request's body and answers it. A refused request's body is read too: its client could not read the response
+    /// while it still sends.
+    async fn read_and_answer(
         self: Arc<Self>,
         arrival: Arrival,
         parts: Parts,
         body: Incoming,
         refusal: Option<Problem>,
-    ) -> impl Future<Output = Result<WarpResponse, Infallible>> {
-        async move {
-            // A refused request's body is read too: its client could not read the response while it still sends.
-            let body = read_within(self.worker.body_timeout, body).await.map_err(Rejection::from);
-            let (body, rejection) = match (refusal, body) {
-                (None, Ok(body)) => (body, None),
-                (None, Err(rejection)) => (Bytes::new(), Some(rejection)),
-                (Some(problem), body) => {
-                    let is_last = body.is_err_and(|rejection| rejection.is_last);
-                    (Bytes::new(), Some(Rejection { problem, is_last }))
-                }
-            };
-            let request = HttpRequest::new(arrival, parts, body);
-            self.answer(request, rejection).await
-        }
+    ) -> Result<WarpResponse, Infallible> {
+        let body = read_within(self.worker.body_timeout, body).await.map_err(Rejection::from);
+        let (body, rejection) = match (refusal, body) {
+            (None, Ok(body)) => (body, None),
+            (None, Err(rejection)) => (Bytes::new(), Some(rejection)),
+            (Some(problem), body) => {
+                let is_last = body.is_err_and(|rejection| rejection.is_last);
+                (Bytes::new(), Some(Rejection { problem, is_last }))
+            }
+        };
+        let request = HttpRequest::new(arrival, parts, body);
+        self.answer(request, rejection).await
     }
 
     fn answer(

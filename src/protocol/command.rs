@@ -104,12 +104,14 @@ impl Command {
                 | ProductCommand::Delete
                 | ProductCommand::Replenish { .. } => false,
             },
-            Command::Ping | Command::ListProducts(_) | Command::ListOrders(_) => false,
-            Command::Order(OrderCommand::Place(_) | OrderCommand::Get(_) | OrderCommand::Cancel(_)) => false,
-            Command::Delivery(
+            Command::Ping
+            | Command::ListProducts(_)
+            | Command::ListOrders(_)
+            | Command::Order(OrderCommand::Place(_) | OrderCommand::Get(_) | OrderCommand::Cancel(_))
+            | Command::Delivery(
                 DeliveryCommand::Create { .. } | DeliveryCommand::Get(_) | DeliveryCommand::Move { .. },
-            ) => false,
-            Command::Peer(
+            )
+            | Command::Peer(
                 PeerCommand::Hold(_) | PeerCommand::Settle(_) | PeerCommand::Return(_) | PeerCommand::AskDecision(_),
             ) => false,
         }

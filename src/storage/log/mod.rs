@@ -50,7 +50,5 @@ pub use fuzz::fuzz_log;
 pub use give_up::give_up;
 pub use lost::GiveUp;
 pub use manifest::MANIFEST;
-pub use storage::{
-    DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, Space, TABLES_DIRECTORY,
-};
+pub use storage::{DEFAULT_LOG_BYTES, LOG_DIRECTORY, LogStorage, MAX_LOG_BYTES, MIN_LOG_BYTES, Space};
 pub use sync_probe::{SyncTimes, measure_syncs};
