@@ -120,7 +120,7 @@ impl Session {
                         self.shared.shard_is_down(self.shard, down_since, error);
                     }
                     // Between half of the interval and all of it, so that many clients do not come at once.
-                    let mut pause = Backoff::new(RECONNECT_INTERVAL, RECONNECT_INTERVAL);
+                    let mut pause = Backoff::new(RECONNECT_INTERVAL / 2, RECONNECT_INTERVAL);
                     tokio::time::sleep(pause.next(RECONNECT_INTERVAL / 2)).await;
                 }
             }

@@ -1,7 +1,10 @@
 //! Pauses between the attempts of one call: exponential back-off with full jitter (AWS Architecture Blog,
-//! "Exponential Backoff And Jitter", 2015), but never shorter than the server asks for.
+//! "Exponential Backoff And Jitter", 2015), added to what the server asks for, since it tells all clients the same.
 
 use std::time::Duration;
+
+/// The part of the pause that a server asks for over which its clients are spread at least.
+const SPREAD: u32 = 4;
 
 /// The pauses of one call.
 #[derive(Debug, Clone)]
@@ -17,11 +20,11 @@ impl Backoff {
         Backoff { longest: first, limit }
     }
 
-    /// The next pause: random below the present limit, but at least `at_least`.
+    /// The next pause: `at_least`, and a random time below the present limit or, if that is more, a quarter of it.
     pub fn next(&mut self, at_least: Duration) -> Duration {
-        let pause = self.longest.mul_f64(jitter());
+        let pause = self.longest.max(at_least / SPREAD).mul_f64(jitter());
         self.longest = (self.longest * 2).min(self.limit);
-        pause.max(at_least)
+        at_least.saturating_add(pause)
     }
 }
 
@@ -38,13 +41,21 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(2);
 
     #[test]
-    fn pauses_grow_to_a_limit_and_are_never_shorter_than_asked() {
+    fn pauses_grow_to_a_limit() {
         for _ in 0..100 {
             let mut backoff = Backoff::new(FIRST, LIMIT);
             assert!(backoff.next(Duration::ZERO) <= FIRST);
             assert!(backoff.next(Duration::ZERO) <= FIRST * 2);
             assert!((0..100).all(|_| backoff.next(Duration::ZERO) <= LIMIT));
-            assert_eq!(backoff.next(LIMIT * 10), LIMIT * 10);
         }
+    }
+
+    #[test]
+    fn pauses_are_never_shorter_than_asked_and_differ() {
+        let asked = LIMIT * 10;
+        let pauses: Vec<_> = (0..100).map(|_| Backoff::new(FIRST, LIMIT).next(asked)).collect();
+        let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
+        assert!(*shortest >= asked && *longest <= asked + asked / SPREAD, "{shortest:?} {longest:?}");
+        assert!(*longest - *shortest >= asked / SPREAD / 2, "{shortest:?} {longest:?}");
     }
 }
