@@ -24,12 +24,19 @@ pub struct GatewayUnavailable {
     pub reason: String,
     /// The pause that the gateway asks for before the next call; zero if it asks for none.
     pub retry_after: Duration,
+    /// False when no attempt was connected, so that the gateway knows nothing of the request.
+    pub may_have_arrived: bool,
 }
 
 impl GatewayUnavailable {
-    /// The lack of an answer, without a pause asked for.
-    pub fn new(reason: impl Into<String>) -> Self {
-        GatewayUnavailable { reason: reason.into(), retry_after: Duration::ZERO }
+    /// The lack of an answer to a request that may have arrived.
+    pub fn asked(reason: impl Into<String>) -> Self {
+        GatewayUnavailable { reason: reason.into(), retry_after: Duration::ZERO, may_have_arrived: true }
+    }
+
+    /// The lack of an answer to a request that was never sent.
+    pub fn not_asked(reason: impl Into<String>) -> Self {
+        GatewayUnavailable { may_have_arrived: false, ..Self::asked(reason) }
     }
 }
 

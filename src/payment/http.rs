@@ -5,22 +5,22 @@
 //! |---|---|
 //! | `PUT payments/ORDER` `{"amount":"12.10","card_number":"…","expiry":"…"}` | 200 `{"status":"authorised","transaction_id":"…"}`; 402 `{"status":"refused","reason":"…"}` |
 //! | `GET payments/ORDER` | 200 `{"status":"authorised"\|"captured"\|"refunded"\|"refused"\|"voided", …}`; 404 when it is not known |
-//! | `POST payments/ORDER/capture` | 200 `{"status":"captured"}`; 402, 404, 409, 410 or 422, in which `{"reason":"…"}` may say why: it will never be captured |
-//! | `POST payments/ORDER/refund` | 200 `{"status":"refunded"}`; 402, 404, 409, 410 or 422, in which `{"reason":"…"}` may say why: it will never be refunded |
+//! | `POST payments/ORDER/capture` | 200 `{"status":"captured"}`; 409 `{"status":"refused","reason":"…"}`: it will never be captured |
+//! | `POST payments/ORDER/refund` | 200 `{"status":"refunded"}`; 409 `{"status":"refused","reason":"…"}`: it will never be refunded |
 //! | `POST payments/ORDER/void` | 200 `{"status":"voided"}`, also for an order that is not known: a later PUT is refused then |
 //!
 //! A repeated request has the effect and the answer of the first one. Every request carries `Idempotency-Key: ORDER`,
 //! and `Authorization: Bearer …` when `SHARDCART_PAYMENT_TOKEN` is set.
 //!
-//! After no answer, 408, 429, 5xx or an unreadable answer the request is repeated until the call's time is over, with
+//! After no answer, 408, 425, 429, 5xx or an unreadable answer the request is repeated until the call's time is over, with
 //! pauses of a [`Backoff`] that are never shorter than the answer's `Retry-After`. Any other 4xx ends the call at once
-//! as [`GatewayUnavailable`], except for a PUT whose answer's body says `refused` or `voided`: that is a refusal.
+//! as [`GatewayUnavailable`], except for a PUT whose answer's body says `refused` or `voided`, which is a refusal, and for
+//! what ends a capture or a refund ([`move_of_money`]).
 
 use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
@@ -29,13 +29,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 use super::address::GatewayAddress;
+use super::attempt::{self, GatewayReply, NoAnswer};
 use super::gateway::{Authorisation, Capture, GatewayUnavailable, Payment, PaymentState, Refund};
 use super::messages::{Answer, Authorise, State};
+use super::move_of_money::{self, End};
 use super::redact::Redactor;
 use crate::domain::card::Card;
 use crate::error::{Error, Invalid, Result};
 use crate::process::backoff::Backoff;
-use crate::process::retry_after::retry_after;
 use crate::process::tls;
 
 /// The time limit of one attempt. It is shorter in a call without time for [`MIN_ATTEMPTS`].
@@ -48,20 +49,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most calls at a time. More wait, within their time limits.
+/// The most calls of a kind at a time. More wait, within their time limits. Each kind has its own, so that captures that
+/// hang, for which nobody waits, keep no customer waiting.
 const MAX_CALLS: usize = 256;
 /// The longest body of a request, in bytes. A buffer that grew would leave a copy of the card behind.
 const MAX_REQUEST_BYTES: usize = 256;
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER_BYTES: usize = 16 << 10;
-/// The answers that end a capture or a refund: the gateway does not have the money any more, or never had it.
-const FINAL_REFUSALS: [StatusCode; 5] = [
-    StatusCode::PAYMENT_REQUIRED,
-    StatusCode::NOT_FOUND,
-    StatusCode::CONFLICT,
-    StatusCode::GONE,
-    StatusCode::UNPROCESSABLE_ENTITY,
-];
 /// The environment variable with the bearer token.
 const TOKEN_VARIABLE: &str = "SHARDCART_PAYMENT_TOKEN";
 /// The base of the URLs on a Unix socket. No host is looked up.
@@ -72,15 +64,10 @@ const UNIX_BASE: &str = "http://gateway/";
 pub struct HttpGateway {
     client: Client,
     base: Url,
-    calls: Semaphore,
-}
-
-/// The gateway's reply to one attempt.
-struct GatewayReply {
-    status: StatusCode,
-    retry_after: Option<Duration>,
-    /// The body, if it is an answer of the protocol.
-    answer: Option<Answer>,
+    authorisations: Semaphore,
+    inquiries: Semaphore,
+    captures: Semaphore,
+    refunds: Semaphore,
 }
 
 impl HttpGateway {
@@ -123,7 +110,8 @@ impl HttpGateway {
             let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
             Error::Internal(format!("the payment gateway's client: {cause}"))
         })?;
-        Ok(HttpGateway { client, base, calls: Semaphore::new(MAX_CALLS) })
+        let [authorisations, inquiries, captures, refunds] = [MAX_CALLS; 4].map(Semaphore::new);
+        Ok(HttpGateway { client, base, authorisations, inquiries, captures, refunds })
     }
 
     fn request(
@@ -133,51 +121,64 @@ impl HttpGateway {
         action: &str,
     ) -> std::result::Result<RequestBuilder, GatewayUnavailable> {
         let path = format!("payments/{}{action}", payment.order);
-        let url = self.base.join(&path).map_err(|_| GatewayUnavailable::new("the gateway's URL cannot be extended"))?;
+        let url =
+            self.base.join(&path).map_err(|_| GatewayUnavailable::not_asked("the gateway's URL cannot be extended"))?;
         Ok(self.client.request(method, url).header("Idempotency-Key", payment.order.to_string()))
     }
 
-    /// Sends a request, and repeats it until `read` understands an answer.
+    /// Sends a request, and repeats it until `read` understands an answer. While no attempt may have reached the gateway,
+    /// the last one begins with time to connect: of one that is cut off nobody knows whether it arrived.
     async fn ask<T>(
-        &self,
+        calls: &Semaphore,
         request: RequestBuilder,
         timeout: Duration,
         read: impl Fn(StatusCode, Option<Answer>) -> Option<T>,
     ) -> std::result::Result<T, GatewayUnavailable> {
         let deadline = Instant::now() + timeout;
         let request = request.timeout(ATTEMPT_TIMEOUT.min(timeout / MIN_ATTEMPTS));
-        let late = |last: &str| GatewayUnavailable::new(format!("the payment gateway did not answer in time ({last})"));
-        let Ok(Ok(_permit)) = timeout_at(deadline, self.calls.acquire()).await else { return Err(late("busy")) };
+        let Ok(Ok(_permit)) = timeout_at(deadline, calls.acquire()).await else {
+            return Err(GatewayUnavailable::not_asked("busy: too many calls to the payment gateway are under way"));
+        };
+        let mut may_have_arrived = false;
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut last = "no attempt".to_owned();
         loop {
-            let Some(attempt) = request.try_clone() else { return Err(late("it cannot be repeated")) };
+            let Some(request) = request.try_clone() else {
+                return Err(GatewayUnavailable { may_have_arrived, ..late(&last) });
+            };
             let mut wanted = Duration::ZERO;
-            match timeout_at(deadline, send_once(attempt)).await {
+            let asked = timeout_at(deadline, attempt::send_once(request)).await;
+            may_have_arrived |= !matches!(asked, Ok(Err(NoAnswer::NotConnected)));
+            match asked {
                 Err(_) => return Err(late(&last)),
-                Ok(Ok(GatewayReply { status, retry_after, .. })) if is_passing(status) => {
+                Ok(Ok(GatewayReply { status, retry_after, .. })) if attempt::is_passing(status) => {
                     wanted = retry_after.unwrap_or_default();
                     last = format!("status {}", status.as_u16());
                 }
                 Ok(Ok(GatewayReply { status, answer, .. })) => match read(status, answer) {
                     Some(understood) => return Ok(understood),
                     None if status.is_client_error() => {
-                        return Err(GatewayUnavailable::new(format!(
+                        return Err(GatewayUnavailable::asked(format!(
                             "the payment gateway answered with status {}",
                             status.as_u16()
                         )));
                     }
                     None => last = format!("status {}, not understood", status.as_u16()),
                 },
-                Ok(Err(error)) => last = error.to_owned(),
+                Ok(Err(no_answer)) => last = no_answer.why().to_owned(),
             }
             let pause = backoff.next(wanted);
-            if Instant::now().checked_add(pause).is_none_or(|next| next >= deadline) {
-                return Err(GatewayUnavailable { retry_after: wanted, ..late(&last) });
+            let needed = if may_have_arrived { pause } else { pause + CONNECT_TIMEOUT };
+            if Instant::now().checked_add(needed).is_none_or(|next| next >= deadline) {
+                return Err(GatewayUnavailable { retry_after: wanted, may_have_arrived, ..late(&last) });
             }
             sleep(pause).await;
         }
     }
+}
+
+fn late(last: &str) -> GatewayUnavailable {
+    GatewayUnavailable::asked(format!("the payment gateway did not answer in time ({last})"))
 }
 
 /// The token as a header that is marked as sensitive, so that it is not printed.
@@ -189,35 +190,11 @@ fn authorization(token: &str) -> Result<HeaderMap> {
     Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
 
-/// True for a status after which the same request may succeed later, regardless of the body.
-fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status)
-}
-
-/// Makes one attempt. The error names the failure, never the request's content.
-async fn send_once(request: RequestBuilder) -> std::result::Result<GatewayReply, &'static str> {
-    let explain = |error: reqwest::Error| match () {
-        () if error.is_timeout() => "timed out",
-        () if error.is_connect() => "cannot connect",
-        () => "broke off",
-    };
-    let mut response = request.send().await.map_err(explain)?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(explain)? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err("its answer is too long");
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let retry_after = retry_after(response.headers(), Timestamp::now());
-    Ok(GatewayReply { status: response.status(), retry_after, answer: serde_json::from_slice(&body).ok() })
-}
-
 impl HttpGateway {
     /// Authorises the amount. The gateway refuses after a void of the order.
     ///
     /// # Errors
-    /// [`GatewayUnavailable`]: the payment may be authorised or not; call [`HttpGateway::lookup`].
+    /// [`GatewayUnavailable`]: the payment may be authorised or not, if it may have arrived; call [`HttpGateway::lookup`].
     pub async fn authorise(
         &self,
         payment: &Payment,
@@ -229,12 +206,12 @@ impl HttpGateway {
             card_number: card.number.reveal().into(),
             expiry: card.expiry.as_deref().map(Into::into),
         };
-        let text = write(&body).ok_or_else(|| GatewayUnavailable::new("the request cannot be written"))?;
+        let text = write(&body).ok_or_else(|| GatewayUnavailable::not_asked("the request cannot be written"))?;
         // It is overwritten when the last attempt has ended.
         let body = Bytes::from_owner(text);
         let request = self.request(Method::PUT, payment, "")?.header(CONTENT_TYPE, "application/json").body(body);
         let redactor = Redactor::with_card(payment, card);
-        self.ask(request, timeout, |status, answer| match (status.as_u16(), answer?) {
+        Self::ask(&self.authorisations, request, timeout, |status, answer| match (status.as_u16(), answer?) {
             (200 | 201, answer) if is_paid(answer.status) => {
                 let transaction = redactor.transaction(answer.transaction_id.as_deref())?;
                 Some(Authorisation::Authorised { transaction })
@@ -258,7 +235,7 @@ impl HttpGateway {
     ) -> std::result::Result<PaymentState, GatewayUnavailable> {
         let request = self.request(Method::GET, payment, "")?;
         let redactor = Redactor::of(payment);
-        self.ask(request, timeout, |status, answer| match (status.as_u16(), answer) {
+        Self::ask(&self.inquiries, request, timeout, |status, answer| match (status.as_u16(), answer) {
             (404, _) => Some(PaymentState::Nothing),
             (200, Some(answer)) => Some(match answer.status? {
                 State::Authorised => {
@@ -283,8 +260,8 @@ impl HttpGateway {
     /// [`GatewayUnavailable`].
     pub async fn void(&self, payment: &Payment, timeout: Duration) -> std::result::Result<(), GatewayUnavailable> {
         let request = self.request(Method::POST, payment, "/void")?;
-        self.ask(request, timeout, |status, answer| {
-            (status == StatusCode::OK && answer?.status == Some(State::Voided)).then_some(())
+        Self::ask(&self.inquiries, request, timeout, |status, answer| {
+            (move_of_money::may_be_done(status) && answer?.status == Some(State::Voided)).then_some(())
         })
         .await
     }
@@ -299,9 +276,12 @@ impl HttpGateway {
         timeout: Duration,
     ) -> std::result::Result<Capture, GatewayUnavailable> {
         let request = self.request(Method::POST, payment, "/capture")?;
-        self.ask(request, timeout, |status, answer| {
-            let refused = |reason| Capture::Refused { reason };
-            move_of_money(payment, (status, answer), State::Captured, Capture::Captured, refused)
+        let redactor = Redactor::of(payment);
+        Self::ask(&self.captures, request, timeout, |status, answer| {
+            Some(match move_of_money::end(status, answer, State::Captured, redactor)? {
+                End::Done => Capture::Captured,
+                End::Refused { reason } => Capture::Refused { reason },
+            })
         })
         .await
     }
@@ -316,15 +296,17 @@ impl HttpGateway {
         timeout: Duration,
     ) -> std::result::Result<Refund, GatewayUnavailable> {
         let request = self.request(Method::POST, payment, "/refund")?;
-        self.ask(request, timeout, |status, answer| {
-            let refused = |reason| Refund::Refused { reason };
-            move_of_money(payment, (status, answer), State::Refunded, Refund::Refunded, refused)
+        let redactor = Redactor::of(payment);
+        Self::ask(&self.refunds, request, timeout, |status, answer| {
+            Some(match move_of_money::end(status, answer, State::Refunded, redactor)? {
+                End::Done => Refund::Refunded,
+                End::Refused { reason } => Refund::Refused { reason },
+            })
         })
         .await
     }
 }
 
-/// Reads the answer to a capture or a refund: done with the status `wanted`, or finally refused.
 /// The body of an authorisation, in a buffer that never grows; `None` when it is too long.
 fn write(body: &Authorise<'_>) -> Option<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(vec![0; MAX_REQUEST_BYTES]);
@@ -333,23 +315,6 @@ fn write(body: &Authorise<'_>) -> Option<Zeroizing<Vec<u8>>> {
     let unused = rest.len();
     text.truncate(MAX_REQUEST_BYTES - unused);
     Some(text)
-}
-
-fn move_of_money<T>(
-    payment: &Payment,
-    (status, answer): (StatusCode, Option<Answer>),
-    wanted: State,
-    done: T,
-    refused: impl Fn(String) -> T,
-) -> Option<T> {
-    let answer = answer.as_ref();
-    if status == StatusCode::OK && answer.is_some_and(|answer| answer.status == Some(wanted)) {
-        return Some(done);
-    }
-    let reason = answer.and_then(|answer| answer.reason.as_deref());
-    let shown =
-        || reason.map_or_else(|| format!("status {}", status.as_u16()), |_| Redactor::of(payment).reason(reason));
-    FINAL_REFUSALS.contains(&status).then(|| refused(shown()))
 }
 
 fn is_paid(status: Option<State>) -> bool {
@@ -387,21 +352,5 @@ mod tests {
         assert_eq!(serde_json::from_slice::<Authorise<'_>>(&text).unwrap().expiry.as_deref(), Some(&*expiry));
         assert_eq!(text.capacity(), MAX_REQUEST_BYTES);
         assert!(body("1".repeat(MAX_REQUEST_BYTES)).is_none());
-    }
-
-    #[test]
-    fn only_passing_failures_are_retried() {
-        for (status, passing) in [
-            (200, false),
-            (302, false),
-            (400, false),
-            (404, false),
-            (408, true),
-            (409, false),
-            (429, true),
-            (503, true),
-        ] {
-            assert_eq!(is_passing(StatusCode::from_u16(status).unwrap()), passing, "{status}");
-        }
     }
 }

@@ -1,9 +1,11 @@
 //! Payment gateways: their address, the protocol, and the client that speaks it.
 
 mod address;
+mod attempt;
 mod gateway;
 mod http;
 mod messages;
+mod move_of_money;
 mod redact;
 
 pub use address::GatewayAddress;

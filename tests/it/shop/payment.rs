@@ -194,6 +194,43 @@ fn a_gateway_that_comes_back_is_asked_again_within_the_time() {
     assert_eq!(gateway.paid(&payment.order.to_string()).authorised, 1);
 }
 
+/// Nobody waits for a capture, so captures that hang keep no customer waiting.
+#[test]
+fn captures_that_hang_delay_no_authorisation() {
+    let gateway = Gateway::start();
+    let client = Arc::new(client(&gateway));
+    plan(&gateway, 10_000, Action::Capture, Fault::Hold);
+    run(async {
+        let mut held = JoinSet::new();
+        for number in 0..MAX_CALLS as u64 {
+            let client = client.clone();
+            held.spawn(async move { client.capture(&payment(number).0, DEADLINE).await });
+        }
+        while gateway.seen().len() < MAX_CALLS {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let (payment, card) = payment(1_000);
+        let authorised = client.authorise(&payment, &card, PATIENT_TIMEOUT).await;
+        assert!(matches!(authorised, Ok(Authorisation::Authorised { .. })), "{authorised:?}");
+        assert!(matches!(client.lookup(&payment, PATIENT_TIMEOUT).await, Ok(PaymentState::Authorised { .. })));
+    });
+}
+
+#[test]
+fn what_never_reached_the_gateway_is_told_from_what_may_have() {
+    let mut gateway = Gateway::start();
+    let client = client(&gateway);
+    let (payment, card) = payment(14);
+    let arrived = |fault| {
+        plan(&gateway, 50, Action::Authorise, fault);
+        run(client.authorise(&payment, &card, TIMEOUT)).expect_err("no answer").may_have_arrived
+    };
+    assert!(arrived(Fault::Ignore), "it broke off");
+    gateway.stop();
+    let refused = run(client.authorise(&payment, &card, TIMEOUT)).expect_err("nobody listens");
+    assert!(!refused.may_have_arrived && refused.reason.contains("cannot connect"), "{refused:?}");
+}
+
 /// One more call than may be under way waits for its turn, no longer than its own time.
 #[test]
 fn calls_past_the_limit_wait_within_their_time() {
