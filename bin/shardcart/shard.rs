@@ -91,8 +91,8 @@ pub struct ShardTuning {
     /// Refuse writes with 503 when less disk space is free, as 1000000, 512MiB or 1GB.
     #[arg(long, value_name = "BYTES", default_value_t = ByteSize(DEFAULT_MIN_FREE_BYTES))]
     pub min_free: ByteSize,
-    /// The most orders of a shard that are undecided after their customers were answered, as when the gateway is
-    /// away. Past that, paid orders get 503.
+    /// The most orders of a shard whose card is at the payment gateway at a time, and so those that are left undecided when
+    /// it falls silent. More wait, and get 503 while it is silent.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_UNRESOLVED)]
     max_unresolved_orders: usize,
     /// Remove carts that nobody has changed for so long, as 30d. Without it all are kept.

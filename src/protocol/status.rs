@@ -56,6 +56,8 @@ pub struct ShardStatus {
     pub captures_failed: u64,
     /// The number of captured payments that the gateway then refused to refund.
     pub refunds_failed: u64,
+    /// The number of calls to the payment gateway without an answer that says what became of the payment.
+    pub payment_calls_failed: u64,
     /// The number of times that background work of storage failed and was tried again.
     pub checkpoints_failed: u64,
     /// The number of carts that were removed because nobody touched them.
@@ -165,6 +167,7 @@ impl From<ShardStatus> for proto::StatusReply {
             uptime_ms: u64::try_from(status.uptime.as_millis()).unwrap_or(u64::MAX),
             captures_failed: status.captures_failed,
             refunds_failed: status.refunds_failed,
+            payment_calls_failed: status.payment_calls_failed,
             checkpoints_failed: status.checkpoints_failed,
             damages: status.damages,
             log_dropped: status.log_dropped,
@@ -217,6 +220,7 @@ impl TryFrom<proto::StatusReply> for ShardStatus {
             uptime: Duration::from_millis(message.uptime_ms),
             captures_failed: message.captures_failed,
             refunds_failed: message.refunds_failed,
+            payment_calls_failed: message.payment_calls_failed,
             checkpoints_failed: message.checkpoints_failed,
             damages: message.damages,
             log_dropped: message.log_dropped,

@@ -27,7 +27,7 @@ pub fn awaited(writer: &Writer, continuation: &Continuation) -> (Awaited, usize)
 /// Starts the rest of a request. A read that takes until `expires` is given up.
 pub fn start(context: &Arc<ShardContext>, continuation: Continuation, expires: Instant, reply_to: ReplyTo) {
     match continuation {
-        Continuation::Place { order, card } => driver::start(&context.coordinator, order, card, reply_to),
+        Continuation::Place(order) => driver::start(&context.coordinator, order, reply_to),
         Continuation::Cancel { order, has_driver } => {
             cancel::start(&context.coordinator, order, has_driver, reply_to);
         }

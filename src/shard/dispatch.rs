@@ -4,9 +4,8 @@
 use super::clock::Moment;
 use super::engine::{CommitDependency, Fetched, StoredKey, Transaction, Writer};
 use super::records::{carts, deliveries, idempotency, orders, products, reservations, returns, values};
-use super::saga::begin::{self, Begun};
+use super::saga::begin::{self, Begun, WaitingOrder};
 use super::saga::cancel;
-use crate::domain::card::Card;
 use crate::domain::order::IdempotencyRef;
 use crate::error::{Error, Result};
 use crate::protocol::{
@@ -29,12 +28,7 @@ pub enum Execution {
 #[derive(Debug)]
 pub enum Continuation {
     /// An order that is not decided yet.
-    Place {
-        /// The order.
-        order: OrderId,
-        /// The card that pays for it.
-        card: Option<Card>,
-    },
+    Place(WaitingOrder),
     /// An order that was just cancelled.
     Cancel {
         /// The order.
@@ -114,7 +108,7 @@ fn dispatch(txn: &mut Transaction<'_>, request: &Request, key: Option<&Idempoten
         Command::ListOrders(list) => return Ok(Ran::Continues(Continuation::List(list.clone()))),
         Command::Order(OrderCommand::Place(place)) => match begin::run(txn, request, place, key)? {
             Begun::Decided(output) => output,
-            Begun::Placed { order, card } => return Ok(Ran::Continues(Continuation::Place { order, card })),
+            Begun::Placed(order) => return Ok(Ran::Continues(Continuation::Place(order))),
         },
         Command::Order(OrderCommand::Cancel(order)) => match cancel::begin(txn, request, *order, key)? {
             cancel::Begun::Done(output) => output,

@@ -37,7 +37,7 @@ const GAUGES: [Number; 8] = [
     ("shardcart_shard_undecided_orders", "Orders that are not decided.", |s| s.undecided_orders),
 ];
 
-const COUNTERS: [Number; 14] = [
+const COUNTERS: [Number; 15] = [
     ("shardcart_shard_operations", "Commands taken since the shard's start.", |s| s.operations),
     ("shardcart_shard_reads", "Customers' reads since the shard's start.", |s| s.reads),
     ("shardcart_shard_writes", "Customers' writes, without orders.", |s| s.writes),
@@ -45,6 +45,9 @@ const COUNTERS: [Number; 14] = [
     ("shardcart_shard_failures", "Customers' requests that the shard failed to serve.", |s| s.failures),
     ("shardcart_shard_captures_failed", "Payments refused after they were authorised.", |s| s.captures_failed),
     ("shardcart_shard_refunds_failed", "Refunds of cancelled orders that were refused.", |s| s.refunds_failed),
+    ("shardcart_shard_payment_calls_failed", "Calls to the payment gateway that it did not answer.", |s| {
+        s.payment_calls_failed
+    }),
     ("shardcart_shard_checkpoints_failed", "Checkpoints that failed and were tried again.", |s| s.checkpoints_failed),
     ("shardcart_shard_log_dropped", "Log lines that nobody took in time.", |s| s.log_dropped),
     ("shardcart_shard_carts_removed", "Carts removed since they were not touched.", |s| s.carts_removed),

@@ -11,12 +11,14 @@ pub struct Gauge(Arc<AtomicUsize>);
 #[derive(Debug)]
 pub struct GaugeGuard(Arc<AtomicUsize>);
 
-/// The orders that are stored and not decided, or not cancelled to the end.
+/// The orders that are stored and not decided, or cancelled and not closed.
 #[derive(Debug, Clone)]
 pub struct OrderGauges {
-    /// Those whose customer waits.
-    pub waiting: Gauge,
-    /// Those whose customer has been told that the outcome is unknown, or left.
+    /// Those with a card whose customer waits.
+    waiting_with_card: Gauge,
+    /// Those without one.
+    waiting_without_card: Gauge,
+    /// Those about whose payment the gateway is silent.
     pub unresolved: Gauge,
     /// Those that are being cancelled.
     pub cancelling: Gauge,
@@ -24,13 +26,21 @@ pub struct OrderGauges {
     pub most_unresolved: usize,
 }
 
-/// The most undecided orders without a waiting customer, by default.
+/// The most orders about whose payment the gateway may be silent, by default.
 pub const DEFAULT_MAX_UNRESOLVED: usize = 256;
 
 impl Default for OrderGauges {
     fn default() -> Self {
-        let [waiting, unresolved, cancelling] = [(); 3].map(|()| Gauge::default());
-        OrderGauges { waiting, unresolved, cancelling, most_unresolved: DEFAULT_MAX_UNRESOLVED }
+        let [waiting_with_card, waiting_without_card, unresolved, cancelling] = [(); 4].map(|()| Gauge::default());
+        let most_unresolved = DEFAULT_MAX_UNRESOLVED;
+        OrderGauges { waiting_with_card, waiting_without_card, unresolved, cancelling, most_unresolved }
+    }
+}
+
+impl OrderGauges {
+    /// Those whose customer waits, with a card or without one.
+    pub fn waiting(&self, has_card: bool) -> &Gauge {
+        if has_card { &self.waiting_with_card } else { &self.waiting_without_card }
     }
 }
 

@@ -40,6 +40,7 @@ pub fn status(context: &ShardContext, with_slots: bool) -> ShardStatus {
         accepts_writes: writer.accepts_writes() && context.storage.has_room(),
         captures_failed: context.coordinator.captures_failed(),
         refunds_failed: context.coordinator.refunds_failed(),
+        payment_calls_failed: context.coordinator.payment_calls_failed(),
         checkpoints_failed: context.storage.background_failures(),
         damages: context.damages.count(),
         log_dropped: logging::dropped(),

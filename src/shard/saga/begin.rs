@@ -13,24 +13,32 @@ use crate::domain::tag::Condition;
 use crate::error::{Error, Result};
 use crate::protocol::{Basket, CommandOutput, Hold, PlaceOrder, Request};
 use crate::routing::{OrderId, ProductId};
-use crate::shard::engine::Transaction;
+use crate::shard::engine::{GaugeGuard, Transaction};
 use crate::shard::records::{carts, idempotency, orders, products, reservations};
 
-/// The most orders of a shard whose customers wait for the decision. It is less than a session has room for, so that carts
-/// and keys have room beside orders.
+/// The most orders with a card of a shard whose customers wait for the decision. With those without one it is less than a
+/// session has room for, so that carts and keys have room beside orders.
 const MAX_WAITING: usize = 2_048;
+/// The most orders without a card whose customers wait. They have room of their own, since no gateway holds them up.
+const MAX_WAITING_WITHOUT_CARD: usize = 512;
 
 /// The result of an order's first commit.
 pub enum Begun {
     /// The order is decided.
     Decided(CommandOutput),
     /// The order is stored, and its driver continues.
-    Placed {
-        /// The order.
-        order: OrderId,
-        /// The card that pays for it. Only the driver keeps it, in memory.
-        card: Option<Card>,
-    },
+    Placed(WaitingOrder),
+}
+
+/// An order whose customer waits for the decision.
+#[derive(Debug)]
+pub struct WaitingOrder {
+    /// The order.
+    pub id: OrderId,
+    /// The card that pays for it. Only the driver keeps it, in memory.
+    pub card: Option<Card>,
+    /// Counts it for as long as the customer waits.
+    pub counted: GaugeGuard,
 }
 
 /// Begins an order.
@@ -122,7 +130,8 @@ fn hold(txn: &mut Transaction<'_>, order: &Facts, mode: HoldMode) -> Result<Vec<
 fn check_capacity(txn: &Transaction<'_>, place: &PlaceOrder) -> Result<()> {
     orders::check_capacity(txn)?;
     let counts = &txn.indexes().orders;
-    if counts.waiting.count() >= MAX_WAITING {
+    let most = if place.card.is_some() { MAX_WAITING } else { MAX_WAITING_WITHOUT_CARD };
+    if counts.waiting(place.card.is_some()).count() >= most {
         return Err(Error::Unavailable("too many orders wait for their decision; nothing was applied".into()));
     }
     if place.card.is_some() && counts.unresolved.count() >= counts.most_unresolved {
@@ -143,7 +152,8 @@ where
     if let Some(key) = &order.idempotency {
         idempotency::mark_in_flight(txn, idempotency::scope(request), key);
     }
-    Ok(Begun::Placed { order: order.id, card: place.card.clone() })
+    let counted = txn.indexes().orders.waiting(place.card.is_some()).enter();
+    Ok(Begun::Placed(WaitingOrder { id: order.id, card: place.card.clone(), counted }))
 }
 
 #[cfg(test)]
@@ -207,10 +217,16 @@ mod tests {
     fn orders_that_wait_or_are_undecided_are_limited() {
         let mut writer = shard();
         let counts = writer.indexes().orders.clone();
-        let mut waiting: Vec<_> = (1..MAX_WAITING).map(|_| counts.waiting.enter()).collect();
+        let mut waiting: Vec<_> = (1..MAX_WAITING).map(|_| counts.waiting(true).enter()).collect();
         assert_eq!(refusal(&mut writer, "dear"), None);
-        waiting.push(counts.waiting.enter());
+        waiting.push(counts.waiting(true).enter());
         is_refused_for(&mut writer, "too many orders wait");
+        // Those without a card have room of their own.
+        let place = PlaceOrder { basket: Basket::Purchase(ProductId::new("dear").unwrap()), card: None };
+        let mut check = || check_capacity(&Transaction::begin(&mut writer, Timestamp::default()), &place).is_ok();
+        assert!(check());
+        let _others: Vec<_> = (0..MAX_WAITING_WITHOUT_CARD).map(|_| counts.waiting(false).enter()).collect();
+        assert!(!check());
         drop(waiting);
         let _unresolved: Vec<_> = (0..counts.most_unresolved).map(|_| counts.unresolved.enter()).collect();
         is_refused_for(&mut writer, "has not answered about too many orders");

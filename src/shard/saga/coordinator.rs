@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 use super::cancellations::Cancellations;
+use super::unresolved::UnresolvedPayments;
 use crate::client::Client;
 use crate::error::Error;
 use crate::payment::HttpGateway;
 use crate::process::logging;
 use crate::shard::clock;
-use crate::shard::engine::{CommitDependency, OrderGauges, SharedWriter, Transaction, Waiter};
+use crate::shard::engine::{CommitDependency, SharedWriter, Transaction, Waiter};
 
 /// The home shard's side of orders: its writer, the other shards, the gateway.
 pub struct Coordinator {
@@ -21,12 +22,13 @@ pub struct Coordinator {
     pub(super) peers: Option<Client>,
     /// The payment gateway.
     pub(super) gateway: HttpGateway,
-    /// The counts of undecided orders.
-    pub(super) gauges: OrderGauges,
+    /// The payments that only the gateway knows about.
+    pub(super) unresolved: UnresolvedPayments,
     /// The cancellations that are not finished.
     pub(super) cancellations: Cancellations,
     captures_failed: AtomicU64,
     refunds_failed: AtomicU64,
+    payment_calls_failed: AtomicU64,
 }
 
 impl Coordinator {
@@ -34,8 +36,16 @@ impl Coordinator {
     pub fn new(writer: Arc<SharedWriter>, peers: Option<Client>, gateway: HttpGateway) -> Arc<Self> {
         let gauges = writer.lock().indexes().orders.clone();
         let cancellations = Cancellations::new(gauges.cancelling.clone());
-        let [captures_failed, refunds_failed] = [0, 0].map(AtomicU64::new);
-        Arc::new(Coordinator { writer, peers, gateway, gauges, cancellations, captures_failed, refunds_failed })
+        Arc::new(Coordinator {
+            writer,
+            peers,
+            gateway,
+            unresolved: UnresolvedPayments::new(&gauges),
+            cancellations,
+            captures_failed: AtomicU64::new(0),
+            refunds_failed: AtomicU64::new(0),
+            payment_calls_failed: AtomicU64::new(0),
+        })
     }
 
     /// The number of payments of created orders that the gateway refused to capture.
@@ -56,6 +66,16 @@ impl Coordinator {
     /// Counts a payment that the gateway refused to refund.
     pub(super) fn count_failed_refund(&self) {
         self.refunds_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of calls to the gateway without an answer that says what became of the payment.
+    pub fn payment_calls_failed(&self) -> u64 {
+        self.payment_calls_failed.load(Ordering::Relaxed)
+    }
+
+    /// Counts a call to the gateway without such an answer.
+    pub(super) fn count_failed_payment_call(&self) {
+        self.payment_calls_failed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Runs a transaction, and returns once everything that its result was computed from is durable.

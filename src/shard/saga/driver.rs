@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
+use super::begin::WaitingOrder;
 use super::cancel;
 use super::coordinator::{Coordinator, abort};
 use super::decide::{self, DecidedOrder, Outcome};
@@ -38,9 +39,9 @@ const RESOLVE_TIME: Duration = Duration::from_secs(1);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Starts to drive an order that was just placed. The reply goes out when it is decided.
-pub fn start(coordinator: &Arc<Coordinator>, id: OrderId, card: Option<Card>, reply_to: ReplyTo) {
+pub fn start(coordinator: &Arc<Coordinator>, order: WaitingOrder, reply_to: ReplyTo) {
     let coordinator = coordinator.clone();
-    tokio::spawn(async move { drive(&coordinator, id, card, reply_to).await });
+    tokio::spawn(async move { drive(&coordinator, order, reply_to).await });
 }
 
 /// Resumes every open order after a start of the shard.
@@ -53,12 +54,13 @@ pub fn resume_all(coordinator: &Arc<Coordinator>) {
     }
 }
 
-async fn drive(coordinator: &Coordinator, id: OrderId, card: Option<Card>, reply_to: ReplyTo) {
+async fn drive(coordinator: &Coordinator, order: WaitingOrder, reply_to: ReplyTo) {
     let since = Instant::now();
-    let answer = Answer::to(coordinator, reply_to);
+    let WaitingOrder { id, card, counted } = order;
+    let answer = Answer::to(reply_to, counted);
     let mut work = pin!(run(coordinator, id, card, since, &answer));
     if timeout_at(since + ANSWER_TIMEOUT, &mut work).await.is_err() {
-        answer.give_up(coordinator);
+        answer.give_up();
         work.await;
     }
 }
@@ -81,9 +83,10 @@ async fn run(coordinator: &Coordinator, id: OrderId, card: Option<Card>, since: 
 async fn resume(coordinator: &Coordinator, order: OrderRecord) {
     match order {
         OrderRecord::Pending(order) => {
-            let answer = Answer::of_interrupted(coordinator);
+            let place = coordinator.unresolved.enter_interrupted();
             let prepared = recover(coordinator, order.resumed(clock::now())).await;
-            conclude(coordinator, prepared, &answer).await;
+            drop(place);
+            conclude(coordinator, prepared, &Answer::to_nobody()).await;
         }
         OrderRecord::Created(order) => {
             let resumed_at = Some(clock::now());
@@ -171,7 +174,7 @@ async fn recover(coordinator: &Coordinator, order: Order<Pending>) -> Prepared {
 async fn recover_payment(coordinator: &Coordinator, order: Order<Pending>) -> Outcome {
     let interrupted = || Error::Unavailable("the order was interrupted; nothing was charged or applied".into());
     let Some(payment) = payment::of_interrupted(&order) else { return Err(not_asked(order, interrupted())) };
-    let transaction = match payment::resolve(coordinator, &payment).await {
+    let transaction = match payment::resolve(coordinator, &payment, Duration::ZERO).await {
         Ok(transaction) => transaction,
         Err(NotAuthorised { error, payment }) => return Err(order.refuse(error, payment, clock::now())),
     };

@@ -58,10 +58,11 @@ pub mod begin;
 pub mod cancel;
 mod cancellations;
 mod coordinator;
-mod decide;
+pub mod decide;
 pub mod driver;
 pub mod in_doubt;
 mod payment;
 mod stock;
+mod unresolved;
 
 pub use coordinator::Coordinator;

@@ -1,9 +1,10 @@
 //! The payment of an order: authorised while its stock is held, and looked up at the gateway after a crash or a
 //! time-out. These functions return the gateway's answer; the driver changes the order's state.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::backoff::Backoff;
 use super::coordinator::Coordinator;
@@ -18,6 +19,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause that a gateway can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+/// The time without an answer to an authorisation after which the gateway counts as silent about it. A gateway that is
+/// merely slow answers sooner.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// The reason to refuse an order: its payment is not authorised and will not be.
 pub struct NotAuthorised {
@@ -31,6 +35,11 @@ impl NotAuthorised {
     fn declined(reason: &str) -> Self {
         let error = Error::PaymentRefused(format!("the payment was refused: {reason}"));
         NotAuthorised { error, payment: RefusedPayment::Declined }
+    }
+
+    fn not_asked(why: &str) -> Self {
+        let error = Error::Unavailable(format!("{why}; nothing was charged or applied"));
+        NotAuthorised { error, payment: RefusedPayment::NotAsked }
     }
 
     fn voided() -> Self {
@@ -51,14 +60,15 @@ pub fn of_interrupted(order: &Facts) -> Option<Payment> {
     Some(Payment { order: order.id, amount: order.total(), last_four: order.card.clone()? })
 }
 
-/// Logs that the gateway did not answer, and returns the pause that it asked for.
-fn pause_after(payment: &Payment, no_answer: &GatewayUnavailable) -> Duration {
+/// Logs and counts that the gateway did not answer, and returns the pause that it asked for.
+fn pause_after(coordinator: &Coordinator, payment: &Payment, no_answer: &GatewayUnavailable) -> Duration {
+    coordinator.count_failed_payment_call();
     tracing::warn!(order = %payment.order, why = no_answer.reason, "the payment gateway did not answer");
     no_answer.retry_after.min(MAX_RETRY_AFTER)
 }
 
 /// Authorises a payment before the deadline, and returns the gateway's id of it. What becomes of one without an answer is
-/// found out afterwards.
+/// found out afterwards, unless the gateway cannot know of it.
 ///
 /// # Errors
 /// [`NotAuthorised`].
@@ -68,28 +78,48 @@ pub async fn authorise(
     card: Card,
     deadline: Instant,
 ) -> Result<String, NotAuthorised> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let asked = coordinator.gateway.authorise(payment, &card, left).await;
+    let Some(mut place) = coordinator.unresolved.enter(deadline).await else {
+        return Err(NotAuthorised::not_asked("the payment gateway is too slow for so many orders"));
+    };
+    let asked = {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut asking = pin!(coordinator.gateway.authorise(payment, &card, left));
+        match timeout(SILENCE, &mut asking).await {
+            Ok(asked) => asked,
+            Err(_) => {
+                place.mark_silent();
+                asking.await
+            }
+        }
+    };
     // Its number is not needed any more, and finding out may take long.
     drop(card);
     match asked {
         Ok(Authorisation::Authorised { transaction }) => Ok(transaction),
         Ok(Authorisation::Refused { reason }) => Err(NotAuthorised::declined(&reason)),
         Err(no_answer) => {
-            pause_after(payment, &no_answer);
-            resolve(coordinator, payment).await
+            let wanted = pause_after(coordinator, payment, &no_answer);
+            if !no_answer.may_have_arrived {
+                return Err(NotAuthorised::not_asked("the payment gateway cannot be reached"));
+            }
+            place.mark_silent();
+            resolve(coordinator, payment, wanted).await
         }
     }
 }
 
 /// Looks up a payment that may have been requested, and returns the gateway's id of it if it is authorised. A payment
-/// that the gateway does not know is voided, so that an authorisation that is still on its way is refused.
+/// that the gateway does not know is voided, so that an authorisation that is still on its way is refused. The first
+/// lookup comes after the pause that the gateway asked for, if it did.
 ///
 /// # Errors
 /// [`NotAuthorised`].
-pub async fn resolve(coordinator: &Coordinator, payment: &Payment) -> Result<String, NotAuthorised> {
+pub async fn resolve(coordinator: &Coordinator, payment: &Payment, wanted: Duration) -> Result<String, NotAuthorised> {
     let gateway = &coordinator.gateway;
     let mut backoff = Backoff::up_to(LONGEST_PAUSE);
+    if !wanted.is_zero() {
+        backoff.pause_at_least(wanted).await;
+    }
     loop {
         let wanted = match gateway.lookup(payment, CALL_TIMEOUT).await {
             Ok(PaymentState::Authorised { transaction } | PaymentState::Captured { transaction }) => {
@@ -99,9 +129,9 @@ pub async fn resolve(coordinator: &Coordinator, payment: &Payment) -> Result<Str
             Ok(PaymentState::Voided | PaymentState::Refunded) => return Err(NotAuthorised::voided()),
             Ok(PaymentState::Nothing) => match gateway.void(payment, CALL_TIMEOUT).await {
                 Ok(()) => return Err(NotAuthorised::voided()),
-                Err(no_answer) => pause_after(payment, &no_answer),
+                Err(no_answer) => pause_after(coordinator, payment, &no_answer),
             },
-            Err(no_answer) => pause_after(payment, &no_answer),
+            Err(no_answer) => pause_after(coordinator, payment, &no_answer),
         };
         backoff.pause_at_least(wanted).await;
     }
@@ -111,7 +141,7 @@ pub async fn resolve(coordinator: &Coordinator, payment: &Payment) -> Result<Str
 pub async fn void(coordinator: &Coordinator, payment: &Payment) {
     let mut backoff = Backoff::up_to(LONGEST_PAUSE);
     while let Err(no_answer) = coordinator.gateway.void(payment, CALL_TIMEOUT).await {
-        backoff.pause_at_least(pause_after(payment, &no_answer)).await;
+        backoff.pause_at_least(pause_after(coordinator, payment, &no_answer)).await;
     }
 }
 
@@ -121,7 +151,7 @@ pub async fn capture(coordinator: &Coordinator, payment: &Payment) -> Capture {
     loop {
         match coordinator.gateway.capture(payment, CALL_TIMEOUT).await {
             Ok(captured) => return captured,
-            Err(no_answer) => backoff.pause_at_least(pause_after(payment, &no_answer)).await,
+            Err(no_answer) => backoff.pause_at_least(pause_after(coordinator, payment, &no_answer)).await,
         }
     }
 }
@@ -163,7 +193,7 @@ pub async fn give_back(coordinator: &Coordinator, payment: &Payment) -> GivenBac
             }
             Err(no_answer) => no_answer,
         };
-        backoff.pause_at_least(pause_after(payment, &no_answer)).await;
+        backoff.pause_at_least(pause_after(coordinator, payment, &no_answer)).await;
     }
 }
 
