@@ -19,18 +19,28 @@ use super::engine::{
     Writer,
 };
 use super::options::DEFAULT_COMMIT_TIMEOUT;
-use super::records::idempotency;
+use super::records::{idempotency, orders, products, reservations};
 use super::saga::Coordinator;
+use super::saga::begin::{self, Begun};
+use super::saga::decide::{self, DecidedOrder};
 use super::startup;
+use crate::domain::card::Card;
 use crate::domain::cart::Offer;
 use crate::domain::money::Money;
+use crate::domain::order::{Created, IdempotencyRef, Order, OrderLine, OrderRecord, OrderedItem, Reserved, SingleItem};
+use crate::domain::product::{Details, Product};
+use crate::domain::reservation::HoldMode;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::payment::{GatewayAddress, HttpGateway};
-use crate::protocol::{self, CartCommand, Command, Idempotency, ReplyBody, Request, WireReply};
-use crate::routing::{CustomerId, ItemId, KeyHash, SLOTS};
+use crate::protocol::{
+    self, Basket, CartCommand, Command, Hold, Idempotency, OrderCommand, PlaceOrder, ReplyBody, Request, WireReply,
+};
+use crate::routing::{CustomerId, ItemId, KeyHash, OrderId, ProductId, SLOTS};
 use crate::storage::codec;
-use crate::storage::{Loaded, Outcome, Page, Record, RecordKey, RecordKind, Storage, Write};
+use crate::storage::{
+    DigestId, Loaded, ORDER_COUNTS_KEY, Outcome, Page, Record, RecordKey, RecordKind, Storage, Write,
+};
 
 /// The time in which everything becomes durable.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -70,7 +80,9 @@ impl Storage for LosesUnsynced {
     }
 
     fn load(&self, _: &[RecordKind], _: &RangeInclusive<u16>, each: &mut Loaded<'_>) -> Result<()> {
-        self.disk.lock().unwrap().written.iter().try_for_each(|(key, value)| each(key, value))
+        let disk = self.disk.lock().unwrap();
+        let mut records = disk.written.iter().filter(|(key, _)| *key != ORDER_COUNTS_KEY);
+        records.try_for_each(|(key, value)| each(key, value))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -119,6 +131,14 @@ impl Shard {
         writer.start(DEFAULT_COMMIT_TIMEOUT).unwrap();
         let now = Timestamp::from_micros(1_000_000).unwrap().into();
         Shard { storage, writer, outbox: Arc::default(), delivered: Vec::new(), next_id: 0, now }
+    }
+
+    /// Goes on with what is on disk.
+    fn restart(&mut self) {
+        let resident = startup::recover(&*self.storage, &(0..=SLOTS - 1)).unwrap();
+        let writer = Writer::new(resident, self.storage.clone(), 0..=SLOTS - 1);
+        self.writer = SharedWriter::new(writer, self.storage.clone());
+        self.writer.start(DEFAULT_COMMIT_TIMEOUT).unwrap();
     }
 
     /// Runs a request as a session does. Returns its id, and true if its reply may be sent at once.
@@ -323,6 +343,61 @@ fn a_stored_reply_of_a_wrong_clock_lives_a_lifetime_after_a_start() {
     let in_hours = |hours: i64| Timestamp::from_micros(now.steady.micros() + hours * 3_600_000_000).unwrap();
     assert_eq!(keys.pop_expired(in_hours(23)), None);
     assert!(keys.pop_expired(in_hours(25)).is_some());
+}
+
+/// Places an order of a product that is not free, under a key, and returns its id.
+fn begin_paid_order(txn: &mut Transaction<'_>, key: &IdempotencyRef) -> OrderId {
+    let price = Money::from_hundredths(100).unwrap();
+    let details = Details { title: "T".into(), author: None, topic: None, has_isbn: false, price };
+    let (product, incarnation) = (ProductId::new("p").unwrap(), txn.next_version());
+    products::put(txn, &product, None, &mut Product::new(details, 5, incarnation));
+    let basket = Basket::Buy(OrderedItem { product, count: 1 });
+    let place = PlaceOrder { basket, card: Some(Card::new("4242424242424242", None).unwrap()) };
+    let request = Request::new(Command::Order(OrderCommand::Place(place.clone())));
+    let Ok(Begun::Placed(order)) = begin::run(txn, &request, &place, Some(key)) else { panic!("it is begun") };
+    order.id
+}
+
+/// Creates an order whose payment is authorised.
+fn create_paid_order(txn: &mut Transaction<'_>, id: OrderId) -> Order<Created> {
+    let Ok(Some(OrderRecord::Pending(order))) = orders::find(txn, id) else { panic!("it is pending") };
+    let lines = order.lines.iter().map(OrderLine::item).collect();
+    let found = reservations::hold(txn, &Hold::new(id, lines, HoldMode::Hold).unwrap()).unwrap();
+    let item = SingleItem::of(&found);
+    let Ok(Reserved::Due(order)) = order.hold(&found, txn.now()) else { panic!("it costs something") };
+    let order = order.authorised("tx".into(), txn.now());
+    let Ok((DecidedOrder::Created(order), _)) = decide::commit(txn, Ok((order, item))) else { panic!("it is created") };
+    order
+}
+
+#[test]
+fn the_key_of_an_order_lives_a_day_longer_than_the_order() {
+    let mut shard = Shard::new();
+    let start = clock::moment().steady;
+    let at = |shard: &Shard, hours: i64, change: &mut dyn FnMut(&mut Transaction<'_>)| {
+        let now = Timestamp::from_micros(start.micros() + hours * 3_600_000_000).unwrap();
+        let mut writer = shard.writer.lock();
+        change(&mut Transaction::begin(&mut writer, now));
+        shard.writer.commit(writer);
+        assert!(shard.writer.finish(DEADLINE));
+    };
+    let key = IdempotencyRef { digest: [1; 16], fingerprint: vec![2; 32] };
+    let is_known = |shard: &Shard, hours: i64| {
+        at(shard, hours, &mut idempotency::sweep);
+        shard.writer.lock().indexes().idempotency.contains(DigestId(key.digest))
+    };
+    let (mut id, mut order) = (None, None);
+    at(&shard, 0, &mut |txn| id = Some(begin_paid_order(txn, &key)));
+    assert!(is_known(&shard, 25), "it is not decided");
+    shard.restart();
+    assert!(is_known(&shard, 25), "it is not decided after a restart");
+    at(&shard, 0, &mut |txn| order = id.map(|id| create_paid_order(txn, id)));
+    assert!(is_known(&shard, 25), "it is not captured");
+    shard.restart();
+    assert!(is_known(&shard, 50), "it is not captured after a restart");
+    at(&shard, 50, &mut |txn| orders::put_closed(txn, order.as_mut().unwrap()));
+    assert!(is_known(&shard, 73), "it was closed less than a day ago");
+    assert!(!is_known(&shard, 75));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The idempotency keys that a shard knows: those with a stored reply, which expire, and those whose order is still being
-//! worked on, which last as long as it does. Each customer has a share of the shard's keys and of the bytes of their
+//! The idempotency keys that a shard knows: those whose order is not closed, which last as long as that, and all others,
+//! which have a stored reply and expire. Each customer has a share of the shard's keys and of the bytes of their
 //! replies, so that nobody uses up what all need.
 
 use std::collections::{BTreeMap, HashMap};
@@ -50,8 +50,9 @@ struct Share {
 /// The live idempotency keys.
 #[derive(Default)]
 pub struct IdempotencyIndex {
-    answered: ExpiryIndex,
-    in_flight: HashMap<DigestId, KeyScope>,
+    expiring: ExpiryIndex,
+    /// Those whose order is not closed, with the bytes of their reply.
+    open: HashMap<DigestId, (KeyScope, u64)>,
     /// A tree, since there may be a million: a hash table of so many stops the shard while it grows.
     shares: BTreeMap<KeyHash, Share>,
     bytes: u64,
@@ -69,12 +70,12 @@ fn scope_of(live: &Expiry) -> KeyScope {
 impl IdempotencyIndex {
     /// True when a key is live.
     pub fn contains(&self, id: DigestId) -> bool {
-        self.answered.contains(id) || self.in_flight.contains_key(&id)
+        self.expiring.contains(id) || self.open.contains_key(&id)
     }
 
     /// The count of live keys.
     pub fn count(&self) -> usize {
-        self.answered.count() + self.in_flight.len()
+        self.expiring.count() + self.open.len()
     }
 
     /// Checks that there is room for another key.
@@ -82,8 +83,8 @@ impl IdempotencyIndex {
     /// # Errors
     /// [`Full`].
     pub fn check_room(&mut self, scope: KeyScope, now: Timestamp) -> Result<(), Full> {
-        if self.answered.is_full() || self.count() >= MAX_LIVE || self.bytes >= MAX_REPLY_BYTES {
-            let left = self.answered.first(|_| true).map_or(RETRY_SECONDS, |first| first.seconds_left(now));
+        if self.expiring.is_full() || self.count() >= MAX_LIVE || self.bytes >= MAX_REPLY_BYTES {
+            let left = self.expiring.first(|_| true).map_or(RETRY_SECONDS, |first| first.seconds_left(now));
             return Err(Full { is_customers: false, retry_after: left.max(1) });
         }
         let Some(share) = self.shares.get_mut(&scope.owner).filter(|_| scope.is_customer) else { return Ok(()) };
@@ -92,7 +93,7 @@ impl IdempotencyIndex {
         }
         // Finding it takes a moment when there are many keys, so it is found once for as long as it is live.
         if share.first.is_none() {
-            share.first = self.answered.first(|live| scope_of(live) == scope).map(Box::new);
+            share.first = self.expiring.first(|live| scope_of(live) == scope).map(Box::new);
         }
         let left = share.first.as_ref().map_or(RETRY_SECONDS, |first| first.seconds_left(now));
         Err(Full { is_customers: true, retry_after: left.max(1) })
@@ -100,32 +101,44 @@ impl IdempotencyIndex {
 
     /// Adds a key whose request has no reply yet. It does not expire.
     pub fn begin(&mut self, scope: KeyScope, id: DigestId) {
+        self.answer_open(scope, id, 0);
+    }
+
+    /// Adds a key with a reply of so many bytes whose order is not closed. It does not expire.
+    pub fn answer_open(&mut self, scope: KeyScope, id: DigestId, reply_bytes: usize) {
         self.forget(id);
-        self.in_flight.insert(id, scope);
-        self.count_in(scope, 0);
+        self.open.insert(id, (scope, reply_bytes as u64));
+        self.count_in(scope, reply_bytes as u64);
+    }
+
+    /// Lets a key expire if its order was open.
+    pub fn close(&mut self, id: DigestId, expires_at: Timestamp) {
+        if let Some((scope, bytes)) = self.open.get(&id) {
+            self.answer(*scope, id, expires_at, *bytes as usize);
+        }
     }
 
     /// Adds a key with a reply of so many bytes, or one whose request has a reply now.
     pub fn answer(&mut self, scope: KeyScope, id: DigestId, expires_at: Timestamp, reply_bytes: usize) {
         self.forget(id);
         let note = note_of(scope, reply_bytes);
-        self.answered.insert(scope.owner, id, expires_at, note);
+        self.expiring.insert(scope.owner, id, expires_at, note);
         self.count_in(scope, u64::from(note & !IS_CUSTOMERS));
     }
 
     /// Forgets a key.
     pub fn forget(&mut self, id: DigestId) {
-        if let Some(scope) = self.in_flight.remove(&id) {
-            self.count_out(scope, 0);
+        if let Some((scope, bytes)) = self.open.remove(&id) {
+            self.count_out(scope, bytes);
         }
-        if let Some(live) = self.answered.forget(id) {
+        if let Some(live) = self.expiring.forget(id) {
             self.count_answer_out(&live);
         }
     }
 
     /// Removes and returns the next expired key.
     pub fn pop_expired(&mut self, now: Timestamp) -> Option<Expiry> {
-        let expired = self.answered.pop_expired(now)?;
+        let expired = self.expiring.pop_expired(now)?;
         self.count_answer_out(&expired);
         Some(expired)
     }
@@ -207,6 +220,20 @@ mod tests {
         keys.begin(alice(), id(0));
         keys.forget(id(0));
         assert_eq!(keys.count(), 0);
+        assert!(keys.shares.is_empty() && keys.bytes == 0);
+    }
+
+    #[test]
+    fn an_answered_key_of_an_open_order_expires_after_its_close() {
+        let mut keys = IdempotencyIndex::default();
+        keys.begin(alice(), id(0));
+        keys.answer_open(alice(), id(0), 5);
+        assert_eq!((keys.pop_expired(at(4_000_000_000)), keys.count(), keys.bytes), (None, 1, 5));
+        keys.close(id(0), at(10));
+        assert_eq!((keys.pop_expired(at(9)), keys.count(), keys.bytes), (None, 1, 5));
+        // One that expires is not open, so it keeps its time.
+        keys.close(id(0), at(20));
+        assert_eq!(keys.pop_expired(at(11)).unwrap().id, id(0));
         assert!(keys.shares.is_empty() && keys.bytes == 0);
     }
 

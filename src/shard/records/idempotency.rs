@@ -1,6 +1,7 @@
 //! Stored replies: a request that is repeated under its idempotency key gets the reply of the first one.
 
 use crate::domain::order::{Facts, IdempotencyRef};
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Exhausted, Result};
 use crate::protocol::{self, Owner, Request, WireReply};
 use crate::routing::KeyHash;
@@ -78,14 +79,32 @@ pub fn check_capacity(txn: &mut Transaction<'_>, scope: KeyScope) -> Result<()> 
 
 /// Stores the reply under a key.
 pub fn keep(txn: &mut Transaction<'_>, scope: KeyScope, reference: &IdempotencyRef, reply: &WireReply) {
-    let bytes = put(txn, scope, reference, protocol::encode_stored_reply(reply));
+    let stored_until = txn.stored_end_of_life();
+    let bytes = put(txn, scope, reference, stored_until, protocol::encode_stored_reply(reply));
     let expires_at = end_of_life(txn.steady_now());
     txn.indexes_mut().idempotency.answer(scope, DigestId(reference.digest), expires_at, bytes);
 }
 
+/// Stores the reply under the key of an order that is not closed. The key lives as long as that: were it gone, a retry
+/// would buy again.
+pub fn keep_open(txn: &mut Transaction<'_>, scope: KeyScope, reference: &IdempotencyRef, reply: &WireReply) {
+    // The close does not write the record again. With a second lifetime a start after it finds one that has not expired, if
+    // the order was open for a day at most; a start lets it live for one lifetime from then.
+    let stored_until = end_of_life(txn.stored_end_of_life());
+    let bytes = put(txn, scope, reference, stored_until, protocol::encode_stored_reply(reply));
+    txn.indexes_mut().idempotency.answer_open(scope, DigestId(reference.digest), bytes);
+}
+
+/// Begins the lifetime of a key whose order is closed.
+pub fn close(txn: &mut Transaction<'_>, reference: &IdempotencyRef) {
+    let expires_at = end_of_life(txn.steady_now());
+    txn.indexes_mut().idempotency.close(DigestId(reference.digest), expires_at);
+}
+
 /// Notes that the request under a key has no reply yet. The key lives as long as that.
 pub fn mark_in_flight(txn: &mut Transaction<'_>, scope: KeyScope, reference: &IdempotencyRef) {
-    put(txn, scope, reference, Vec::new());
+    let stored_until = txn.stored_end_of_life();
+    put(txn, scope, reference, stored_until, Vec::new());
     txn.indexes_mut().idempotency.begin(scope, DigestId(reference.digest));
 }
 
@@ -96,10 +115,16 @@ pub fn forget(txn: &mut Transaction<'_>, hash: KeyHash, reference: &IdempotencyR
 }
 
 /// Writes the record of a key, and returns its size in bytes.
-fn put(txn: &mut Transaction<'_>, scope: KeyScope, reference: &IdempotencyRef, reply: Vec<u8>) -> usize {
+fn put(
+    txn: &mut Transaction<'_>,
+    scope: KeyScope,
+    reference: &IdempotencyRef,
+    expires_at: Timestamp,
+    reply: Vec<u8>,
+) -> usize {
     let record = IdempotencyRecord {
         version: txn.next_version(),
-        expires_at: txn.stored_end_of_life(),
+        expires_at,
         is_customers: scope.is_customer,
         fingerprint: reference.fingerprint.clone(),
         reply,

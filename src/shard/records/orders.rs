@@ -11,6 +11,7 @@ use crate::protocol::CommandOutput;
 use crate::routing::{KeyHash, OrderId};
 use crate::shard::engine::{State, Transaction};
 use crate::shard::order_lists;
+use crate::shard::records::idempotency;
 use crate::storage::codec::{self, OrderEntry};
 use crate::storage::{Page, Record, RecordKey, RecordKind, Storage, naming};
 
@@ -126,6 +127,7 @@ where
     order.recorded_as(txn.next_version());
     let open = key(RecordKind::OpenOrder, &order.id);
     count(txn, order);
+    order.idempotency.as_ref().into_iter().for_each(|key| idempotency::close(txn, key));
     if txn.peek(open).is_some() {
         txn.delete(open);
     }

@@ -43,7 +43,7 @@ pub fn commit(txn: &mut Transaction<'_>, outcome: Outcome) -> Result<(DecidedOrd
             orders::put_open(txn, &mut order);
             let reply = encode_reply(Ok(CommandOutput::order(&order, &item).with_created(true)), txn.now());
             if let Some(key) = &order.idempotency {
-                idempotency::keep(txn, idempotency::scope_of_order(&order), key, &reply);
+                idempotency::keep_open(txn, idempotency::scope_of_order(&order), key, &reply);
             }
             Ok((DecidedOrder::Created(order), reply))
         }
@@ -53,7 +53,7 @@ pub fn commit(txn: &mut Transaction<'_>, outcome: Outcome) -> Result<(DecidedOrd
             let is_final = error.is_final();
             let reply = encode_reply(Err(error), txn.now());
             match &order.idempotency {
-                Some(key) if is_final => idempotency::keep(txn, idempotency::scope_of_order(&order), key, &reply),
+                Some(key) if is_final => idempotency::keep_open(txn, idempotency::scope_of_order(&order), key, &reply),
                 Some(key) => idempotency::forget(txn, order.home(), key),
                 None => {}
             }

@@ -1,5 +1,6 @@
 //! Recovers a shard's records: loads them into memory and checks each of them.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use crate::domain::order::OrderRecord;
@@ -24,6 +25,8 @@ struct Loader<'a> {
     slots: &'a RangeInclusive<u16>,
     resident: Resident,
     idempotency: Vec<(Timestamp, KeyScope, DigestId, usize)>,
+    /// The idempotency keys of orders that are not closed.
+    open_keys: HashSet<DigestId>,
     settlements: Vec<Expiring>,
     now: Timestamp,
     newest_version: u64,
@@ -41,6 +44,7 @@ pub fn recover(storage: &dyn Storage, slots: &RangeInclusive<u16>) -> Result<Res
         slots,
         resident: Resident::default(),
         idempotency: Vec::new(),
+        open_keys: HashSet::new(),
         settlements: Vec::new(),
         now: clock::moment().steady,
         newest_version: 0,
@@ -99,6 +103,12 @@ impl Loader<'_> {
             RecordKind::Order => codec::decode_order(value)?.version,
             RecordKind::OpenOrder => {
                 let order = codec::decode_order(value)?;
+                let cancel_key = match &order {
+                    OrderRecord::Cancelled(order) => order.cancel_key(),
+                    OrderRecord::Pending(_) | OrderRecord::Created(_) | OrderRecord::Refused(_) => None,
+                };
+                let keys = order.idempotency.iter().chain(cancel_key);
+                self.open_keys.extend(keys.map(|key| DigestId(key.digest)));
                 if let OrderRecord::Pending(order) = &order {
                     self.resident.indexes.undecided.insert(order.id);
                 }
@@ -156,7 +166,7 @@ impl Loader<'_> {
                 self.newest_version, resident.counter
             )));
         }
-        fill(&mut resident.indexes.idempotency, self.idempotency);
+        fill(&mut resident.indexes.idempotency, self.idempotency, &self.open_keys);
         resident.indexes.settlements = in_order(self.settlements);
         tracing::debug!(records = self.records, counter = resident.counter, "loaded");
         Ok(resident)
@@ -167,10 +177,17 @@ fn digest_id(id: &[u8]) -> Result<DigestId> {
     id.try_into().map(DigestId).map_err(|_| Error::Internal("a stored record's key is damaged".into()))
 }
 
-fn fill(index: &mut IdempotencyIndex, mut records: Vec<(Timestamp, KeyScope, DigestId, usize)>) {
+fn fill(
+    index: &mut IdempotencyIndex,
+    mut records: Vec<(Timestamp, KeyScope, DigestId, usize)>,
+    open: &HashSet<DigestId>,
+) {
     records.sort_unstable_by_key(|(expires_at, ..)| *expires_at);
     for (expires_at, scope, id, bytes) in records {
-        index.answer(scope, id, expires_at, bytes);
+        match open.contains(&id) {
+            true => index.answer_open(scope, id, bytes),
+            false => index.answer(scope, id, expires_at, bytes),
+        }
     }
 }
 
