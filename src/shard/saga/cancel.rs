@@ -30,7 +30,7 @@ const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The result of a cancellation's first commit.
 pub enum Begun {
-    /// It was cancelled before.
+    /// It was cancelled before, and its payment has ended.
     Done(CommandOutput),
     /// It is cancelled, and its stock and money are to go back.
     Cancelling {
@@ -51,10 +51,12 @@ pub fn begin(txn: &mut Transaction<'_>, request: &Request, id: OrderId, key: Opt
     let has_driver = orders::is_open(txn, id);
     let order = match found.ok_or_else(orders::no_such_order)? {
         OrderRecord::Created(order) => order,
-        OrderRecord::Cancelled(order) if !has_driver => {
+        OrderRecord::Cancelled(mut order) => {
+            if has_driver && order.give_back_due().is_some() {
+                return Err(Error::InFlight("the order is being cancelled".into()));
+            }
             return Ok(Begun::Done(CommandOutput::order(&order, &SingleItem::default())));
         }
-        OrderRecord::Cancelled(_) => return Err(Error::InFlight("the order is being cancelled".into())),
         OrderRecord::Pending(_) => return Err(Error::InFlight("the order is not decided yet".into())),
         order @ OrderRecord::Refused(_) => {
             let status = order.recorded_state().status.name();
@@ -129,6 +131,7 @@ pub async fn resume(coordinator: &Coordinator, order: Order<Cancelled>) {
 /// order. Its record is durable, and nothing else settles it.
 pub async fn go_on(coordinator: &Coordinator, mut order: Order<Cancelled>) {
     fail_point::hit("cancelled");
+    let id = order.id;
     let facts = Facts::clone(&order);
     let mut stock = pin!(async {
         stock::return_elsewhere(coordinator, &facts).await;
@@ -150,8 +153,13 @@ pub async fn go_on(coordinator: &Coordinator, mut order: Order<Cancelled>) {
     let order = finish(coordinator, order, returned.ok()).await;
     if let Some(mut order) = order {
         order.returned(stock.await);
-        coordinator.transact(|txn| orders::put_closed(txn, &mut order)).await;
+        let closed = coordinator.transact(|txn| {
+            orders::put_closed(txn, &mut order);
+            order.cancel_key().into_iter().for_each(|key| idempotency::close(txn, key));
+        });
+        closed.await;
     }
+    coordinator.cancellations.close(id);
     fail_point::hit("closed");
 }
 
@@ -189,7 +197,10 @@ async fn finish(
             }
             let reply = encode_reply(Ok(CommandOutput::order(&order, &SingleItem::default())), txn.now());
             if let Some(key) = order.cancel_key() {
-                idempotency::keep(txn, idempotency::scope_of_cancellation(&order), key, &reply);
+                idempotency::keep_open(txn, idempotency::scope_of_cancellation(&order), key, &reply);
+                if returned.is_some() {
+                    idempotency::close(txn, key);
+                }
             }
             (reply, order)
         })
@@ -252,6 +263,6 @@ mod tests {
         assert!(refused.contains("too many orders are being cancelled; nothing was applied"), "{refused}");
         counted.pop();
         assert!(matches!(cancel(&mut writer, id), Ok(Begun::Cancelling { has_driver: false })));
-        assert!(matches!(cancel(&mut writer, id), Err(Error::InFlight(_))));
+        assert!(matches!(cancel(&mut writer, id), Ok(Begun::Done(_))), "it has no payment to give back");
     }
 }

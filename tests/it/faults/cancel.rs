@@ -76,6 +76,10 @@ fn cancel(client: &mut Client, order: &str, key: &str) -> Answer {
     client.call("POST", &path).header("X-API-Key", KEY).header("Idempotency-Key", key).send()
 }
 
+fn cancel_without_key(client: &mut Client, order: &str) -> Answer {
+    client.call("POST", &format!("/api/orders/{order}/cancel")).header("X-API-Key", KEY).send()
+}
+
 /// Cancels, and repeats the request until there is a final answer.
 fn insist_on_cancelling(client: &mut Client, order: &str) -> Answer {
     eventually("the cancellation has an answer", || {
@@ -207,12 +211,49 @@ fn a_products_shard_that_is_down_gets_its_stock_back_when_it_is_there_again() {
     let mut shop = Shop::open();
     shop.store.shards[OTHER].kill();
     // The answer waits for it only for a while.
-    assert_eq!(shop.cancel("c").expect(200).json()["payment_status"], "refunded");
+    let first = shop.cancel("c").expect(200).json();
+    assert_eq!(first["payment_status"], "refunded");
+    // Who asks again has the same answer, with its key or without one.
+    assert_eq!(cancel_without_key(&mut shop.store.client(), &shop.order).expect(200).json(), first);
     shop.store.restart_shard(HOME);
     shop.store.start_shard(OTHER);
     shop.wait_until_closed();
     shop.expect_undone();
     assert!(shop.cancel("c").expect(200).is_replayed());
+}
+
+/// Those whose stock waits for its shard count until it is back, so that they do not fill the home.
+#[test]
+fn cancellations_whose_stock_is_not_back_are_limited() {
+    const MOST: usize = 256;
+    let mut shop = Shop::open();
+    let book = shop.store.customer_on(OTHER, "979-");
+    make_book(&mut shop.store.client(), &book, 2 * MOST as u64);
+    let customer = shop.store.customer_on(HOME, "customer");
+    let place = |number: usize| {
+        let body = order_of(&customer, &[&book], CARD);
+        let placed = insist(&mut shop.store.client(), &format!("many-{number}"), &body).expect(201);
+        placed.json()["order_id"].as_str().expect("an id").to_owned()
+    };
+    let orders: Vec<_> = (0..=MOST).map(place).collect();
+    shop.wait_until_closed();
+    shop.store.shards[OTHER].kill();
+    thread::scope(|scope| {
+        let store = &shop.store;
+        let cancelling = orders[1..].iter().map(|order| {
+            let mut client = store.client();
+            scope.spawn(move || cancel_without_key(&mut client, order).status)
+        });
+        let waiting: Vec<_> = cancelling.collect();
+        for answer in waiting {
+            let status = answer.join().expect("it is answered");
+            assert!([200, 504].contains(&status), "{status}");
+        }
+    });
+    cancel_without_key(&mut shop.store.client(), &orders[0]).expect_problem(503, "too many orders are being cancelled");
+    shop.store.start_shard(OTHER);
+    shop.wait_until_closed();
+    cancel_without_key(&mut shop.store.client(), &orders[0]).expect(200);
 }
 
 #[test]
