@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use crate::harness::{Answer, Client, Setup, Store, eventually, offer};
+use crate::harness::shop::{CARD, Stock, make_book, order_of, place, settled, stock_of};
+use crate::harness::{Answer, Client, Setup, Store, eventually, fresh_metrics, offer};
 
 fn add(client: &mut Client, customer: &str) -> Answer {
     client.post(&format!("/item/{customer}/tea"), &offer("1", 1))
@@ -143,6 +144,26 @@ fn a_command_that_a_silent_shard_did_not_start_in_time_is_never_run() {
         assert_eq!(store.client().get(&format!("/items/{silent}")).expect(200).text(), before);
     }
     assert_eq!(add(&mut store.client(), &silent).expect(200).json()["itemTotal"], 2);
+}
+
+/// What the silent shard may hold is left to its own question.
+#[test]
+fn an_order_of_a_silent_shards_product_is_refused_and_closed_meanwhile() {
+    let store = Setup::new(2).durable().start();
+    let mut client = store.client();
+    let [ours, silent] = [0, 1].map(|shard| store.customer_on(shard, "978-"));
+    let customer = store.customer_on(0, "customer");
+    [&ours, &silent].into_iter().for_each(|book| make_book(&mut client, book, 5));
+    let untouched = Stock { stock: 5, held: 0, sold: 0, received: 5 };
+    store.shards[1].process().pause();
+    place(&mut client, "k", &order_of(&customer, &[&ours, &silent], CARD))
+        .expect_problem(503, "a product's shard could not be asked");
+    assert_eq!(stock_of(&mut client, &ours), untouched);
+    let closed = "shardcart_shard_records{shard=\"0\",kind=\"open_order\"} 0";
+    eventually("it is closed", || fresh_metrics(&mut client).contains(closed).then_some(()));
+    store.shards[1].process().resume();
+    store.wait_for_shard(1);
+    assert_eq!(settled(&store, &[&ours, &silent]), [untouched, untouched]);
 }
 
 #[test]
