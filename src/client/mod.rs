@@ -1,6 +1,7 @@
 //! Sends each command to the shard that owns its key, in batches, with a deadline, and again where that is safe.
 
 mod connect;
+mod pauses;
 mod queue;
 mod router;
 mod session;

@@ -7,23 +7,16 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::connect::connect;
+use super::pauses::Pauses;
 use super::queue::{CallError, CallResult, EXPIRE_INTERVAL, Queue};
 use super::shared::Shared;
 use super::status_probe::read_status;
 use crate::error::{Error, Result};
-use crate::process::backoff::Backoff;
 use crate::process::shutdown::Shutdown;
 use crate::protocol::{Hello, ShardStatus, proto};
 use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
-/// The pause after a failed attempt to connect. A restarted shard is soon found, and one that is down costs few
-/// system calls.
-const RECONNECT_INTERVAL: Duration = Duration::from_millis(50);
-/// The longest pause after connections that break soon after they were opened.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The time after which a connection did not break soon.
-const STABLE_AFTER: Duration = Duration::from_secs(1);
 /// The time limit of the answer to the Hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -98,7 +91,7 @@ impl Session {
     /// Keeps the session open. After a shutdown is requested, it ends with its connection.
     pub async fn run(self: Arc<Self>, table_version: u64, shutdown: Shutdown) {
         let mut down_since = Instant::now();
-        let mut pauses = Backoff::new(RECONNECT_INTERVAL, LONGEST_PAUSE);
+        let mut pauses = Pauses::new();
         while !shutdown.is_requested() {
             match self.open(table_version).await {
                 Ok(replies) => {
@@ -108,10 +101,7 @@ impl Session {
                     let end = self.receive(replies).await;
                     self.close();
                     down_since = Instant::now();
-                    if up_since.elapsed() >= STABLE_AFTER {
-                        pauses = Backoff::new(RECONNECT_INTERVAL, LONGEST_PAUSE);
-                    }
-                    tokio::time::sleep(pauses.next(Duration::ZERO)).await;
+                    tokio::time::sleep(pauses.after_session(up_since.elapsed())).await;
                     tracing::debug!(shard = self.shard, address = %self.address, ?end, "the session ended");
                 }
                 Err(error) => {
@@ -119,9 +109,7 @@ impl Session {
                     if !shutdown.is_requested() {
                         self.shared.shard_is_down(self.shard, down_since, error);
                     }
-                    // Between half of the interval and all of it, so that many clients do not come at once.
-                    let mut pause = Backoff::new(RECONNECT_INTERVAL / 2, RECONNECT_INTERVAL);
-                    tokio::time::sleep(pause.next(RECONNECT_INTERVAL / 2)).await;
+                    tokio::time::sleep(pauses.after_failure()).await;
                 }
             }
         }
