@@ -165,7 +165,7 @@ impl HttpGateway {
                     }
                     None => last = format!("status {}, not understood", status.as_u16()),
                 },
-                Ok(Err(no_answer)) => last = no_answer.why().to_owned(),
+                Ok(Err(no_answer)) => no_answer.why().clone_into(&mut last),
             }
             let pause = backoff.next(wanted);
             let needed = if may_have_arrived { pause } else { pause + CONNECT_TIMEOUT };

@@ -16,12 +16,12 @@ const MAX_OUTCOME_BYTES: usize = 4 << 10;
 
 /// What the reply waits for, and the most bytes that it can have.
 pub fn awaited(writer: &Writer, continuation: &Continuation) -> (Awaited, usize) {
-    match continuation {
-        Continuation::Place { order, .. } | Continuation::Cancel { order, .. } => {
-            (Awaited::Order, orders::open_bytes(writer.state(), *order) + MAX_OUTCOME_BYTES)
-        }
-        Continuation::List(_) => (Awaited::Storage, order_list::MAX_REPLY_BYTES),
-    }
+    let order = match continuation {
+        Continuation::Place(waiting) => waiting.id,
+        Continuation::Cancel { order, .. } => *order,
+        Continuation::List(_) => return (Awaited::Storage, order_list::MAX_REPLY_BYTES),
+    };
+    (Awaited::Order, orders::open_bytes(writer.state(), order) + MAX_OUTCOME_BYTES)
 }
 
 /// Starts the rest of a request. A read that takes until `expires` is given up.
