@@ -33,7 +33,7 @@ async fn run(
     request: &Request,
     expires: Instant,
     mut missing: StoredKey,
-    reply_to: ReplyTo,
+    mut reply_to: ReplyTo,
 ) {
     let mut fetched = Vec::new();
     for _ in 0..MAX_ATTEMPTS {
@@ -49,6 +49,9 @@ async fn run(
                 return context.writer.commit(writer);
             }
             Execution::Continues(continuation) => {
+                // What may take seconds must not keep others from storage.
+                let (_, bytes) = continuation::awaited(&writer, &continuation);
+                reply_to.shrink_to(bytes);
                 continuation::start(context, continuation, expires, reply_to);
                 return context.writer.commit(writer);
             }

@@ -90,6 +90,15 @@ impl Outbox {
         }
     }
 
+    /// Gives back what was counted for a reply.
+    fn give_back(&self, awaited: Awaited, bytes: usize) {
+        let mut inner = self.lock();
+        inner.counted[awaited as usize] += bytes;
+        if let Some(session) = &inner.session {
+            session.wake_by_ref();
+        }
+    }
+
     fn forget_untaken(&self, inner: &mut Inner) {
         if inner.untaken_bytes > 0 {
             self.untaken_bytes.fetch_sub(std::mem::take(&mut inner.untaken_bytes), Ordering::Relaxed);
@@ -116,6 +125,15 @@ pub struct ReplyTo {
 }
 
 impl ReplyTo {
+    /// Counts fewer bytes for the reply, which is known by now to have no more.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let surplus = self.bytes.saturating_sub(bytes);
+        if surplus > 0 {
+            self.bytes -= surplus;
+            self.outbox.give_back(self.awaited, surplus);
+        }
+    }
+
     /// Sends a reply under the request's id.
     pub fn send(self, reply: WireReply) {
         self.send_at(Instant::now(), reply);
