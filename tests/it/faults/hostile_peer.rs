@@ -118,7 +118,7 @@ fn a_message_of_very_many_empty_parts_takes_no_memory() {
         let refused = with_channel(&store, async |channel| receive(send(&channel, batch(requests)).await).await);
         assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
     }
-    let grown = most_memory(&store) - before;
+    let grown = most_memory(&store).saturating_sub(before);
     assert!(grown < 16 << 20, "{grown} bytes");
     store.client().post("/item/alice/tea", &offer("1", 1)).expect(201);
 }
@@ -157,7 +157,7 @@ fn many_reads_of_a_large_cart_take_little_memory_at_a_time() {
             assert_eq!(received.unwrap(), 256);
         }
         // All replies together have 300 MB.
-        let grown = most_memory(&store) - before;
+        let grown = most_memory(&store).saturating_sub(before);
         assert!(grown < 64 << 20, "{grown} bytes");
     });
 }
@@ -188,7 +188,7 @@ fn lists_that_nobody_takes_wait_and_delay_nobody() {
         client.post("/item/bob/tea", &offer("1", 1)).expect(201);
         client.post("/purchase/1", "").expect(201);
         // All lists together have 250 MB.
-        let grown = most_memory(&store) - before;
+        let grown = most_memory(&store).saturating_sub(before);
         assert!(grown < 64 << 20, "{grown} bytes");
         assert_eq!(received + receive(hostile).await.unwrap(), 256, "it goes on");
     });
@@ -211,7 +211,7 @@ fn stored_answers_that_nobody_takes_wait_and_delay_nobody() {
         let repeated = receive(send(&connect(&store).await, batch(vec![keyed(1)])).await).await;
         assert_eq!(repeated.unwrap(), 1, "a neighbour has its answer");
         // All of them together have 150 MB.
-        let grown = most_memory(&store) - before;
+        let grown = most_memory(&store).saturating_sub(before);
         assert!(grown < 64 << 20, "{grown} bytes");
         assert_eq!(received + receive(hostile).await.unwrap(), 1_000, "it goes on");
     });
@@ -239,7 +239,7 @@ fn sessions_that_take_no_replies_share_what_the_shard_holds_for_them() {
         }
         client.post("/purchase/1", "").expect(201);
         // Each would hold 2 MB, which makes 320 MB.
-        let grown = most_memory(&store) - before;
+        let grown = most_memory(&store).saturating_sub(before);
         assert!(grown < 192 << 20, "{grown} bytes");
         let last = hostile.pop().unwrap();
         drop(hostile);
