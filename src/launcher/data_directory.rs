@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::catalog::{Catalog, CatalogSummary};
 use crate::error::{Error, Invalid, Result};
 use crate::process::files::{self, failed_to, make_directory};
 use crate::process::logging::print;
+use crate::process::same_file::is_same;
 use crate::routing::{Address, MAX_SOCKET_PATH};
 use crate::storage::StorageKind;
 
@@ -208,9 +208,8 @@ fn remove_unused_copy(directory: &Path, store: &StoreFile) -> Result<()> {
 
 /// Refuses a catalog that is the launcher's own copy, by whatever path: it is overwritten and removed.
 fn refuse_own_copy(catalog: &Path, copy: &Path) -> Result<()> {
-    let id = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
-    match (id(catalog), id(copy)) {
-        (Ok(catalog_id), Ok(copy_id)) if catalog_id == copy_id => {
+    match (fs::metadata(catalog), fs::metadata(copy)) {
+        (Ok(theirs), Ok(ours)) if is_same(&theirs, &ours) => {
             let reason = "a start makes and removes a file of this name: move the catalog elsewhere";
             Err(Invalid::general(format!("--catalog {}: {reason}", catalog.display())).into())
         }

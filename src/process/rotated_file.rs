@@ -2,8 +2,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use super::same_file::is_same;
 
 /// The end of the old file's name.
 const OLD: &str = ".1";
@@ -50,8 +51,7 @@ impl RotatedFile {
     fn rotate(&self, file: File) -> io::Result<()> {
         // A file system without locks is no reason to lose lines.
         let _ = file.lock();
-        let (opened, named) = (file.metadata()?, fs::metadata(&self.path)?);
-        if (opened.dev(), opened.ino()) == (named.dev(), named.ino()) {
+        if is_same(&file.metadata()?, &fs::metadata(&self.path)?) {
             fs::rename(&self.path, &self.old)?;
         }
         Ok(())

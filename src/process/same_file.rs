@@ -1,18 +1,23 @@
-//! Whether a path still leads to the same file. A process that has a file open does not notice when it is removed or
-//! replaced under it.
+//! Whether two paths lead to one file, or a path still to the same one. A process that has a file open does not notice
+//! when it is removed or replaced under it.
 
-use std::io;
-use std::os::fd::OwnedFd;
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, lstat, openat};
-use rustix::io::Errno;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+/// True for the metadata of one file.
+pub fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
 
 /// A file that was at a path. It is kept open, so that no other file gets its inode.
 #[derive(Debug)]
 pub struct SameFile {
     path: PathBuf,
-    file: OwnedFd,
+    file: File,
 }
 
 /// What is at the path now.
@@ -33,7 +38,7 @@ impl SameFile {
     /// When there is none, or it cannot be looked at.
     pub fn at(path: &Path) -> io::Result<Self> {
         let file = openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(SameFile { path: path.to_owned(), file })
+        Ok(SameFile { path: path.to_owned(), file: file.into() })
     }
 
     /// The path.
@@ -43,10 +48,9 @@ impl SameFile {
 
     /// Looks at the path.
     pub fn look(&self) -> Found {
-        let identity = |stat: Stat| (stat.st_dev, stat.st_ino);
-        match (lstat(&self.path), fstat(&self.file)) {
-            (Ok(now), Ok(then)) if identity(now) == identity(then) => Found::Same,
-            (Err(Errno::NOENT), _) => Found::Nothing,
+        match (fs::symlink_metadata(&self.path), self.file.metadata()) {
+            (Ok(now), Ok(then)) if is_same(&now, &then) => Found::Same,
+            (Err(error), _) if error.kind() == ErrorKind::NotFound => Found::Nothing,
             _ => Found::Other,
         }
     }
