@@ -14,6 +14,7 @@ use super::recovery;
 use super::ring::{Position, Ring, Sizes};
 use super::survey::fault;
 use super::tables::{Newest, Tables};
+use super::under_way::UnderWay;
 use crate::error::{Error, Result};
 use crate::process::fail_point;
 use crate::storage::backend::{Page, as_slices, keys_after};
@@ -36,8 +37,8 @@ pub struct Content {
     index: Mutex<Index>,
     /// One checkpoint at a time: the background thread's, or that of a load.
     checkpoint: Mutex<()>,
-    /// When the part of a checkpoint began that is under way.
-    checkpoint_began: Mutex<Option<Instant>>,
+    /// A part of a checkpoint.
+    moving: UnderWay,
     files_at_once: usize,
 }
 
@@ -57,7 +58,7 @@ impl Content {
             tables,
             index: Mutex::new(index),
             checkpoint: Mutex::default(),
-            checkpoint_began: Mutex::default(),
+            moving: UnderWay::default(),
             files_at_once: FILES_AT_ONCE.min(usize::from(sizes.max_files) / 2).max(1),
         })
     }
@@ -160,9 +161,9 @@ impl Content {
             if sealed.len() < least {
                 return Ok(());
             }
-            self.note_checkpoint(Some(Instant::now()));
+            self.moving.begin();
             let moved = self.move_files(&sealed[..sealed.len().min(self.files_at_once)], &pause);
-            self.note_checkpoint(None);
+            self.moving.end();
             moved?;
         }
     }
@@ -188,13 +189,9 @@ impl Content {
         self.ring.free(&files[..count], applied).map_err(|error| fault("cannot free files of the log", &error))
     }
 
-    fn note_checkpoint(&self, began: Option<Instant>) {
-        *self.checkpoint_began.lock().unwrap_or_else(PoisonError::into_inner) = began;
-    }
-
     /// The time for which files have been on their way to the tables; `None` while none are.
     pub fn checkpoint_time(&self) -> Option<Duration> {
-        self.checkpoint_began.lock().unwrap_or_else(PoisonError::into_inner).map(|began| began.elapsed())
+        self.moving.time()
     }
 
     /// The files that are enough for a checkpoint.

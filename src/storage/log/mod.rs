@@ -42,6 +42,7 @@ mod tables;
 mod test_store;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod walk;
 
 pub use findings::{Findings, Verdict, find};

@@ -13,6 +13,7 @@ use super::file_header::FileHeader;
 use super::files::Files;
 use super::frame::{HEADER_BYTES, Payload, span};
 use super::manifest::{LiveFile, Manifest, ManifestFile};
+use super::under_way::UnderWay;
 use super::walk::Layout;
 use crate::process::fail_point;
 use crate::storage::record::Write;
@@ -82,8 +83,8 @@ pub struct Ring {
     has_room: AtomicBool,
     /// The sequence of the last commit that is durable.
     durable: AtomicU64,
-    /// When the commit began that is under way, with its wait for a file.
-    write_began: Mutex<Option<Instant>>,
+    /// A commit, with its wait for a file.
+    writing: UnderWay,
 }
 
 impl Ring {
@@ -109,7 +110,7 @@ impl Ring {
             manifest_file: Mutex::new(manifest_file),
             changed: Condvar::new(),
             durable: AtomicU64::new(sequence),
-            write_began: Mutex::default(),
+            writing: UnderWay::default(),
         }
     }
 
@@ -151,7 +152,7 @@ impl Ring {
         if sequence != cursor.sequence + 1 {
             return Ok(None);
         }
-        self.note_write(Some(Instant::now()));
+        self.writing.begin();
         let file = match cursor.file.filter(|_| cursor.offset + span <= self.layout.file_bytes) {
             Some(file) => file,
             None => self.begin_file(&mut cursor)?,
@@ -161,20 +162,16 @@ impl Ring {
         let units = cursor.buffer.fill(&[&header, payload.bytes()], self.layout.unit);
         fail_point::stall("log_write");
         self.handle(file.index).write_at(units, offset)?;
-        self.note_write(None);
+        self.writing.end();
         cursor.offset += span;
         cursor.sequence = sequence;
         self.durable.store(sequence, Ordering::Release);
         Ok(Some(Position { index: file.index, number: file.number, offset, sequence }))
     }
 
-    fn note_write(&self, began: Option<Instant>) {
-        *self.write_began.lock().unwrap_or_else(PoisonError::into_inner) = began;
-    }
-
     /// The time that the commit under way has taken so far, its wait for a file included; `None` while there is none.
     pub fn write_time(&self) -> Option<Duration> {
-        self.write_began.lock().unwrap_or_else(PoisonError::into_inner).map(|began| began.elapsed())
+        self.writing.time()
     }
 
     /// Seals the newest file, if it has frames, and begins another one when the next commit comes.
