@@ -16,6 +16,7 @@ use crate::payment::{Answer, State};
 use crate::process::files::failed_to;
 use crate::process::logging;
 use crate::process::same_file::{Found, SameFile};
+use crate::storage::VERSION_FILE;
 
 /// The most requests that wait for the ledger.
 const MAX_WAITING: usize = 4_096;
@@ -31,8 +32,6 @@ const MEMTABLE_BYTES: u64 = 4 << 20;
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// The most files kept open.
 const OPEN_FILES: usize = 32;
-/// A file that fjall makes with a database, and never again.
-const VERSION_FILE: &str = "version";
 
 /// The status and the body of an answer; `None` when the gateway stays silent.
 pub type Said = Option<(StatusCode, Answer)>;

@@ -22,6 +22,8 @@ const WORKERS: usize = 1;
 const OPEN_FILES: usize = 128;
 
 const KEYSPACE: &str = "records";
+/// A file that fjall makes with a database, and never again. A directory without it has no database.
+pub const VERSION_FILE: &str = "version";
 
 /// A shard's records in one keyspace of a fjall database.
 pub struct FjallStorage {

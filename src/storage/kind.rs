@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::backend::Storage;
-use super::fjall::FjallStorage;
+use super::fjall::{FjallStorage, VERSION_FILE};
 use super::log::{LOG_DIRECTORY, LogStorage, MANIFEST, Space};
 use super::memory::MemoryStorage;
 use crate::error::{Error, Invalid, Result};
@@ -28,7 +28,7 @@ impl StorageKind {
     pub fn is_in(self, directory: &Path) -> bool {
         match self {
             StorageKind::Log => directory.join(LOG_DIRECTORY).join(MANIFEST).exists(),
-            StorageKind::Fjall => directory.join("fjall").join("version").exists(),
+            StorageKind::Fjall => directory.join("fjall").join(VERSION_FILE).exists(),
             StorageKind::Memory => false,
         }
     }

@@ -16,7 +16,7 @@ mod record;
 
 pub use backend::{Loaded, Outcome, Page, Storage};
 pub use digest_id::DigestId;
-pub use fjall::FjallStorage;
+pub use fjall::{FjallStorage, VERSION_FILE};
 pub use kind::StorageKind;
 #[cfg(any(test, fuzzing))]
 pub use log::fuzz_log;

@@ -19,6 +19,7 @@ use super::bytes::Reader;
 use super::table_list::{self, Table};
 use crate::error::{Error, Result};
 use crate::process::files::{self, failed_to};
+use crate::storage::fjall::VERSION_FILE;
 
 /// The file that keeps what was found.
 const CHECKED: &str = "checked";
@@ -47,10 +48,10 @@ pub enum Depth {
 /// # Errors
 /// [`Error::Internal`] that names the file.
 pub fn check(directory: &Path, depth: Depth) -> Result<()> {
-    if !directory.join("version").exists() {
+    if !directory.join(VERSION_FILE).exists() {
         let keyspaces = directory.join("keyspaces");
         return match keyspaces.is_dir() && !list(&keyspaces)?.is_empty() {
-            true => Err(missing(&directory.join("version"))),
+            true => Err(missing(&directory.join(VERSION_FILE))),
             false => Ok(()),
         };
     }
@@ -105,7 +106,7 @@ fn tables(directory: &Path) -> Result<Vec<Table>> {
 }
 
 fn check_version_and_journal(directory: &Path) -> Result<()> {
-    let version = directory.join("version");
+    let version = directory.join(VERSION_FILE);
     if fs::read(&version).map_err(failed_to("read", &version))? != FJALL_FORMAT {
         return Err(Error::Internal(format!("{} is damaged", version.display())));
     }
