@@ -138,7 +138,7 @@ fn watch(storage: &dyn Storage, timeout: Duration) {
                 tracing::warn!(limit = ?SLOW_CHECKPOINT, "a checkpoint is slow: commits go on until the log is full");
             }
             (true, false) => tracing::info!("the slow checkpoint has gone on"),
-            _ => {}
+            (false, false) | (true, true) => {}
         }
     }
 }

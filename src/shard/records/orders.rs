@@ -161,9 +161,17 @@ pub fn closed_after(storage: &dyn Storage, slots: &RangeInclusive<u16>, after: &
     storage.scan(RecordKind::Order, slots, after, limit)
 }
 
+/// The order of a record, if it was refused and can be read.
+fn as_refused(record: &[u8]) -> Option<Order<Refused>> {
+    match codec::decode_order(record).ok()? {
+        OrderRecord::Refused(order) => Some(order),
+        OrderRecord::Pending(_) | OrderRecord::Created(_) | OrderRecord::Cancelled(_) => None,
+    }
+}
+
 /// Removes a closed order if it was refused before a time, and counts it if it was refused later. True when it is removed.
 pub fn remove_refused_before(txn: &mut Transaction<'_>, record: &[u8], before: Timestamp) -> bool {
-    let Ok(OrderRecord::Refused(order)) = codec::decode_order(record) else { return false };
+    let Some(order) = as_refused(record) else { return false };
     let is_old = order.steps.last().is_some_and(|step| step.at < before);
     if is_old {
         remove(txn, &order);
@@ -175,15 +183,12 @@ pub fn remove_refused_before(txn: &mut Transaction<'_>, record: &[u8], before: T
 
 /// Removes a closed order if it was refused. True when it is removed.
 pub fn remove_refused(txn: &mut Transaction<'_>, id: OrderId, record: Option<&[u8]>) -> bool {
-    let is_refused = match record.map(codec::decode_order) {
-        Some(Ok(OrderRecord::Refused(order))) => {
-            remove(txn, &order);
-            true
-        }
-        _ => false,
-    };
+    let refused = record.and_then(as_refused);
+    if let Some(order) = &refused {
+        remove(txn, order);
+    }
     txn.indexes_mut().refused.remove(id);
-    is_refused
+    refused.is_some()
 }
 
 /// Removes a refused order. It was closed, so it never changes, and the answer under its idempotency key is a record of its
