@@ -194,6 +194,12 @@ fn a_gateway_that_comes_back_is_asked_again_within_the_time() {
     assert_eq!(gateway.paid(&payment.order.to_string()).authorised, 1);
 }
 
+async fn until_all_calls_are_held(gateway: &Gateway) {
+    while gateway.seen().len() < MAX_CALLS {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Nobody waits for a capture, so captures that hang keep no customer waiting.
 #[test]
 fn captures_that_hang_delay_no_authorisation() {
@@ -206,9 +212,7 @@ fn captures_that_hang_delay_no_authorisation() {
             let client = client.clone();
             held.spawn(async move { client.capture(&payment(number).0, DEADLINE).await });
         }
-        while gateway.seen().len() < MAX_CALLS {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until_all_calls_are_held(&gateway).await;
         let (payment, card) = payment(1_000);
         let authorised = client.authorise(&payment, &card, PATIENT_TIMEOUT).await;
         assert!(matches!(authorised, Ok(Authorisation::Authorised { .. })), "{authorised:?}");
@@ -244,9 +248,7 @@ fn calls_past_the_limit_wait_within_their_time() {
         };
         let mut held = JoinSet::new();
         (0..MAX_CALLS as u64).for_each(|number| _ = held.spawn(lookup(number, DEADLINE)));
-        while gateway.seen().len() < MAX_CALLS {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until_all_calls_are_held(&gateway).await;
         let GatewayUnavailable { reason, .. } = lookup(1_000, TIMEOUT).await.expect_err("it had a turn");
         assert!(reason.contains("busy"), "{reason}");
         gateway.release();
