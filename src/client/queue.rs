@@ -12,7 +12,7 @@ use prost::Message as _;
 use slab::Slab;
 use tokio::sync::{oneshot, watch};
 
-use crate::protocol::{MAX_BATCH, MAX_REQUEST_BATCH_BYTES, proto};
+use crate::protocol::{CardKey, MAX_BATCH, MAX_REQUEST_BATCH_BYTES, proto};
 
 /// The time from the arrival of a request within which the shard may start its command.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(4_500);
@@ -56,6 +56,8 @@ struct Inner {
     sender: Option<Waker>,
     /// The number of the present connection. The stream of an older one ends.
     generation: u64,
+    /// The key for the numbers of cards of the present connection, if the shard has agreed on one.
+    card_key: Option<CardKey>,
 }
 
 /// The requests of one session.
@@ -106,9 +108,10 @@ impl Queue {
         RequestStream { queue: self.clone(), generation: inner.generation, begun: Instant::now(), hello: Some(hello) }
     }
 
-    /// Takes requests from now on, since the shard has answered the Hello.
-    pub fn up(&self) {
-        let _inner = self.lock();
+    /// Takes requests from now on, since the shard has answered the Hello and agreed on a key, or on none.
+    pub fn up(&self, card_key: Option<CardKey>) {
+        let mut inner = self.lock();
+        inner.card_key = card_key;
         self.is_up.send_replace(true);
     }
 
@@ -199,6 +202,9 @@ impl Inner {
             }
             request.id = key as u64;
             request.deadline_ms = deadline_ms(pending.started, begun);
+            if let Some(key) = &mut self.card_key {
+                key.seal(&mut request);
+            }
             bytes += request.encoded_len();
             requests.push(request);
         }
@@ -268,7 +274,7 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
         assert!(matches!(queue.push(proto::Request::default(), Instant::now(), TIMEOUT), Err(CallError::Down)));
-        queue.up();
+        queue.up(None);
         let mut results: Vec<_> =
             (0..3).map(|_| queue.push(proto::Request::default(), Instant::now(), TIMEOUT).unwrap()).collect();
         let Poll::Ready(Some(batch)) = poll(&mut stream) else { panic!("nothing was sent") };
@@ -283,7 +289,7 @@ mod tests {
     fn a_message_is_limited_in_bytes() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
-        queue.up();
+        queue.up(None);
         // A checkout of many lines with long ids: 300 of them in one message would be past what a shard reads.
         let products = (0..230).map(|line| proto::Line { product: format!("{line:0128}"), count: 1 }).collect();
         let hold = proto::Hold { lines: products, ..proto::Hold::default() };
@@ -302,7 +308,7 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
         let greeted = Instant::now();
-        queue.up();
+        queue.up(None);
         let _result = queue.push(proto::Request::default(), greeted, TIMEOUT).unwrap();
         let at_least = greeted.elapsed();
         let Poll::Ready(Some(batch)) = poll(&mut stream) else { panic!("nothing was sent") };
@@ -314,7 +320,7 @@ mod tests {
     fn the_end_of_a_session_tells_sent_requests_from_unsent_ones() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
-        queue.up();
+        queue.up(None);
         let mut sent = queue.push(proto::Request::default(), Instant::now(), TIMEOUT).unwrap();
         assert!(poll(&mut stream).is_ready());
         let mut queued = queue.push(proto::Request::default(), Instant::now(), TIMEOUT).unwrap();
@@ -328,7 +334,7 @@ mod tests {
     fn a_shard_that_is_ending_still_answers_sent_requests() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
-        queue.up();
+        queue.up(None);
         let mut sent = queue.push(proto::Request::default(), Instant::now(), TIMEOUT).unwrap();
         assert!(poll(&mut stream).is_ready());
         let mut queued = queue.push(proto::Request::default(), Instant::now(), TIMEOUT).unwrap();
@@ -343,7 +349,7 @@ mod tests {
     fn a_request_without_a_caller_is_not_sent_and_frees_its_place() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
-        queue.up();
+        queue.up(None);
         drop(queue.push(proto::Request::default(), Instant::now(), TIMEOUT).unwrap());
         assert!(poll(&mut stream).is_pending());
         assert_eq!(queue.lock().pending.len(), 0);
@@ -353,7 +359,7 @@ mod tests {
     fn a_late_reply_completes_no_other_request() {
         let queue = Arc::new(Queue::default());
         let mut stream = begin(&queue);
-        queue.up();
+        queue.up(None);
         let Some(long_ago) = Instant::now().checked_sub(TIMEOUT) else { return };
         let mut late = queue.push(proto::Request::default(), long_ago, TIMEOUT).unwrap();
         assert!(poll(&mut stream).is_ready());
@@ -367,7 +373,7 @@ mod tests {
     #[test]
     fn a_full_queue_refuses() {
         let queue = Arc::new(Queue::default());
-        queue.up();
+        queue.up(None);
         let results: Vec<_> = (0..MAX_OUTSTANDING)
             .map(|_| queue.push(proto::Request::default(), Instant::now(), TIMEOUT).unwrap())
             .collect();

@@ -251,7 +251,7 @@ mod tests {
     fn open(queue: &Arc<Queue>) -> RequestStream {
         let mut stream = queue.begin(proto::Hello::default());
         assert!(next(&mut stream).hello.is_some());
-        queue.up();
+        queue.up(None);
         stream
     }
 

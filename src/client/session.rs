@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::status_probe::read_status;
 use crate::error::{Error, Result};
 use crate::process::shutdown::Shutdown;
-use crate::protocol::{Hello, ShardStatus, proto};
+use crate::protocol::{CardKey, Hello, KeyOffer, ShardStatus, proto};
 use crate::routing::Address;
 use proto::shard_client::ShardClient;
 
@@ -94,9 +94,9 @@ impl Session {
         let mut pauses = Pauses::new();
         while !shutdown.is_requested() {
             match self.open(table_version).await {
-                Ok(replies) => {
+                Ok((replies, card_key)) => {
                     self.shared.shard_is_up(self.shard);
-                    self.queue.up();
+                    self.queue.up(card_key);
                     let up_since = Instant::now();
                     let end = self.receive(replies).await;
                     self.close();
@@ -120,10 +120,13 @@ impl Session {
         self.queue.down();
     }
 
-    async fn open(&self, table_version: u64) -> Result<Streaming<proto::ReplyBatch>> {
+    /// Opens the session. Returns the stream of replies, and the key for the numbers of cards, unless the shard has none.
+    async fn open(&self, table_version: u64) -> Result<(Streaming<proto::ReplyBatch>, Option<CardKey>)> {
         let mut client = connect(&self.address).await?;
+        let offer = KeyOffer::new()?;
         let hello = Hello { store: self.shared.store(), shard: self.shard, shards: self.shards, table_version };
-        let requests = self.queue.begin(proto::Hello::from(&hello));
+        let requests =
+            self.queue.begin(proto::Hello { card_key: offer.public().to_vec(), ..proto::Hello::from(&hello) });
         let greeted = async {
             let mut replies = client.session(requests).await?.into_inner();
             Ok((replies.message().await?, replies))
@@ -137,10 +140,11 @@ impl Session {
             greeted.map_err(|status: tonic::Status| Error::Unavailable(status.message().to_owned()))?;
         let theirs = first.and_then(|batch| batch.hello);
         let theirs = theirs.ok_or_else(|| Error::Unavailable("it did not answer the Hello".into()))?;
+        let card_key = offer.agree_with_shard(&theirs.card_key);
         let theirs = Hello::try_from(theirs).map_err(|error| Error::Unavailable(format!("its Hello: {error}")))?;
         self.check(&theirs)?;
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
-        Ok(replies)
+        Ok((replies, card_key))
     }
 
     /// Checks that the shard belongs to the known store and has the expected number.

@@ -1,5 +1,6 @@
 //! The protocol between facade and shard: commands, replies, and their protobuf messages.
 
+mod card_seal;
 mod carts;
 mod class;
 mod codec;
@@ -19,6 +20,7 @@ mod request;
 mod status;
 mod values;
 
+pub use card_seal::{CardKey, KeyOffer};
 pub use carts::CartCommand;
 pub use class::RequestClass;
 pub use codec::BoundedCodec;

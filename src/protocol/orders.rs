@@ -114,7 +114,11 @@ fn encode_place(place: &PlaceOrder) -> proto::PlaceOrder {
         }),
     };
     let card = place.card.as_ref();
-    let card = card.map(|card| proto::Card { number: card.number.reveal().to_owned(), expiry: card.expiry.clone() });
+    let card = card.map(|card| proto::Card {
+        number: card.number.reveal().to_owned(),
+        expiry: card.expiry.clone(),
+        sealed_number: None,
+    });
     proto::PlaceOrder { basket: Some(basket), card }
 }
 

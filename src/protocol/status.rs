@@ -125,6 +125,7 @@ impl From<&Hello> for proto::Hello {
             shard: hello.shard,
             shards: hello.shards,
             table_version: hello.table_version,
+            card_key: Vec::new(),
         }
     }
 }

@@ -17,8 +17,8 @@ use super::asked::{self, Asked, Now};
 use super::connection::{Greeted, HANDSHAKE_TIMEOUT};
 use super::deferred::{Deferred, Room};
 use crate::protocol::{
-    self, Hello, MAX_BATCH, MAX_RECORD_REPLY_BYTES, MAX_REPLY_BATCH_BYTES, RequestClass, SenderClock, WireReply,
-    is_failure, proto,
+    self, CardKey, Hello, KeyOffer, MAX_BATCH, MAX_RECORD_REPLY_BYTES, MAX_REPLY_BATCH_BYTES, RequestClass,
+    SenderClock, WireReply, is_failure, proto,
 };
 use crate::shard::clock;
 use crate::shard::context::ShardContext;
@@ -69,6 +69,8 @@ pub struct Session {
     client_clock: SenderClock,
     /// The answer to the Hello, until what it says is durable.
     greeting: Option<Greeting>,
+    /// The key for the numbers of cards, if the client has offered to agree on one.
+    card_key: Option<CardKey>,
     /// The number of commands whose replies wait.
     outstanding: usize,
     /// True once the client was told to send no more.
@@ -137,6 +139,7 @@ impl Session {
             opened: None,
             client_clock: SenderClock::default(),
             greeting: None,
+            card_key: None,
             outstanding: 0,
             is_draining: false,
             closing: false,
@@ -146,7 +149,8 @@ impl Session {
 
     fn greet(&mut self, batch: proto::RequestBatch) -> Result<(), Status> {
         let received = Instant::now();
-        let hello = batch.hello.ok_or_else(|| Status::invalid_argument("a session begins with a Hello"))?;
+        let mut hello = batch.hello.ok_or_else(|| Status::invalid_argument("a session begins with a Hello"))?;
+        let clients_key = std::mem::take(&mut hello.card_key);
         let hello = Hello::try_from(hello).map_err(|error| protocol::status_of(&error))?;
         let mut writer = self.context.writer.lock();
         let ours = self.context.identity.greet(&mut writer, &hello).map_err(|error| protocol::status_of(&error))?;
@@ -154,7 +158,14 @@ impl Session {
         let dependency = writer.dependency_on_all();
         writer.wait(dependency, Waiter::Step(step));
         self.context.writer.commit(writer);
-        let answer = proto::ReplyBatch { hello: Some(proto::Hello::from(&ours)), ..proto::ReplyBatch::default() };
+        let mut ours = proto::Hello::from(&ours);
+        if !clients_key.is_empty() {
+            let offer = KeyOffer::new().map_err(|error| protocol::status_of(&error))?;
+            let public = offer.public().to_vec();
+            self.card_key = offer.agree_with_client(&clients_key);
+            ours.card_key = if self.card_key.is_some() { public } else { Vec::new() };
+        }
+        let answer = proto::ReplyBatch { hello: Some(ours), ..proto::ReplyBatch::default() };
         self.greeting = Some(Greeting { received, durable, answer });
         self.greeted.set();
         Ok(())
@@ -238,9 +249,10 @@ impl Session {
         Some(asked)
     }
 
-    fn decode(&mut self, writer: &mut Writer, message: proto::Request, now: &Now) -> Option<Asked> {
+    fn decode(&mut self, writer: &mut Writer, mut message: proto::Request, now: &Now) -> Option<Asked> {
         let (id, deadline) = (message.id, Duration::from_millis(message.deadline_ms));
-        let request = match protocol::decode_request(message) {
+        let opened = self.card_key.as_ref().map_or(Ok(()), |key| key.open(&mut message));
+        let request = match opened.and_then(|()| protocol::decode_request(message)) {
             Ok(request) => request,
             Err(error) => {
                 self.push_ready(WireReply { id, ..protocol::encode_reply(Err(error), now.moment.system) });
