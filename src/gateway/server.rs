@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -17,6 +18,7 @@ use super::ledger::Ledger;
 use super::rules;
 use crate::domain::card::CardNumber;
 use crate::payment::{Answer, Authorise};
+use crate::process::overwrite::overwrite;
 
 /// The longest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 4 << 10;
@@ -64,15 +66,23 @@ impl Gateway {
             Ok(Err(_)) => return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body cannot be read, or is too long")),
             Err(_) => return Ok(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
         };
+        let reply = self.route(&head, &body).await;
+        // The head may be in the same buffer.
+        drop(head);
+        overwrite(body);
+        reply
+    }
+
+    async fn route(&self, head: &Parts, body: &[u8]) -> Result<Reply, NoAnswer> {
         let path = head.uri.path().trim_matches('/');
         let segments: Vec<_> = path.split('/').collect();
         match segments.as_slice() {
-            ["control"] => Ok(self.control(&head.method, &body)),
+            ["control"] => Ok(self.control(&head.method, body)),
             ["payments"] if head.method == Method::GET => match self.ledger.counts().await {
                 Some(counts) => Ok(json(StatusCode::OK, &counts)),
                 None => Err(NoAnswer),
             },
-            ["payments", order, action @ ..] => self.payment(&head.method, order, action, &body).await,
+            ["payments", order, action @ ..] => self.payment(&head.method, order, action, body).await,
             _ => Ok(refusal(StatusCode::NOT_FOUND, "there is no such path")),
         }
     }

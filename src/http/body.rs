@@ -25,18 +25,24 @@ pub enum BodyError {
     TimedOut,
 }
 
-/// Reads the whole body within its time limit.
+/// Reads the whole body within its time limit. Of a body that may have a card's number, `copies` gets what is in buffers
+/// that hyper does not read into again, so that they can be overwritten in the end.
 ///
 /// # Errors
 /// [`BodyError`].
-pub async fn read_within(timeout: Duration, body: Incoming) -> Result<Bytes, BodyError> {
-    tokio::time::timeout(timeout, read(body)).await.unwrap_or(Err(BodyError::TimedOut))
+pub async fn read_within(
+    timeout: Duration,
+    body: Incoming,
+    copies: Option<&mut Vec<Bytes>>,
+) -> Result<Bytes, BodyError> {
+    tokio::time::timeout(timeout, read(body, copies)).await.unwrap_or(Err(BodyError::TimedOut))
 }
 
-async fn read(mut body: Incoming) -> Result<Bytes, BodyError> {
+async fn read(mut body: Incoming, mut copies: Option<&mut Vec<Bytes>>) -> Result<Bytes, BodyError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
+    let declared = body.size_hint().exact().map_or(MAX_BODY_BYTES, |length| length.min(MAX_BODY_BYTES as u64) as usize);
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let mut length = 0;
@@ -51,6 +57,13 @@ async fn read(mut body: Incoming) -> Result<Bytes, BodyError> {
         }
         if first.is_empty() {
             first = data;
+            if let Some(copies) = &mut copies {
+                copies.push(first.clone());
+                if first.len() < declared {
+                    // If it grew, it would leave a copy behind.
+                    rest.reserve(declared);
+                }
+            }
         } else {
             if rest.is_empty() {
                 rest.extend_from_slice(&first);
@@ -58,8 +71,15 @@ async fn read(mut body: Incoming) -> Result<Bytes, BodyError> {
             rest.extend_from_slice(&data);
         }
     }
-    match length {
-        0..=MAX_BODY_BYTES => Ok(if rest.is_empty() { first } else { rest.freeze() }),
-        _ => Err(BodyError::TooLarge { drained: true }),
+    if length > MAX_BODY_BYTES {
+        return Err(BodyError::TooLarge { drained: true });
     }
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let whole = rest.freeze();
+    if let Some(copies) = copies {
+        copies.push(whole.clone());
+    }
+    Ok(whole)
 }

@@ -15,6 +15,7 @@ use http::{Response, StatusCode};
 use memchr::memmem::Finder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::card_reads::CardReads;
 use super::raw_targets::RawTargets;
 
 /// How an interim response begins, such as `100 Continue`. It is hyper's own too, but no error, and has no body.
@@ -84,11 +85,13 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
     END.find(bytes).map(|at| at + END_OF_HEAD.len())
 }
 
-/// A stream that replaces hyper's own error responses with problems, and shows what it reads to the finder of `#`.
+/// A stream that replaces hyper's own error responses with problems, shows what it reads to the finder of `#`, and
+/// overwrites what it has read of cards.
 pub struct ErrorBodies<S> {
     inner: S,
     due: DueResponses,
     targets: RawTargets,
+    cards: CardReads,
     /// The number of bytes until the next response begins.
     left: u64,
     replacement: Replacement,
@@ -98,8 +101,8 @@ pub struct ErrorBodies<S> {
 
 impl<S> ErrorBodies<S> {
     /// Wraps the stream of one connection.
-    pub fn new(inner: S, due: DueResponses, targets: RawTargets, replacement: Replacement) -> Self {
-        ErrorBodies { inner, due, targets, left: 0, replacement, rest: Vec::new() }
+    pub fn new(inner: S, due: DueResponses, targets: RawTargets, cards: CardReads, replacement: Replacement) -> Self {
+        ErrorBodies { inner, due, targets, cards, left: 0, replacement, rest: Vec::new() }
     }
 
     fn pass(&mut self, place: &Place) {
@@ -149,6 +152,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ErrorBodies<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.cards.before_read(buffer);
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
         Poll::Ready(self.targets.note(&buffer.filled()[before..]))
@@ -220,7 +224,8 @@ mod tests {
             bodies.iter().for_each(|length| due.add(Some(*length as u64)));
             let replacement =
                 |status| Response::builder().status(status).header("x-id", "1").body("why".into()).unwrap();
-            let mut stream = ErrorBodies::new(near, due, RawTargets::default(), Box::new(replacement));
+            let mut stream =
+                ErrorBodies::new(near, due, RawTargets::default(), CardReads::default(), Box::new(replacement));
             let send = async move {
                 stream.write_all(bytes).await.unwrap();
                 stream.shutdown().await.unwrap();

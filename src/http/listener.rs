@@ -12,17 +12,18 @@ use http::Request;
 use http_body_util::Empty;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
+use super::card_reads::CardReads;
 use super::error_body::{DueResponses, ErrorBodies};
 use super::raw_targets::RawTargets;
-use super::service::ListenerService;
+use super::service::{FacadeService, ListenerService};
 use crate::error::{Error, Result};
+use crate::process::overwrite::overwrite;
 use crate::process::shutdown::Shutdown;
 
 /// The most connections that the operating system holds before they are accepted.
@@ -90,7 +91,8 @@ where
 {
     let listener =
         TcpListener::from_std(listener).map_err(|error| Error::Internal(format!("cannot use a listener: {error}")))?;
-    let graceful = GracefulShutdown::new();
+    // Nothing is sent: it closes when the last connection has ended.
+    let (open, mut all_ended) = mpsc::channel::<Infallible>(1);
     let mut http = http1::Builder::new();
     // A client may close its sending half once it has sent a request, and is answered all the same.
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD_BYTES);
@@ -108,25 +110,54 @@ where
                 continue;
             }
         };
-        let (due, targets) = (DueResponses::default(), RawTargets::default());
-        let (worker, service) = (service.worker().clone(), service.on_connection(peer, due.clone(), targets.clone()));
+        let (due, targets, cards) = (DueResponses::default(), RawTargets::default(), CardReads::default());
+        let worker = service.worker().clone();
+        let service = service.on_connection(peer, due.clone(), targets.clone(), cards.clone());
         let refuse = move |status| worker.refuse_unreadable(peer, status);
-        let stream = ErrorBodies::new(stream, due, targets, Box::new(refuse));
+        let stream = ErrorBodies::new(stream, due, targets, cards.clone(), Box::new(refuse));
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let (shutdown, open) = (shutdown.clone(), open.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-            drop(permit);
+            drive(connection, &cards, shutdown).await;
+            drop((permit, open));
         });
     }
-    drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+    drop((listener, open));
+    if tokio::time::timeout(DRAIN_TIMEOUT, all_ended.recv()).await.is_err() {
         tracing::warn!("requests were cut off: they took too long to finish");
     }
     Ok(())
 }
+
+/// Serves a connection to its end. Once a shutdown is requested, it ends with the request under way. Then what is left of
+/// cards in its buffer is overwritten.
+async fn drive<S>(mut connection: ServedConnection<S>, cards: &CardReads, mut shutdown: Shutdown)
+where
+    S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    let end = tokio::select! {
+        biased;
+        end = &mut connection => end,
+        () = shutdown.wait() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    if let Err(error) = end {
+        tracing::debug!(%error, "a connection ended early");
+    }
+    if cards.are_left() {
+        overwrite(connection.into_parts().read_buf);
+    }
+}
+
+/// hyper's side of a connection.
+type ServedConnection<S> = http1::Connection<TokioIo<ErrorBodies<ClientStream>>, FacadeService<S>>;
 
 /// A connection that breaks when its client takes nothing for too long.
 type ClientStream = Pin<Box<TimeoutStream<TcpStream>>>;

@@ -9,6 +9,7 @@ mod api;
 mod auth;
 mod body;
 mod browsers;
+mod card_reads;
 mod endpoint;
 mod error_body;
 mod execution;

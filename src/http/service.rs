@@ -21,6 +21,7 @@ use super::access_log::{AccessLog, Entry, RequestEntry};
 use super::auth::{Auth, Authenticated, Port};
 use super::body::{BodyError, MAX_BODY_BYTES, read_within};
 use super::browsers::Browsers;
+use super::card_reads::CardReads;
 use super::error_body::DueResponses;
 use super::execution::Executions;
 use super::framing::Framing;
@@ -34,6 +35,7 @@ use super::request_id::{REQUEST_ID, RequestIds};
 use super::routes;
 use super::status::{Board, Viewer};
 use crate::error::Invalid;
+use crate::process::overwrite::overwrite;
 
 /// The path of every request to the key-value port, in the access log.
 const KEY_TEMPLATE: &str = "/{key}";
@@ -96,11 +98,18 @@ impl<S: Clone> ListenerService<S> {
         &self.worker
     }
 
-    /// The service of one connection, which notes its responses in `due`, and shows its requests to `targets`.
-    pub fn on_connection(&self, peer: SocketAddr, due: DueResponses, targets: RawTargets) -> FacadeService<S> {
+    /// The service of one connection, which notes its responses in `due` and its requests with cards in `cards`, and shows
+    /// its requests to `targets`.
+    pub fn on_connection(
+        &self,
+        peer: SocketAddr,
+        due: DueResponses,
+        targets: RawTargets,
+        cards: CardReads,
+    ) -> FacadeService<S> {
         let ListenerService { routes, port, worker } = self;
         let (routes, worker, host) = (routes.clone(), worker.clone(), OnceLock::new());
-        FacadeService(Arc::new(Connection { routes, port: *port, worker, peer, due, targets, host }))
+        FacadeService(Arc::new(Connection { routes, port: *port, worker, peer, due, targets, cards, host }))
     }
 }
 
@@ -115,6 +124,7 @@ struct Connection<S> {
     peer: SocketAddr,
     due: DueResponses,
     targets: RawTargets,
+    cards: CardReads,
     /// The first host that passed its checks. Nearly every later request has the same.
     host: OnceLock<Box<[u8]>>,
 }
@@ -154,6 +164,9 @@ where
         if body.is_end_stream() {
             let request = HttpRequest::new(arrival, parts, Bytes::new());
             return Box::pin(service.answer(request, refusal.map(Rejection::from)));
+        }
+        if port == Port::Shop && CardReads::may_have_card(&parts.method, parts.uri.path()) {
+            service.cards.begin();
         }
         if !is_plain && parts.headers.contains_key(EXPECT) {
             return Box::pin(service.answer_expectant(arrival, parts, body, refusal));
@@ -229,7 +242,8 @@ where
         body: Incoming,
         refusal: Option<Problem>,
     ) -> Result<WarpResponse, Infallible> {
-        let body = read_within(self.worker.body_timeout, body).await.map_err(Rejection::from);
+        let mut copies = self.cards.are_left().then(Vec::new);
+        let body = read_within(self.worker.body_timeout, body, copies.as_mut()).await.map_err(Rejection::from);
         let (body, rejection) = match (refusal, body) {
             (None, Ok(body)) => (body, None),
             (None, Err(rejection)) => (Bytes::new(), Some(rejection)),
@@ -239,7 +253,9 @@ where
             }
         };
         let request = HttpRequest::new(arrival, parts, body);
-        self.answer(request, rejection).await
+        let response = self.answer(request, rejection).await;
+        copies.into_iter().flatten().for_each(overwrite);
+        response
     }
 
     fn answer(
@@ -283,6 +299,7 @@ where
         }
         self.worker.browsers.share(&request.headers, headers);
         self.due.add(length);
+        self.cards.end();
     }
 
     /// Counts and logs a response.

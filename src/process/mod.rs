@@ -1,5 +1,6 @@
 //! Services for every process of the store: logs, signals, files, sockets, announcements to the process that started it,
-//! pauses between attempts, TLS, scheduling, memory, free disk space, core dumps, latency histograms.
+//! pauses between attempts, TLS, scheduling, memory, free disk space, core dumps, overwritten
+//! memory, latency histograms.
 
 pub mod announce;
 pub mod backoff;
@@ -13,6 +14,7 @@ pub mod histogram;
 pub mod line_writer;
 pub mod logging;
 pub mod memory;
+pub mod overwrite;
 pub mod retry_after;
 mod rotated_file;
 pub mod same_file;

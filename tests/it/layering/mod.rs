@@ -20,7 +20,7 @@ const FOLDERS: &str = "doctor > gateway, http, shard > client, load_run, playgro
 const SHARD: &str = "run > grpc, housekeeping, retention, scrub > fetch > continuation > order_list > dispatch, context > saga, stored_reads > records, startup > engine > clock, damages, disk, options, order_lists, removals";
 /// The folders and files of `http/` from the top down.
 const HTTP: &str = "facade > listener > service > routes > api > endpoint, openapi, page > shop > status > request > auth, browsers, error_body, metrics > head > \
-                    problem > problem_type, response > access_log, body, execution, log_limit, media_type, raw_targets, request_id > framing";
+                    problem > problem_type, response > access_log, body, card_reads, execution, log_limit, media_type, raw_targets, request_id > framing";
 /// Modules of lower rows that a folder must not import: only a shard accesses records on disk, and the launcher knows
 /// its children only by their command lines.
 const FORBIDDEN: [(&str, &[&str]); 3] =
