@@ -1,6 +1,6 @@
 //! One `shardcart` process, which tests start, kill and pause. Its log is shown when a test fails.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -132,9 +132,17 @@ impl Process {
         self.wait()
     }
 
-    /// Stops it from running, without closing its sockets.
+    /// Stops it from running, without closing its sockets. Nothing of it runs any more then.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        // The state is the first letter behind the name, which is in brackets.
+        let is_stopped = |stat: String| stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 'Z']));
+        eventually("it is stopped", || {
+            let mut tasks = fs::read_dir(&tasks).expect("our own child is there").filter_map(Result::ok);
+            // A task that has ended in the meantime does not run either.
+            tasks.all(|task| fs::read_to_string(task.path().join("stat")).map_or(true, is_stopped)).then_some(())
+        });
     }
 
     /// Lets it run again.
@@ -147,12 +155,12 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).expect("our own child can be signalled");
     }
 
-    /// Waits until it has ended by itself.
     /// True once it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("our own child can be waited for").is_some()
     }
 
+    /// Waits until it has ended by itself.
     pub fn wait(&mut self) -> ExitStatus {
         let name = self.name.clone();
         eventually(&format!("{name} ends"), || self.child.try_wait().expect("our own child can be waited for"))
