@@ -1,7 +1,7 @@
 //! A log file with a limit on its size: when it is full it replaces the one before, of which there is only one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::same_file::is_same;
@@ -51,10 +51,13 @@ impl RotatedFile {
     fn rotate(&self, file: File) -> io::Result<()> {
         // A file system without locks is no reason to lose lines.
         let _ = file.lock();
-        if is_same(&file.metadata()?, &fs::metadata(&self.path)?) {
-            fs::rename(&self.path, &self.old)?;
+        let ours = file.metadata()?;
+        let rename = |found| if is_same(&ours, &found) { fs::rename(&self.path, &self.old) } else { Ok(()) };
+        match fs::metadata(&self.path).and_then(rename) {
+            // The other process has not made the file anew yet.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            renamed => renamed,
         }
-        Ok(())
     }
 }
 
@@ -87,6 +90,19 @@ mod tests {
         theirs.rotate(second).unwrap();
         let read = |name| fs::read_to_string(directory.path().join(name)).unwrap();
         assert_eq!((read("log.1").as_str(), read("log").as_str()), ("the old file\n", "the new one\n"));
+    }
+
+    #[test]
+    fn a_file_that_another_process_has_renamed_and_not_made_anew_counts_as_rotated() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = RotatedFile::open(directory.path(), "log", 10).unwrap();
+        log.append(b"the old file\n").unwrap();
+        let opened = File::open(&log.path).unwrap();
+        fs::rename(&log.path, &log.old).unwrap();
+        log.rotate(opened).unwrap();
+        log.append(b"the new one\n").unwrap();
+        let read = |path| fs::read_to_string(path).unwrap();
+        assert_eq!((read(&log.old).as_str(), read(&log.path).as_str()), ("the old file\n", "the new one\n"));
     }
 
     #[test]
