@@ -109,11 +109,13 @@ impl Client {
                 Step::End(result) => return result,
                 Step::Again(failure) => failure,
             };
-            let next = Instant::now() + backoff.next(failure.retry_after.unwrap_or_default());
-            if next + LEAST_ATTEMPT.min(timeout / 2) >= deadline {
+            let pause = backoff.next(failure.retry_after.unwrap_or_default());
+            // The pause may be longer than the clock can count to.
+            let next = Instant::now().checked_add(pause.saturating_add(LEAST_ATTEMPT.min(timeout / 2)));
+            if next.is_none_or(|next| next >= deadline) {
                 return Err(failure);
             }
-            sleep(next - Instant::now()).await;
+            sleep(pause).await;
         }
     }
 

@@ -154,7 +154,7 @@ fn only_a_store_can_say_that_nothing_was_applied() {
 
 #[test]
 fn the_store_says_how_long_to_wait() {
-    let busy = |seconds: u32| {
+    let busy = |seconds: u64| {
         let body = r#"{"code":"too_many","detail":"too many keys"}"#;
         answer(429, &format!("content-type: application/problem+json\r\nretry-after: {seconds}\r\n"), body)
     };
@@ -163,11 +163,13 @@ fn the_store_says_how_long_to_wait() {
     let started = Instant::now();
     assert_eq!(send(&client(&server.url()), &add("apple"), LONG).unwrap().attempts, 2);
     assert!(started.elapsed() >= Duration::from_secs(1));
-    // A pause that is longer than the time that is left is not begun.
-    let server = Scripted::start(&[&busy(3_600)]);
-    let failure = send(&client(&server.url()), &add("apple"), LONG).unwrap_err();
-    assert_eq!((failure.outcome, failure.attempts), (Outcome::NotApplied, 1), "{failure}");
-    assert_eq!(failure.retry_after, Some(Duration::from_secs(3_600)));
+    // A pause that is longer than the time that is left is not begun, even one that no clock counts to.
+    for seconds in [3_600, u64::MAX] {
+        let server = Scripted::start(&[&busy(seconds)]);
+        let failure = send(&client(&server.url()), &add("apple"), LONG).unwrap_err();
+        assert_eq!((failure.outcome, failure.attempts), (Outcome::NotApplied, 1), "{failure}");
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(seconds)));
+    }
 }
 
 #[test]
