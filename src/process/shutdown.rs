@@ -51,6 +51,12 @@ impl Shutdown {
         Ok(Shutdown { requests: shutdown, has_parent: parent_pipe })
     }
 
+    /// One that is never requested.
+    #[cfg(test)]
+    pub fn never() -> Self {
+        Shutdown { requests: watch::channel(0).1, has_parent: false }
+    }
+
     /// True when a launcher has started the process.
     pub fn has_parent(&self) -> bool {
         self.has_parent

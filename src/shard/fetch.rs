@@ -64,3 +64,56 @@ async fn run(
 fn refuse(reason: &str, reply_to: ReplyTo) {
     reply_to.send(encode_reply(Err(Error::Unavailable(reason.into())), clock::now()));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::protocol::{Command, OrderCommand, decode_reply};
+    use crate::routing::{OrderId, Slot};
+    use crate::shard::context::tests::{TestStorage, context};
+    use crate::shard::engine::{Awaited, Outbox, Transaction};
+    use crate::storage::{RecordKey, RecordKind};
+
+    /// Reads an order that is not there, and returns why there is none.
+    async fn read(context: &Arc<ShardContext>, order: OrderId) -> Error {
+        let request = Request::new(Command::Order(OrderCommand::Get(order)));
+        let execution = dispatch::execute(&mut context.writer.lock(), &request, clock::moment(), &[]);
+        let Execution::Fetch(missing) = execution else { panic!("it is not in memory: {execution:?}") };
+        let outbox = Arc::<Outbox>::default();
+        let reply_to = ReplyTo { outbox: outbox.clone(), id: 1, awaited: Awaited::Storage, bytes: 0, since: None };
+        start(context, request, Instant::now() + Duration::from_secs(60), missing, reply_to);
+        let mut replies = Vec::new();
+        poll_fn(|task| {
+            outbox.drain(&mut replies, task);
+            if replies.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        decode_reply(replies.remove(0)).result.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_record_changes_with_each_read_is_given_up_and_others_are_served() {
+        let storage = Arc::new(TestStorage::default());
+        let context = context(storage.clone());
+        let (restless, other) = (OrderId::new(Slot(1), 1, 1), OrderId::new(Slot(2), 2, 2));
+        let (writer, reads) = (context.writer.clone(), Arc::new(AtomicUsize::new(0)));
+        let seen = reads.clone();
+        let change = move || {
+            seen.fetch_add(1, Ordering::SeqCst);
+            let key = RecordKey { hash: restless.hash(), kind: RecordKind::Order, id: b"a neighbour" };
+            Transaction::begin(&mut writer.lock(), Timestamp::default()).put(key, b"new");
+        };
+        assert!(storage.at_get.set(Box::new(change)).is_ok());
+        let given_up = read(&context, restless).await;
+        assert!(matches!(&given_up, Error::Unavailable(why) if why.contains("changed too often")), "{given_up}");
+        assert_eq!(reads.load(Ordering::SeqCst), MAX_ATTEMPTS);
+        assert!(matches!(read(&context, other).await, Error::NotFound(_)));
+        assert_eq!(reads.load(Ordering::SeqCst), MAX_ATTEMPTS + 1);
+    }
+}
