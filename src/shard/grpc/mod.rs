@@ -5,6 +5,8 @@ mod connection;
 mod deferred;
 mod server;
 mod session;
+#[cfg(test)]
+mod session_tests;
 mod status;
 
 pub use connection::MAX_CONNECTIONS;

@@ -29,9 +29,9 @@ use crate::shard::fetch;
 
 /// The most commands of one session that wait for their commit. Past that no more are read, and HTTP/2's flow control
 /// stops the sender.
-const MAX_OUTSTANDING: usize = 8_192;
+pub(super) const MAX_OUTSTANDING: usize = 8_192;
 /// The bytes of one session's replies that wait for their commit, past which no more commands run.
-const MAX_WAITING_BYTES: usize = 8 << 20;
+pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
 /// The bytes of replies that may be sent, past which no more commands run.
 const MAX_READY_BYTES: usize = 1 << 20;
 /// The bytes that one session's replies may have at most when they come later, past which none of their kind is begun.
