@@ -158,9 +158,11 @@ fn read_stored(orders: Vec<Order>, read: impl Fn(OrderId) -> Result<Option<Vec<u
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
     use crate::domain::order::{OrderStatus, PaymentStatus};
-    use crate::protocol::OrderFilter;
+    use crate::protocol::{MAX_REPLY_BATCH_BYTES, MAX_REPLY_MESSAGE_BYTES, OrderFilter};
     use crate::routing::Slot;
     use crate::storage::codec::OrderEntry;
     use crate::storage::{MemoryStorage, Write};
@@ -230,6 +232,16 @@ mod tests {
             Ok(Some(vec![0; bytes]))
         };
         read_stored((0..count).map(|number| Order::Stored(id(number))).collect(), read).unwrap().len()
+    }
+
+    #[test]
+    fn the_largest_part_fits_into_a_message_that_is_almost_full() {
+        let record = Bytes::from(vec![0; MAX_RECORD_REPLY_BYTES]);
+        let records = MAX_PART_BYTES / MAX_RECORD_REPLY_BYTES + 1;
+        let part = CommandOutput::orders(vec![record; records], Some(id(1)));
+        let reply = encode_reply(Ok(part), clock::now()).encoded_len();
+        assert!(reply >= MAX_REPLY_BYTES, "{reply} bytes");
+        assert!(MAX_REPLY_BATCH_BYTES + reply < MAX_REPLY_MESSAGE_BYTES, "{reply} bytes");
     }
 
     #[test]
