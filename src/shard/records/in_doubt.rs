@@ -56,6 +56,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_past_the_limit_is_asked_about_the_next_time() {
+        const LIMIT: usize = 3;
+        let (mut writer, id) = shard(9);
+        (1..=5).for_each(|number| _ = held(&mut writer, order(number), &id, 1));
+        let now = Timestamp::from_micros(ASK_INTERVAL_MICROS).unwrap();
+        let mut next = || {
+            let found = due(&mut Transaction::begin(&mut writer, now), LIMIT).unwrap();
+            found.iter().map(order_of).collect::<Vec<_>>()
+        };
+        assert_eq!([next(), next(), next()], [vec![order(1), order(2), order(3)], vec![order(4), order(5)], vec![]]);
+    }
+
+    #[test]
     fn only_orders_of_other_shards_that_still_hold_are_asked_about() {
         let (mut writer, id) = shard(9);
         let ours = OrderId::new(Slot(0), 0, 0);
