@@ -187,3 +187,53 @@ async fn newest<T: Clone>(mut published: watch::Receiver<Option<T>>) -> Result<T
 fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {
     history.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::domain::stock_sums::StockSums;
+    use crate::http::metrics::HttpCounts;
+    use crate::http::status::figures::{FacadeFigures, Facts, OrderTotals};
+    use crate::http::status::verdict::Verdict;
+
+    /// That of a store without shards.
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            number: 1,
+            at: Timestamp::default(),
+            facts: Facts { development_key: true, playground: false },
+            store: None,
+            verdict: Verdict { ok: true, code: "all_well", text: String::new(), action: None, command: None },
+            facade: FacadeFigures { uptime_s: 0, connections: 0, viewers: 0, traffic: None, log_dropped: 0 },
+            http: HttpCounts::default(),
+            shards: Vec::new(),
+            orders: OrderTotals::default(),
+            stock: StockSums::default(),
+            faults: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn few_histories_are_rendered_at_a_time_and_whoever_wants_none_waits_for_none() {
+        let (board, publisher) = board(0, Arc::default());
+        publisher.publish(snapshot(), 1);
+        let mut context = Context::from_waker(Waker::noop());
+        let idle = Arc::strong_count(&board.history);
+        let history = board.history.clone();
+        let mut asked: Vec<_> = (0..=MAX_RENDERED).map(|_| Box::pin(board.with_history(60))).collect();
+        {
+            // What is rendered waits for this.
+            let _held = lock(&history);
+            for one in &mut asked {
+                assert!(one.as_mut().poll(&mut context).is_pending());
+            }
+            assert_eq!(Arc::strong_count(&board.history) - idle - 1, MAX_RENDERED);
+            assert!(std::pin::pin!(board.latest()).poll(&mut context).is_ready());
+        }
+        for one in asked {
+            assert!(!one.await.unwrap().is_empty());
+        }
+    }
+}
