@@ -144,7 +144,7 @@ impl Book {
 
     fn work(&mut self, mut waiting: mpsc::Receiver<Job>) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        while waiting.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
+        while next(&mut waiting, &mut batch) {
             if let Err(error) = self.answer(&mut batch) {
                 // What is on disk is unknown now. The next start reads it.
                 tracing::error!(%error, "the ledger of payments failed");
@@ -210,6 +210,11 @@ impl Book {
     }
 }
 
+/// Waits for requests, and takes those of one sync; false when there are no more.
+fn next(waiting: &mut mpsc::Receiver<Job>, batch: &mut Vec<Job>) -> bool {
+    waiting.blocking_recv_many(batch, MAX_BATCH) > 0
+}
+
 fn full() -> Outcome {
     let reason = Some("the gateway keeps no more payments".to_owned());
     let answer = Answer { status: None, transaction_id: None, reason };
@@ -265,6 +270,25 @@ mod tests {
         assert_eq!(status(new, &Request::Lookup), 404);
         assert_eq!(status(known, &Request::Void), 200);
         assert_eq!(book.counts.all(), MAX_PAYMENTS);
+    }
+
+    #[test]
+    fn requests_past_those_of_one_sync_wait_for_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut book = Book::open(directory.path()).unwrap();
+        let (ledger, mut waiting) = Ledger::queue();
+        let mut asked: Vec<_> =
+            (0..=MAX_BATCH).map(|order| Box::pin(ledger.ask(Uuid::from_u128(order as u128), Request::Void))).collect();
+        asked.iter_mut().for_each(|answer| assert!(answer.now_or_never().is_none()));
+        let mut batch = Vec::new();
+        let mut sync = || {
+            assert!(next(&mut waiting, &mut batch));
+            book.answer(&mut batch).unwrap();
+            asked.retain_mut(|answer| answer.now_or_never().is_none());
+            asked.len()
+        };
+        assert_eq!(sync(), 1, "one waits for the next");
+        assert_eq!(sync(), 0);
     }
 
     /// Not in a runtime, which lets one task take only so much before it has to wait.
