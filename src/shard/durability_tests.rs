@@ -345,6 +345,24 @@ fn a_stored_reply_of_a_wrong_clock_lives_a_lifetime_after_a_start() {
     assert!(keys.pop_expired(in_hours(25)).is_some());
 }
 
+impl Shard {
+    /// Changes records in so many hours.
+    fn change_in<T>(&self, hours: i64, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
+        let now = Timestamp::from_micros(clock::moment().steady.micros() + hours * 3_600_000_000).unwrap();
+        let mut writer = self.writer.lock();
+        let changed = change(&mut Transaction::begin(&mut writer, now));
+        self.writer.commit(writer);
+        assert!(self.writer.finish(DEADLINE));
+        changed
+    }
+
+    /// True when a key is live in so many hours.
+    fn knows_in(&self, hours: i64, key: &IdempotencyRef) -> bool {
+        self.change_in(hours, idempotency::sweep);
+        self.writer.lock().indexes().idempotency.contains(DigestId(key.digest))
+    }
+}
+
 /// Places an order of a product that is not free, under a key, and returns its id.
 fn begin_paid_order(txn: &mut Transaction<'_>, key: &IdempotencyRef) -> OrderId {
     let price = Money::from_hundredths(100).unwrap();
@@ -373,31 +391,30 @@ fn create_paid_order(txn: &mut Transaction<'_>, id: OrderId) -> Order<Created> {
 #[test]
 fn the_key_of_an_order_lives_a_day_longer_than_the_order() {
     let mut shard = Shard::new();
-    let start = clock::moment().steady;
-    let at = |shard: &Shard, hours: i64, change: &mut dyn FnMut(&mut Transaction<'_>)| {
-        let now = Timestamp::from_micros(start.micros() + hours * 3_600_000_000).unwrap();
-        let mut writer = shard.writer.lock();
-        change(&mut Transaction::begin(&mut writer, now));
-        shard.writer.commit(writer);
-        assert!(shard.writer.finish(DEADLINE));
-    };
     let key = IdempotencyRef { digest: [1; 16], fingerprint: vec![2; 32] };
-    let is_known = |shard: &Shard, hours: i64| {
-        at(shard, hours, &mut idempotency::sweep);
-        shard.writer.lock().indexes().idempotency.contains(DigestId(key.digest))
-    };
-    let (mut id, mut order) = (None, None);
-    at(&shard, 0, &mut |txn| id = Some(begin_paid_order(txn, &key)));
-    assert!(is_known(&shard, 25), "it is not decided");
+    let id = shard.change_in(0, |txn| begin_paid_order(txn, &key));
+    assert!(shard.knows_in(25, &key), "it is not decided");
     shard.restart();
-    assert!(is_known(&shard, 25), "it is not decided after a restart");
-    at(&shard, 0, &mut |txn| order = id.map(|id| create_paid_order(txn, id)));
-    assert!(is_known(&shard, 25), "it is not captured");
+    assert!(shard.knows_in(25, &key), "it is not decided after a restart");
+    let mut order = shard.change_in(0, |txn| create_paid_order(txn, id));
+    assert!(shard.knows_in(25, &key), "it is not captured");
     shard.restart();
-    assert!(is_known(&shard, 50), "it is not captured after a restart");
-    at(&shard, 50, &mut |txn| orders::put_closed(txn, order.as_mut().unwrap()));
-    assert!(is_known(&shard, 73), "it was closed less than a day ago");
-    assert!(!is_known(&shard, 75));
+    assert!(shard.knows_in(50, &key), "it is not captured after a restart");
+    shard.change_in(50, |txn| orders::put_closed(txn, &mut order));
+    assert!(shard.knows_in(73, &key), "it was closed less than a day ago");
+    assert!(!shard.knows_in(75, &key));
+}
+
+#[test]
+fn the_key_of_an_order_outlives_a_start_less_than_a_day_after_the_close() {
+    let mut shard = Shard::new();
+    let key = IdempotencyRef { digest: [1; 16], fingerprint: vec![2; 32] };
+    let id = shard.change_in(-20, |txn| begin_paid_order(txn, &key));
+    let mut order = shard.change_in(-20, |txn| create_paid_order(txn, id));
+    shard.change_in(-1, |txn| orders::put_closed(txn, &mut order));
+    shard.restart();
+    assert!(shard.knows_in(22, &key), "it was closed 23 hours ago");
+    assert!(!shard.knows_in(25, &key));
 }
 
 #[test]
