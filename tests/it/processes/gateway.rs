@@ -23,10 +23,10 @@ const STOCK: u64 = 100;
 fn read_until(connection: &mut UnixStream, end: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     while !answer.ends_with(end) {
-        let mut part = [0; 1_024];
-        let length = connection.read(&mut part).unwrap();
+        let mut byte = [0];
+        let length = connection.read(&mut byte).unwrap();
         assert!(length > 0, "it broke off: {answer:?}");
-        answer.extend_from_slice(&part[..length]);
+        answer.extend_from_slice(&byte);
     }
     answer
 }
@@ -139,6 +139,32 @@ fn connections_past_its_limit_wait_until_another_ends() {
     assert_eq!(waiting.read(&mut [0; 1]).unwrap(), 1);
     drop((open, waiting));
     assert_eq!(gateway.ask("GET", "/control", "").0, 200);
+}
+
+#[test]
+fn heads_and_bodies_past_their_limits_are_refused_and_other_connections_go_on() {
+    const MAX_HEAD_BYTES: usize = 16 << 10;
+    const MAX_BODY_BYTES: usize = 4 << 10;
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Simulated::start(directory.path());
+    let mut neighbour = UnixStream::connect(gateway.socket()).unwrap();
+    for (head_bytes, body_bytes, status) in [
+        (MAX_HEAD_BYTES - 1, 0, "400"),
+        (MAX_HEAD_BYTES + 1, 0, "431"),
+        (200, MAX_BODY_BYTES, "200"),
+        (200, MAX_BODY_BYTES + 1, "413"),
+    ] {
+        let line = format!("PUT /control HTTP/1.1\r\nHost: gateway\r\nContent-Length: {body_bytes}\r\nX: ");
+        let head = format!("{line}{}\r\n\r\n", "x".repeat(head_bytes - line.len() - 4));
+        let body = if body_bytes == 0 { String::new() } else { format!("{{{}}}", " ".repeat(body_bytes - 2)) };
+        let mut connection = UnixStream::connect(gateway.socket()).unwrap();
+        // One that has read enough may close the connection before it has everything.
+        let _ = connection.write_all((head + &body).as_bytes());
+        let answer = read_until(&mut connection, b"\r\n\r\n");
+        assert!(answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{answer:?}");
+        neighbour.write_all(b"GET /control HTTP/1.1\r\nHost: gateway\r\n\r\n").unwrap();
+        assert!(read_until(&mut neighbour, b"}").starts_with(b"HTTP/1.1 200"));
+    }
 }
 
 /// A client that never finishes its body would keep its connection otherwise.
