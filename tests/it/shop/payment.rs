@@ -1,6 +1,6 @@
 //! The client of payment gateways against a gateway that loses, repeats and delays messages.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use shardcart::payment::{
     Authorisation, Capture, GatewayAddress, GatewayUnavailable, HttpGateway, Payment, PaymentState,
 };
 use shardcart::routing::{OrderId, Slot};
+use socket2::{Domain, Socket, Type};
 use tokio::task::JoinSet;
 
 use crate::harness::{Action, DEADLINE, Fault, Gateway, eventually};
@@ -19,6 +20,8 @@ const CARD: &str = "4242424242421234";
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// A time limit with room for an attempt without an answer and a second one, on a busy machine.
 const PATIENT_TIMEOUT: Duration = Duration::from_secs(6);
+/// The time that a connection takes at most.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most calls at a time.
 const MAX_CALLS: usize = 256;
 
@@ -232,6 +235,21 @@ fn what_never_reached_the_gateway_is_told_from_what_may_have() {
     assert!(arrived(Fault::Ignore), "it broke off");
     gateway.stop();
     let refused = run(client.authorise(&payment, &card, TIMEOUT)).expect_err("nobody listens");
+    assert!(!refused.may_have_arrived && refused.reason.contains("cannot connect"), "{refused:?}");
+}
+
+/// An attempt that is cut off while it connects might have arrived: the last one begins with time to fail by itself.
+#[test]
+fn a_gateway_that_takes_no_connections_is_known_to_know_nothing() {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    socket.listen(0).expect("it listens");
+    let address = socket.local_addr().expect("an address").as_socket().expect("an address with a port");
+    // Nobody accepts this one, so that there is no room for another.
+    let _only = TcpStream::connect(address).expect("there is room for one");
+    let client = HttpGateway::new(&format!("http://{address}/").parse().expect("a URL")).expect("a client");
+    let (payment, card) = payment(15);
+    let refused = run(client.authorise(&payment, &card, 4 * CONNECT_TIMEOUT)).expect_err("nobody accepts");
     assert!(!refused.may_have_arrived && refused.reason.contains("cannot connect"), "{refused:?}");
 }
 
