@@ -12,6 +12,7 @@ macro_rules! deaths {
 
 mod absence;
 mod cancel;
+mod checkout;
 mod compaction;
 mod concurrency;
 mod crash;

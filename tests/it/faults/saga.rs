@@ -8,20 +8,20 @@ use std::thread;
 use crate::harness::shop::{CARD, KEY, Stock, insist, make_book, order, order_of, place, settled};
 use crate::harness::{Action, Client, Fault, Gateway, Random, Setup, Store, eventually, fresh_metrics};
 
-const STOCK: u64 = 20;
-const HOME: usize = 0;
-const OTHER: usize = 1;
+pub const STOCK: u64 = 20;
+pub const HOME: usize = 0;
+pub const OTHER: usize = 1;
 
 /// A store with a gateway, a customer whose home is one shard, a book there and a book on another shard.
-struct Shop {
-    store: Store,
-    gateway: Gateway,
-    customer: String,
-    books: [String; 2],
+pub struct Shop {
+    pub store: Store,
+    pub gateway: Gateway,
+    pub customer: String,
+    pub books: [String; 2],
 }
 
 impl Shop {
-    fn open() -> Self {
+    pub fn open() -> Self {
         Self::open_on(Setup::new(2).durable())
     }
 
@@ -34,7 +34,7 @@ impl Shop {
         Shop { store, gateway, customer, books }
     }
 
-    fn books(&self) -> [&str; 2] {
+    pub fn books(&self) -> [&str; 2] {
         [&self.books[0], &self.books[1]]
     }
 
@@ -44,7 +44,7 @@ impl Shop {
 
     /// Asserts that one order is created, both books are sold once, one payment is captured, and every other one is
     /// voided.
-    fn expect_one_sale(&self, created: &str) {
+    pub fn expect_one_sale(&self, created: &str) {
         let sold = Stock { stock: STOCK - 1, held: 0, sold: 1, received: STOCK };
         assert_eq!(settled(&self.store, &self.books()), [sold, sold]);
         let paid = eventually("the money is taken", || {
@@ -59,7 +59,7 @@ impl Shop {
     }
 }
 
-fn id_of(answer: &crate::harness::Answer) -> String {
+pub fn id_of(answer: &crate::harness::Answer) -> String {
     answer.json()["order_id"].as_str().expect("an order's id").to_owned()
 }
 
@@ -102,61 +102,6 @@ fn shards_on_tcp_may_die_as_well() {
     for (shard, fail_point) in [(HOME, "paid"), (HOME, "decided"), (OTHER, "holding"), (OTHER, "settling")] {
         dies_in(Shop::open_on(Setup::new(2).durable().tcp()), shard, fail_point);
     }
-}
-
-/// Checks a cart out while its shard dies at a fail point, and again as the customer.
-fn checkout_dies_at(fail_point: &str) {
-    let mut shop = Shop::open();
-    let (mut client, customer) = (shop.store.client(), shop.customer.clone());
-    for book in &shop.books {
-        client.post(&format!("/item/{customer}/{book}"), r#"{"offeredPrice": 10, "itemCount": 1}"#).expect(201);
-    }
-    shop.store.arm_shard(HOME, fail_point);
-    let check_out = |client: &mut Client| {
-        let body = serde_json::json!({"payment": {"card_number": CARD}, "address": "Main St"}).to_string();
-        client.call("POST", &format!("/checkout/{customer}")).header("Idempotency-Key", "k").json(&body).send()
-    };
-    let mut waiting = shop.store.client();
-    let first = thread::scope(|scope| {
-        let first = scope.spawn(|| check_out(&mut waiting).status);
-        eventually("the shard is dead", || shop.store.shards[HOME].has_ended().then_some(()));
-        first.join().expect("the first attempt ends")
-    });
-    assert!([201, 409, 503, 504].contains(&first), "{fail_point}: {first}");
-    shop.store.revive_shard(HOME);
-    // Whatever became of it, the cart takes additions, and is not stuck.
-    let other = format!("/item/{customer}/other");
-    let added = eventually("the cart can be changed", || {
-        let answer = client.post(&other, r#"{"offeredPrice": 1, "itemCount": 1}"#);
-        matches!(answer.status, 200 | 201).then_some(answer)
-    });
-    assert!(added.json()["items"].as_array().is_some());
-    let mut client = shop.store.client();
-    eventually("the checkout is not open any more", || {
-        let answer = client.delete(&other);
-        (answer.status == 200).then_some(())
-    });
-    let answer = eventually("the order has an answer", || {
-        let answer = check_out(&mut client);
-        (![409, 503, 504].contains(&answer.status)).then_some(answer)
-    });
-    shop.expect_one_sale(&id_of(&answer.expect(201)));
-    assert_eq!(client.get(&format!("/items/{customer}")).expect(200).json()["itemTotal"], 0, "{fail_point}");
-}
-
-macro_rules! checkouts {
-    ($($name:ident: $points:expr;)*) => {$(
-        #[test]
-        fn $name() {
-            $points.iter().for_each(|point| checkout_dies_at(point));
-        }
-    )*};
-}
-
-checkouts! {
-    a_checkout_may_die_before_it_pays: ["begun", "pending", "holding", "held", "paying"];
-    a_checkout_may_die_before_it_is_closed: ["paid", "deciding", "decided", "settled", "closed"];
-    a_checkout_may_die_after_any_commit: ["committed:1", "committed:2", "committed:3"];
 }
 
 #[test]
