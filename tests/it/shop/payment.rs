@@ -203,24 +203,39 @@ async fn until_all_calls_are_held(gateway: &Gateway) {
     }
 }
 
-/// Nobody waits for a capture, so captures that hang keep no customer waiting.
+/// Moves money of a payment, whatever comes of it.
+async fn move_money(client: &HttpGateway, action: Action, number: u64, timeout: Duration) {
+    let (payment, _) = payment(number);
+    let ended = match action {
+        Action::Capture => client.capture(&payment, timeout).await.map(drop),
+        Action::Refund => client.refund(&payment, timeout).await.map(drop),
+        Action::Authorise | Action::Lookup | Action::Void => unreachable!("it moves no money"),
+    };
+    ended.expect("an answer");
+}
+
+/// Nobody waits for a capture, so captures that hang keep no customer waiting; nor do refunds, or one kind the other.
 #[test]
-fn captures_that_hang_delay_no_authorisation() {
-    let gateway = Gateway::start();
-    let client = Arc::new(client(&gateway));
-    plan(&gateway, 10_000, Action::Capture, Fault::Hold);
-    run(async {
-        let mut held = JoinSet::new();
-        for number in 0..MAX_CALLS as u64 {
-            let client = client.clone();
-            held.spawn(async move { client.capture(&payment(number).0, DEADLINE).await });
-        }
-        until_all_calls_are_held(&gateway).await;
-        let (payment, card) = payment(1_000);
-        let authorised = client.authorise(&payment, &card, PATIENT_TIMEOUT).await;
-        assert!(matches!(authorised, Ok(Authorisation::Authorised { .. })), "{authorised:?}");
-        assert!(matches!(client.lookup(&payment, PATIENT_TIMEOUT).await, Ok(PaymentState::Authorised { .. })));
-    });
+fn captures_or_refunds_that_hang_delay_nothing_else() {
+    for (hanging, other) in [(Action::Capture, Action::Refund), (Action::Refund, Action::Capture)] {
+        let gateway = Gateway::start();
+        let client = Arc::new(client(&gateway));
+        plan(&gateway, 10_000, hanging, Fault::Hold);
+        run(async {
+            let mut held = JoinSet::new();
+            for number in 0..MAX_CALLS as u64 {
+                let client = client.clone();
+                held.spawn(async move { move_money(&client, hanging, number, DEADLINE).await });
+            }
+            until_all_calls_are_held(&gateway).await;
+            let (payment, card) = payment(1_000);
+            let authorised = client.authorise(&payment, &card, PATIENT_TIMEOUT).await;
+            assert!(matches!(authorised, Ok(Authorisation::Authorised { .. })), "{hanging:?}: {authorised:?}");
+            let found = client.lookup(&payment, PATIENT_TIMEOUT).await;
+            assert!(matches!(found, Ok(PaymentState::Authorised { .. })), "{hanging:?}: {found:?}");
+            move_money(&client, other, 1_001, PATIENT_TIMEOUT).await;
+        });
+    }
 }
 
 #[test]
