@@ -49,7 +49,8 @@ pub fn accepts_html(headers: &HeaderMap) -> bool {
 /// # Errors
 /// 400 when it is missing or given more than once.
 pub fn host(parts: &Parts) -> Result<Option<&HeaderValue>, Problem> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
+    // A comparison with each name costs less than a look-up: it is usually the first of few.
+    let mut hosts = parts.headers.iter().filter(|(name, _)| *name == HOST).map(|(_, host)| host);
     let reason = match (hosts.next(), hosts.next()) {
         (None, _) if parts.version == Version::HTTP_10 => return Ok(None),
         (Some(host), None) => return Ok(Some(host)),

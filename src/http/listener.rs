@@ -2,8 +2,9 @@
 //! server lacks.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,14 +141,19 @@ where
         + 'static,
     S::Future: Send + 'static,
 {
-    let end = tokio::select! {
-        biased;
-        end = &mut connection => end,
-        () = shutdown.wait() => {
+    let signal = shutdown.clone();
+    let mut requested = pin!(shutdown.wait());
+    let (mut is_watched, mut is_told) = (false, false);
+    let end = poll_fn(|context| {
+        // The first poll registers this task. From then on a look at the state costs less than another poll.
+        if !is_told && (!is_watched || signal.is_requested()) && requested.as_mut().poll(context).is_ready() {
+            is_told = true;
             Pin::new(&mut connection).graceful_shutdown();
-            (&mut connection).await
         }
-    };
+        is_watched = true;
+        Pin::new(&mut connection).poll(context)
+    })
+    .await;
     if let Err(error) = end {
         tracing::debug!(%error, "a connection ended early");
     }
