@@ -27,6 +27,8 @@ pub mod engine;
 mod fetch;
 mod grpc;
 mod housekeeping;
+#[cfg(test)]
+mod key_tests;
 mod options;
 mod order_list;
 mod order_lists;
