@@ -17,8 +17,8 @@ const DISK_BYTES: u64 = 256 << 20;
 const MIN_FREE: u64 = 16 << 20;
 /// Bytes of tables that two checkpoints make; compaction begins with the fourth.
 const TABLES_BYTES: u64 = 8 << 20;
-/// What the room for their compaction lacks, in bytes.
-const LACK: u64 = 1 << 20;
+/// The room for their compaction, in bytes: too little.
+const ROOM: u64 = TABLES_BYTES / 2;
 /// The lines of each cart.
 const LINES: u64 = 250;
 const WAITS: &str = "the tables are compacted once the disk has room for it";
@@ -78,9 +78,10 @@ fn log_has(store: &Store, text: &str) -> bool {
     store.shards[0].process().log().contains(text)
 }
 
-/// Adds lines to carts, with keys, whose stored answers gather in the tables, until something is so. Returns how many.
-fn add_until(client: &mut Client, is_so: impl Fn() -> bool) -> u64 {
-    let mut number = 0;
+/// Adds lines to carts from this number on, with keys, whose stored answers gather in the tables, until something is so.
+/// Returns the number behind the last one.
+fn add_until(client: &mut Client, first: u64, is_so: impl Fn() -> bool) -> u64 {
+    let mut number = first;
     while !is_so() {
         let path = format!("/item/u{}/{}", number / LINES, item(number));
         let key = format!("key-{number}");
@@ -109,18 +110,22 @@ fn tables_are_compacted_only_while_the_disk_has_room() {
     let mut store = Setup::new(1).durable().data(disk.0.path()).shard_options(&options).start();
     let mut client = store.client();
     let tables = disk.0.path().join("shard-0/tables/keyspaces");
-    let count = add_until(&mut client, || {
+    let waits = |store: &Store, times: usize| {
         let bytes = bytes_below(&tables);
         if bytes > TABLES_BYTES {
-            disk.leave(MIN_FREE + bytes - LACK);
+            disk.leave(MIN_FREE + ROOM);
+        } else if disk.free() < MIN_FREE {
+            // A compaction has made the tables small again.
+            disk.leave(2 * MIN_FREE);
         }
-        log_has(&store, WAITS)
-    });
-    // The next start would compact at once. What has grown or was freed since must not make room for it.
-    disk.leave(MIN_FREE + bytes_below(&tables) / 2);
+        store.shards[0].process().log().matches(WAITS).count() >= times
+    };
+    let count = add_until(&mut client, 0, || waits(&store, 1));
+    // What the process had open is free once it has ended, which must not be enough.
+    disk.leave(MIN_FREE / 2);
     store.restart_shard(0);
-    eventually("it waits again", || (store.shards[0].process().log().matches(WAITS).count() == 2).then_some(()));
-    client.post("/item/bob/tea", &offer("1", 1)).expect(201);
+    let count = add_until(&mut client, count, || waits(&store, 2));
+    eventually("writes are taken", || (client.post("/item/bob/tea", &offer("1", 1)).status == 201).then_some(()));
     fs::remove_file(disk.filler()).unwrap();
     eventually("it goes on", || log_has(&store, "the disk has room: the tables are compacted").then_some(()));
     store.restart_shard(0);
