@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Empty;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -134,12 +135,7 @@ where
 /// cards in its buffer is overwritten.
 async fn drive<S>(mut connection: ServedConnection<S>, cards: &CardReads, mut shutdown: Shutdown)
 where
-    S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
+    FacadeService<S>: hyper::service::Service<Request<Incoming>, Response = warp::reply::Response, Error = Infallible>,
 {
     let signal = shutdown.clone();
     let mut requested = pin!(shutdown.wait());
