@@ -108,6 +108,6 @@ fn of_two_shoppers_one_gets_the_last_copy() {
     let (text, lines, fault) = lost[0];
     assert!(text.contains("not charged") && *lines == 1, "{text} {lines}");
     assert_eq!(fault, "out of stock");
-    let stock = stock_of(&mut store.client(), "42");
+    let stock = settled(&store, &["42"])[0];
     assert_eq!((stock.stock, stock.sold), (0, 1));
 }

@@ -52,6 +52,11 @@ impl Shop {
         eventually(payment_status, || (self.read()["payment_status"] == payment_status).then_some(()));
     }
 
+    /// Waits until the gateway has the request that comes after the authorisation.
+    fn wait_until_capture_is_asked(&self) {
+        eventually("a capture is asked for", || (self.gateway.seen().len() >= 2).then_some(()));
+    }
+
     fn wait_until_closed(&self) {
         let line = "shardcart_shard_records{shard=\"0\",kind=\"open_order\"} 0";
         eventually("it is closed", || fresh_metrics(&mut self.store.client()).contains(line).then_some(()));
@@ -120,6 +125,7 @@ deaths! {
 #[test]
 fn a_capture_that_is_under_way_ends_before_its_order_is_cancelled() {
     let shop = Shop::with(&[(Action::Capture, Fault::Late)]);
+    shop.wait_until_capture_is_asked();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| shop.cancel("c"));
         eventually("it is cancelled", || (shop.read()["status"] == "cancelled").then_some(()));
@@ -136,6 +142,7 @@ fn a_capture_that_is_under_way_ends_before_its_order_is_cancelled() {
 fn the_home_may_die_while_a_capture_is_under_way_and_its_order_cancelled() {
     for (fault, payment, expected) in [(Fault::Hold, "voided", (1, 0, 0, 1)), (Fault::Late, "refunded", (1, 1, 1, 0))] {
         let mut shop = Shop::with(&[(Action::Capture, fault)]);
+        shop.wait_until_capture_is_asked();
         let (mut client, id) = (shop.store.client(), shop.order.clone());
         let first = thread::spawn(move || cancel(&mut client, &id, "c").status);
         eventually("it is cancelled", || (shop.read()["status"] == "cancelled").then_some(()));

@@ -185,8 +185,9 @@ fn after_the_program_was_replaced_children_are_still_of_the_launchers_version() 
         assert_eq!(image(restarted), ours);
         fs::copy("/bin/true", &program).unwrap();
     }
-    let name = fs::read_to_string(format!("/proc/{}/comm", launcher.child("--index=1").as_raw_pid())).unwrap();
-    assert_eq!(name, "shardcart\n");
+    // Until it gives itself its name, a child has the name of the link that started it.
+    let name = format!("/proc/{}/comm", launcher.child("--index=1").as_raw_pid());
+    eventually("it has its name", || (fs::read_to_string(&name).unwrap() == "shardcart\n").then_some(()));
     assert!(!launcher.log().contains("No such file"), "{}", launcher.log());
 }
 
