@@ -14,7 +14,7 @@ use shardcart::access::{KEY_VARIABLES, KeyFile, Role};
 
 use crate::harness::launcher::{Launcher, PROGRAM};
 use crate::harness::shop::CARD;
-use crate::harness::{Client, Process, Setup, Simulated, eventually, fresh_metrics};
+use crate::harness::{Client, Process, Setup, Simulated, eventually, fresh_metrics, in_time};
 use markdown::{Document, Step, root};
 use output::is_as_shown;
 
@@ -132,8 +132,14 @@ fn check(name: &str) {
     assert!(!steps.is_empty(), "{name} has no commands");
     let store = Shown::start();
     for launch in launches {
-        let (shown, printed) = (sorted(launch.output.lines()), store.output(&store.start_output()));
-        assert!(is_as_shown(&shown, &printed), "{name} shows\n{shown}\n\nbut it prints\n{printed}");
+        let shown = sorted(launch.output.lines());
+        let mut last = String::new();
+        // Lines of the log are written soon, not at once.
+        let same = in_time(|| {
+            last = store.output(&store.start_output());
+            is_as_shown(&shown, &last).then_some(())
+        });
+        assert!(same.is_some(), "{name} shows\n{shown}\n\nbut it prints\n{last}");
     }
     let outputs = store.run(&steps);
     let wrong: Vec<_> = steps

@@ -141,9 +141,7 @@ fn the_development_key_works_where_nothing_is_configured_and_the_log_says_so_onc
     let store = Setup::new(1).start();
     ask(&mut store.client(), "POST", ANYTHING, &[DEVELOPMENT_KEY]).expect_problem(404, "");
     expect_unauthorized(ask(&mut store.client(), "GET", ANYTHING, &[]));
-    let log = store.facade.process.log();
-    let warning = format!("the development key `{DEVELOPMENT_KEY}` works");
-    assert_eq!(log.matches(&warning).count(), 1, "{log}");
+    store.facade.process.expect_logged(&format!("the development key `{DEVELOPMENT_KEY}` works"), 1);
 }
 
 #[test]

@@ -111,8 +111,7 @@ fn a_socket_that_is_gone_makes_nobody_a_new_customer_and_is_bound_again() {
         let sold = settled(&store, &[&books[0], &books[1]]);
         assert!(sold.iter().all(|stock| stock.sold == round), "{sold:?}");
     }
-    let log = store.shards[1].process().log();
-    assert_eq!(log.matches("the socket was removed: it is bound again").count(), 2, "{log}");
+    store.shards[1].process().expect_logged("the socket was removed: it is bound again", 2);
 }
 
 #[test]
@@ -127,8 +126,7 @@ fn a_shard_whose_socket_cannot_be_bound_again_ends_and_says_why() {
             fs::rename(&data, &away).unwrap();
         }
         eventually("it ends", || store.shards[0].has_ended().then_some(()));
-        let log = store.shards[0].process().log();
-        assert!(log.contains("the socket was taken away: ending"), "{log}");
+        store.shards[0].process().expect_logged("the socket was taken away: ending", 1);
         if is_replaced {
             fs::remove_file(data.join("sock")).unwrap();
         } else {

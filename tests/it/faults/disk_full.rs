@@ -192,7 +192,7 @@ fn a_quota_that_is_used_up_refuses_writes_and_nothing_else() {
     let acknowledged = 1 + add_until_refused(&mut client);
     client.post("/item/new/tea", &offer("1", 1)).expect_problem(503, "disk");
     assert_eq!(count(&mut client), acknowledged);
-    assert!(store.shards[0].process().log().contains("the data directory takes no file"));
+    store.shards[0].process().expect_logged("the data directory takes no file", 1);
     fs::remove_file(&full).unwrap();
     eventually("writes are taken again", || {
         (client.post("/item/alice/tea", &offer("1", 1)).status != 503).then_some(())

@@ -188,7 +188,6 @@ fn the_shard_itself_says_why_it_ends_and_is_started_again() {
     eventually("the shard is another process", || (launcher.child("--index=0") != shard).then_some(()));
     fs::remove_file(&hangs).unwrap();
     eventually("the cart is there", || (client.get("/items/alice").status == 200).then_some(()));
-    let log = launcher.log();
-    assert!(log.contains("the disk has not finished a commit in time: ending"), "{log}");
-    assert!(!log.contains("does not answer; killing"), "{log}");
+    launcher.expect_logged("the disk has not finished a commit in time: ending", 1);
+    launcher.expect_logged("does not answer; killing", 0);
 }

@@ -11,7 +11,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process};
 use shardcart::access::KEY_VARIABLES;
 
-use super::eventually;
+use super::{eventually, expect_logged};
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_shardcart");
@@ -97,6 +97,12 @@ impl Launcher {
 
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until the log has a text, and asserts that it has it so many times. Lines are written soon, not at once.
+    #[track_caller]
+    pub fn expect_logged(&self, text: &str, times: usize) {
+        expect_logged(|| self.log(), text, times);
     }
 
     pub fn address(&self, what: &str) -> SocketAddr {

@@ -36,14 +36,31 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const SEED_VARIABLE: &str = "SHARDCART_TEST_SEED";
 const DEFAULT_SEED: u64 = 20_261_123;
 
-/// Repeats a probe until it returns a value.
-pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+/// Waits until a log has a text so many times, and asserts that it has it no more often.
+#[track_caller]
+fn expect_logged(log: impl Fn() -> String, text: &str, times: usize) {
+    let log = eventually(&format!("the log has {text:?} {times} times"), || {
+        Some(log()).filter(|log| log.matches(text).count() >= times)
+    });
+    assert_eq!(log.matches(text).count(), times, "{log}");
+}
+
+/// Repeats a probe until it returns a value. After [`DEADLINE`] the test fails.
+#[track_caller]
+pub fn eventually<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    in_time(probe).unwrap_or_else(|| panic!("not within {DEADLINE:?}: {what}"))
+}
+
+/// Repeats a probe until it returns a value. `None` when it has not until [`DEADLINE`].
+pub fn in_time<T>(mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let started = Instant::now();
     loop {
         if let Some(found) = probe() {
-            return found;
+            return Some(found);
         }
-        assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
+        if started.elapsed() >= DEADLINE {
+            return None;
+        }
         thread::sleep(POLL_INTERVAL);
     }
 }

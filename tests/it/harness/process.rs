@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use shardcart::access::KEY_VARIABLES;
 
-use super::{DEADLINE, eventually};
+use super::{DEADLINE, eventually, expect_logged};
 
 /// The number of the last lines of a log that are shown when a test fails.
 const SHOWN_LINES: usize = 40;
@@ -99,6 +99,12 @@ impl Process {
     /// The log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log can be read")
+    }
+
+    /// Waits until the log has a text, and asserts that it has it so many times. Lines are written soon, not at once.
+    #[track_caller]
+    pub fn expect_logged(&self, text: &str, times: usize) {
+        expect_logged(|| self.log(), text, times);
     }
 
     /// The flags with which it has files open whose path ends like this, as `open` takes them.

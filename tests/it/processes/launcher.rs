@@ -133,10 +133,11 @@ fn a_killed_shard_is_logged_once() {
     eventually("every shard answers", || (Client::new(shop).get("/readyz?shards=2").status == 200).then_some(()));
     assert_ne!(launcher.child("--index=1"), dead);
     assert_eq!(launcher.child("--index=0"), other);
+    launcher.expect_logged(&format!("pid={}", dead.as_raw_pid()), 1);
     let log = launcher.log();
     // Each request that failed in the outage has its own log line.
     let told: Vec<_> = log.lines().skip(before).filter(|line| !line.contains("a request was not served")).collect();
-    assert!(told.len() == 1 && told[0].contains(&format!("pid={}", dead.as_raw_pid())), "{told:?}");
+    assert_eq!(told.len(), 1, "{told:?}");
 }
 
 #[test]
@@ -157,8 +158,8 @@ fn a_dead_child_is_restarted_with_its_address() {
         let ready = launcher.lines().iter().filter(|line| line.contains(": ready after ")).count();
         (ready == 8).then_some(())
     });
-    assert_eq!(launcher.log().matches("child exited; restarting").count(), 4);
-    assert!(launcher.log().contains("signal: 9 (SIGKILL)"));
+    launcher.expect_logged("child exited; restarting", 4);
+    launcher.expect_logged("signal: 9 (SIGKILL)", 4);
 }
 
 #[test]
@@ -205,8 +206,7 @@ fn a_child_that_lives_and_does_not_answer_is_restarted() {
         eventually(&format!("{name} is another process"), || (launcher.child(name) != pid).then_some(()));
     }
     wait_for_cart(launcher.shop(), 2);
-    let log = launcher.log();
-    assert_eq!(log.matches("child lives but does not answer; killing").count(), 4, "{log}");
+    launcher.expect_logged("child lives but does not answer; killing", 4);
     // Those that answer are left alone for longer than the limit.
     let children = ["--index=0", " facade "].map(|name| launcher.child(name));
     let since = Instant::now();
