@@ -363,6 +363,8 @@ fn a_key_is_in_no_log() {
     eventually("a request fails", || (client.get("/items/alice").status == 503).then_some(()));
     all(&mut client);
     let metrics = client.get("/metrics").expect(200).text();
+    // What it has logged is whole once it has ended.
+    store.facade.process.terminate();
     for (name, text) in
         [("log", store.facade.process.log()), ("error.log", store.facade.error_log()), ("metrics", metrics)]
     {

@@ -106,6 +106,8 @@ fn axe_finds_nothing() {
     }
     // The form that asks for a key, and a page that nobody answers.
     browser.visit(store.facade.http[0], "/");
+    // Until then the form may not listen.
+    browser.wait_for_element(".feed .lamp.good");
     browser.run("import('/assets/access.js').then(({ askForKey }) => askForKey(null))");
     browser.wait_for("the form is there", "return document.querySelector('dialog').open");
     look_with_axe(&mut browser, &axe, "the form");
