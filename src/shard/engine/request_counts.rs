@@ -4,6 +4,9 @@
 use crate::protocol::RequestClass;
 use crate::routing::{KeyHash, SLOTS};
 
+/// The number of requests whose slots are counted together. One by one, each would wait for another line of memory.
+const COUNTED_TOGETHER: usize = 256;
+
 /// The requests since the start of the process.
 pub struct RequestCounts {
     /// The reads.
@@ -12,14 +15,16 @@ pub struct RequestCounts {
     pub writes: u64,
     /// The requests that place or change orders.
     pub orders: u64,
-    /// The requests of each slot, whole tables of which start over at their end.
+    /// The requests of each slot but for the latest. A count starts over at its end.
     slots: Box<[u32]>,
+    /// The slots of the latest requests.
+    latest: Vec<u16>,
 }
 
 impl Default for RequestCounts {
     fn default() -> Self {
         let slots = vec![0; usize::from(SLOTS)].into_boxed_slice();
-        RequestCounts { reads: 0, writes: 0, orders: 0, slots }
+        RequestCounts { reads: 0, writes: 0, orders: 0, slots, latest: Vec::with_capacity(COUNTED_TOGETHER) }
     }
 }
 
@@ -32,14 +37,26 @@ impl RequestCounts {
             RequestClass::Order => self.orders += 1,
         }
         if let Some(owner) = owner {
-            let count = &mut self.slots[usize::from(owner.slot().0)];
-            *count = count.wrapping_add(1);
+            self.latest.push(owner.slot().0);
+            if self.latest.len() == COUNTED_TOGETHER {
+                count(&mut self.slots, &self.latest);
+                self.latest.clear();
+            }
         }
     }
 
     /// The requests of each slot.
-    pub fn slots(&self) -> &[u32] {
-        &self.slots
+    pub fn slots(&self) -> Box<[u32]> {
+        let mut slots = self.slots.clone();
+        count(&mut slots, &self.latest);
+        slots
+    }
+}
+
+fn count(slots: &mut [u32], requests: &[u16]) {
+    for slot in requests {
+        let count = &mut slots[usize::from(*slot)];
+        *count = count.wrapping_add(1);
     }
 }
 
@@ -57,5 +74,8 @@ mod tests {
         assert_eq!((counts.reads, counts.writes, counts.orders), (2, 0, 1));
         assert_eq!(counts.slots()[usize::from(owner.slot().0)], 2);
         assert_eq!(counts.slots().iter().sum::<u32>(), 2);
+        (0..3 * COUNTED_TOGETHER).for_each(|_| counts.note(RequestClass::Write, Some(owner)));
+        assert_eq!(counts.slots()[usize::from(owner.slot().0)], 2 + 3 * COUNTED_TOGETHER as u32);
+        assert_eq!(counts.latest.len(), 2);
     }
 }
