@@ -39,8 +39,13 @@ pub fn start_at(steady: Timestamp) {
 
 /// The present moment.
 pub fn moment() -> Moment {
-    let (since, start) = START.get_or_init(|| (Instant::now(), now()));
-    let passed = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
+    moment_at(Instant::now())
+}
+
+/// The present moment, for whoever has just asked for the instant.
+pub fn moment_at(instant: Instant) -> Moment {
+    let (since, start) = START.get_or_init(|| (instant, now()));
+    let passed = i64::try_from(instant.saturating_duration_since(*since).as_micros()).unwrap_or(i64::MAX);
     let steady = Timestamp::from_micros(start.micros().saturating_add(passed)).unwrap_or(*start);
     Moment { system: now(), steady }
 }

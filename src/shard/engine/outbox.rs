@@ -25,6 +25,15 @@ pub enum Awaited {
 /// The bytes of replies by what they wait for.
 pub type AwaitedBytes = [usize; 3];
 
+/// The bytes of replies that a session takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken {
+    /// Their own bytes.
+    pub bytes: usize,
+    /// The bytes that [`ReplyTo`] has counted for them.
+    pub counted: AwaitedBytes,
+}
+
 /// The replies of a session that may be sent. The committer adds them, and the session takes them.
 #[derive(Default)]
 pub struct Outbox {
@@ -39,7 +48,9 @@ struct Inner {
     replies: Vec<WireReply>,
     /// The bytes that [`ReplyTo`] has counted for them.
     counted: AwaitedBytes,
-    /// Their own bytes, without those that waited for a commit: the session has counted these from the beginning.
+    /// Their own bytes.
+    bytes: usize,
+    /// Those of replies that did not wait for a commit: the session has counted the others from the beginning.
     untaken_bytes: usize,
     session: Option<Waker>,
     is_closed: bool,
@@ -51,9 +62,8 @@ impl Outbox {
         Outbox { inner: Mutex::default(), times, untaken_bytes }
     }
 
-    /// Moves the replies to `into`, and returns the bytes that were counted for them. The session is woken when there are
-    /// more.
-    pub fn drain(&self, into: &mut Vec<WireReply>, context: &Context<'_>) -> AwaitedBytes {
+    /// Moves the replies to `into`, and returns their bytes. The session is woken when there are more.
+    pub fn drain(&self, into: &mut Vec<WireReply>, context: &Context<'_>) -> Taken {
         let mut inner = self.lock();
         into.append(&mut inner.replies);
         match &mut inner.session {
@@ -61,7 +71,7 @@ impl Outbox {
             none => *none = Some(context.waker().clone()),
         }
         self.forget_untaken(&mut inner);
-        std::mem::take(&mut inner.counted)
+        Taken { bytes: std::mem::take(&mut inner.bytes), counted: std::mem::take(&mut inner.counted) }
     }
 
     /// Drops the replies, and those that are still to come.
@@ -72,19 +82,20 @@ impl Outbox {
         self.forget_untaken(&mut inner);
     }
 
-    fn push(&self, reply: WireReply, awaited: Awaited, bytes: usize) {
+    fn push(&self, reply: WireReply, awaited: Awaited, counted: usize) {
         let mut inner = self.lock();
         if inner.is_closed {
             return;
         }
+        let bytes = if awaited == Awaited::Commit { counted } else { reply.encoded_len() };
         if awaited != Awaited::Commit {
-            let bytes = reply.encoded_len();
             inner.untaken_bytes += bytes;
             self.untaken_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         let was_empty = inner.replies.is_empty();
         inner.replies.push(reply);
-        inner.counted[awaited as usize] += bytes;
+        inner.bytes += bytes;
+        inner.counted[awaited as usize] += counted;
         if was_empty && let Some(session) = &inner.session {
             session.wake_by_ref();
         }
@@ -118,7 +129,7 @@ pub struct ReplyTo {
     pub id: u64,
     /// What the reply waited for when its wait began.
     pub awaited: Awaited,
-    /// The bytes of the reply, or the most that it can have if it was not known when its wait began.
+    /// The bytes of the reply, with its id, if it waits for a commit; else the most that it can have.
     pub bytes: usize,
     /// The arrival of a customer's request; `None` for a request that is not counted.
     pub since: Option<Instant>,
@@ -139,11 +150,12 @@ impl ReplyTo {
         self.send_at(Instant::now(), reply);
     }
 
-    fn send_at(self, now: Instant, reply: WireReply) {
+    fn send_at(self, now: Instant, mut reply: WireReply) {
+        reply.id = self.id;
         if let Some(since) = self.since {
             self.outbox.times.observe(now.saturating_duration_since(since), 1, u64::from(is_failure(&reply)));
         }
-        self.outbox.push(WireReply { id: self.id, ..reply }, self.awaited, self.bytes);
+        self.outbox.push(reply, self.awaited, self.bytes);
     }
 }
 

@@ -221,7 +221,11 @@ impl Session {
     fn run(&mut self) {
         let shared = self.context.writer.clone();
         let (arrived, instant) = (self.backlog.arrived, Instant::now());
-        let now = Now { moment: clock::moment(), instant, clients: self.backlog.clients_then + (instant - arrived) };
+        let now = Now {
+            moment: clock::moment_at(instant),
+            instant,
+            clients: self.backlog.clients_then + (instant - arrived),
+        };
         let mut at_once = AtOnce::default();
         let mut writer = shared.lock();
         while !self.is_full() {
@@ -284,11 +288,13 @@ impl Session {
             false => dispatch::execute(writer, &asked.request, now.moment, &[]),
         };
         match execution {
-            Execution::Replied(reply, CommitDependency::None) if asked.deferred_bytes == 0 => {
+            Execution::Replied(mut reply, CommitDependency::None) if asked.deferred_bytes == 0 => {
+                reply.id = asked.id;
                 at_once.note(asked.since, &reply);
-                self.push_ready(WireReply { id: asked.id, ..reply });
+                self.push_ready(reply);
             }
-            Execution::Replied(reply, dependency) => {
+            Execution::Replied(mut reply, dependency) => {
+                reply.id = asked.id;
                 let reply_to = self.reply_to(&asked, Awaited::Commit, reply.encoded_len());
                 writer.wait(dependency, Waiter::Reply(reply_to, reply));
             }
@@ -351,16 +357,19 @@ impl Session {
     /// Takes the replies that may be sent. The task is woken when there are more.
     fn collect(&mut self, context: &Context<'_>) {
         let before = self.ready.len();
-        let counted = self.outbox.drain(&mut self.ready, context);
-        for (waiting, counted) in self.waiting.iter_mut().zip(counted) {
+        let taken = self.outbox.drain(&mut self.ready, context);
+        for (waiting, counted) in self.waiting.iter_mut().zip(taken.counted) {
             *waiting -= counted;
         }
         self.outstanding -= self.ready.len() - before;
-        self.ready_bytes += self.ready[before..].iter().map(WireReply::encoded_len).sum::<usize>();
+        self.ready_bytes += taken.bytes;
     }
 
-    /// Takes as many replies as one message holds.
-    fn next_batch(&mut self) -> proto::ReplyBatch {
+    /// The number of the first ready replies that one message holds, and their bytes.
+    fn first_ready(&self) -> (usize, usize) {
+        if self.ready.len() <= MAX_BATCH && self.ready_bytes <= MAX_REPLY_BATCH_BYTES {
+            return (self.ready.len(), self.ready_bytes);
+        }
         let (mut count, mut bytes) = (0, 0);
         for reply in self.ready.iter().take(MAX_BATCH) {
             if bytes >= MAX_REPLY_BATCH_BYTES {
@@ -369,6 +378,12 @@ impl Session {
             bytes += reply.encoded_len();
             count += 1;
         }
+        (count, bytes)
+    }
+
+    /// Takes as many replies as one message holds.
+    fn next_batch(&mut self) -> proto::ReplyBatch {
+        let (count, bytes) = self.first_ready();
         self.ready_bytes -= bytes;
         self.leaving_bytes = bytes;
         let rest = self.ready.split_off(count);
