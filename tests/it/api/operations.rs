@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustix::process::Signal;
+
 use crate::harness::{Facade, Setup, Store, eventually, fresh_metrics, offer};
 
 /// Ids and values that metrics and logs must not show.
@@ -168,7 +170,8 @@ fn metrics_and_logs_show_no_ids_or_values() {
     store.facade.process.terminate();
     seen.push(("the facade's log".into(), store.facade.process.log()));
     for shard in &mut store.shards {
-        shard.terminate();
+        shard.process().signal(Signal::TERM);
+        eventually("it ends", || shard.has_ended().then_some(()));
         seen.push(("a shard's log".into(), shard.process().log()));
     }
     seen.push(("error.log".into(), store.facade.error_log()));
