@@ -134,7 +134,8 @@ fn whoever_talks_nonsense_to_the_launcher_keeps_nobody_else_from_it() {
     let directory = tempfile::tempdir().unwrap();
     let launcher = start(directory.path());
     let connect = || {
-        let stream = UnixStream::connect(directory.path().join("play/playground")).unwrap();
+        let socket = directory.path().join("play/playground");
+        let stream = eventually("the launcher listens", || UnixStream::connect(&socket).ok());
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream
     };
