@@ -8,7 +8,7 @@ use crate::process::backoff::Backoff;
 /// soon found, and one that is down costs few system calls.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(50);
 /// The longest pause after sessions that break soon after they were opened.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+pub const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// The time after which a session did not break soon.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
+use super::pauses::LONGEST_PAUSE;
 use super::queue::CallError;
 use super::session::Session;
 use super::shared::Shared;
@@ -23,8 +24,8 @@ use crate::routing::{Address, KeyHash, SlotTable};
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit of a reply to an order, which holds stock on other shards and waits for a payment gateway.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time that a request to be sent again waits for its shard to come back.
-const RESEND_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time that a request to be sent again waits for its shard to come back: longer than a session may pause.
+const RESEND_TIMEOUT: Duration = LONGEST_PAUSE.saturating_mul(2);
 /// The time limit of a ping or a status report.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
