@@ -87,11 +87,15 @@ impl Outbox {
         if inner.is_closed {
             return;
         }
-        let bytes = if awaited == Awaited::Commit { counted } else { reply.encoded_len() };
-        if awaited != Awaited::Commit {
-            inner.untaken_bytes += bytes;
-            self.untaken_bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
+        let bytes = match awaited {
+            Awaited::Commit => counted,
+            Awaited::Order | Awaited::Storage => {
+                let bytes = reply.encoded_len();
+                inner.untaken_bytes += bytes;
+                self.untaken_bytes.fetch_add(bytes, Ordering::Relaxed);
+                bytes
+            }
+        };
         let was_empty = inner.replies.is_empty();
         inner.replies.push(reply);
         inner.bytes += bytes;
